@@ -1,0 +1,67 @@
+import type { JobTimings, TokenLogprob } from "../protocol/events.ts";
+import type { Sampling } from "../protocol/sampling.ts";
+import type { ChatOptions, Message } from "./conversation.ts";
+
+/** A prompt that is used as it is, without a chat template. */
+export type RawPrompt =
+  | { kind: "text"; text: string }
+  | { kind: "tokens"; tokens: readonly number[] }
+  | { kind: "infill"; prefix: string; suffix: string };
+
+/** One generation, free of any wire dialect. `model` is the name as the client sent it. */
+export interface GenerateRequest {
+  /** null = the client named none: the only loaded or only installed model answers. */
+  model: string | null;
+  input:
+    | { kind: "chat"; messages: readonly Message[]; options: ChatOptions }
+    | { kind: "prompt"; prompt: RawPrompt; grammar: string | null };
+  sampling: Sampling;
+  stops: readonly string[];
+  /** null = until the end token or the context's end. */
+  maxTokens: number | null;
+  choices: number;
+  /** Alternatives per token; null = no log probabilities. */
+  logprobs: number | null;
+  promptLogprobs: boolean;
+  cachePrompt: boolean;
+  /** Idle seconds before a model loaded by this request is unloaded; null = server default. */
+  ttlSeconds: number | null;
+}
+
+export type FinishReason = "stop" | "length" | "tool_calls";
+
+/** What a generation tells its caller, in this order per choice: deltas, then `finished`. */
+export type GenerateEvent =
+  /** First event; nothing was sent before it, so refusals keep their own status. */
+  | {
+      type: "started";
+      /** Identifier of the instance that answers. */
+      model: string;
+      promptTokens: number;
+      cachedTokens: number;
+    }
+  | { type: "progress"; processed: number; total: number }
+  | { type: "promptLogprobs"; tokens: readonly TokenLogprob[] }
+  | { type: "text"; choice: number; text: string; logprobs: readonly TokenLogprob[] | null }
+  | { type: "reasoning"; choice: number; text: string }
+  /** A new call begins; its arguments follow. `index` counts from 0 per choice. */
+  | { type: "toolCall"; choice: number; index: number; id: string; name: string }
+  | { type: "toolArguments"; choice: number; index: number; text: string }
+  | {
+      type: "finished";
+      choice: number;
+      reason: FinishReason;
+      /** The stop string that matched, null otherwise. */
+      stop: string | null;
+      completionTokens: number;
+      reasoningTokens: number;
+      meanLogprob: number | null;
+    }
+  /** Last event. */
+  | { type: "done"; timings: JobTimings };
+
+/** The one door to generation. @throws LmError before `started`, or later when an engine fails. */
+export type Generate = (
+  request: GenerateRequest,
+  signal: AbortSignal,
+) => AsyncGenerator<GenerateEvent, void, void>;

@@ -1,0 +1,143 @@
+import { Type, type Static } from "typebox";
+import { Sampling } from "./sampling.ts";
+
+/** KV cache element types the engine can hold. Source: llama.cpp `--cache-type-k`. */
+export const KvType = Type.Union([
+  Type.Literal("f32"),
+  Type.Literal("f16"),
+  Type.Literal("bf16"),
+  Type.Literal("q8_0"),
+  Type.Literal("q5_1"),
+  Type.Literal("q5_0"),
+  Type.Literal("q4_1"),
+  Type.Literal("q4_0"),
+]);
+export type KvType = Static<typeof KvType>;
+
+/** Layers computed on a GPU: as many as fit, none, all, or exactly this many. */
+export const GpuLayers = Type.Union([
+  Type.Literal("auto"),
+  Type.Literal("off"),
+  Type.Literal("max"),
+  Type.Integer({ minimum: 0 }),
+]);
+export type GpuLayers = Static<typeof GpuLayers>;
+
+/** Everything that decides how a model file becomes a loaded model. */
+export const LoadOptions = Type.Object({
+  /** Absolute path of the GGUF; of the first shard when the model is split. */
+  modelPath: Type.String(),
+  /** Tokens shared by all slots; null = the model's own maximum, at most 32768. */
+  contextLength: Type.Union([Type.Integer({ minimum: 1 }), Type.Null()]),
+  /** Slots: sequences that generate at the same time. */
+  parallel: Type.Integer({ minimum: 1, maximum: 256 }),
+  /** Tokens per decode. */
+  batchCapacity: Type.Integer({ minimum: 1 }),
+  gpuLayers: GpuLayers,
+  /** Compute threads; null = the physical cores this process may use. */
+  threads: Type.Union([Type.Integer({ minimum: 1 }), Type.Null()]),
+  kvTypeK: KvType,
+  kvTypeV: KvType,
+  flashAttention: Type.Union([Type.Literal("auto"), Type.Literal("on"), Type.Literal("off")]),
+  mmap: Type.Boolean(),
+  /** What the model is used for: an embedding model needs no KV cache for generation. */
+  purpose: Type.Union([Type.Literal("generate"), Type.Literal("embed")]),
+});
+export type LoadOptions = Static<typeof LoadOptions>;
+
+/**
+ * When a grammar begins to constrain the tokens of a choice.
+ * - `start`: from the first token.
+ * - `after`: from the first token after the text `end` was generated; until then end-of-generation
+ *   is banned. For answers that follow an open reasoning block.
+ * - `marker`: free text until one of `markers` is generated outside reasoning; the grammar's root
+ *   begins with that marker, and constrains from there.
+ */
+export const GrammarAttach = Type.Union([
+  Type.Object({ kind: Type.Literal("start") }),
+  Type.Object({ kind: Type.Literal("after"), end: Type.String({ minLength: 1 }) }),
+  Type.Object({
+    kind: Type.Literal("marker"),
+    markers: Type.Array(Type.String({ minLength: 1 }), { minItems: 1 }),
+    /** Reasoning tags inside which markers are plain text; null = the model has none. */
+    reasoning: Type.Union([
+      Type.Object({ open: Type.Boolean(), start: Type.String(), end: Type.String() }),
+      Type.Null(),
+    ]),
+  }),
+]);
+export type GrammarAttach = Static<typeof GrammarAttach>;
+
+export const GrammarSpec = Type.Object({
+  /** GBNF; the start symbol is `root`. */
+  gbnf: Type.String(),
+  attach: GrammarAttach,
+});
+export type GrammarSpec = Static<typeof GrammarSpec>;
+
+/** A prompt as text, or as token ids which are used as they are. */
+export const JobPrompt = Type.Union([
+  Type.Object({
+    kind: Type.Literal("text"),
+    text: Type.String(),
+    /** Adds BOS (and EOS) where the vocabulary says so. */
+    addSpecial: Type.Boolean(),
+    /** Control-token text such as `<|im_start|>` becomes the control token. */
+    parseSpecial: Type.Boolean(),
+  }),
+  Type.Object({ kind: Type.Literal("tokens"), tokens: Type.Array(Type.Integer()) }),
+  /** Fill-in-the-middle: the engine arranges the vocabulary's FIM tokens. */
+  Type.Object({ kind: Type.Literal("infill"), prefix: Type.String(), suffix: Type.String() }),
+]);
+export type JobPrompt = Static<typeof JobPrompt>;
+
+/** One generation: one prompt, `choices` completions of it. */
+export const GenerateJob = Type.Object({
+  prompt: JobPrompt,
+  sampling: Sampling,
+  grammar: Type.Union([GrammarSpec, Type.Null()]),
+  /** Generation ends before any of these texts; it is not returned. No empty strings. */
+  stops: Type.Array(Type.String({ minLength: 1 })),
+  /** Upper bound of sampled tokens per choice; null = until the end token or the context's end. */
+  maxTokens: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
+  choices: Type.Integer({ minimum: 1, maximum: 128 }),
+  /** Alternatives per token, 0..20; null = no log probabilities at all. */
+  logprobs: Type.Union([Type.Integer({ minimum: 0, maximum: 20 }), Type.Null()]),
+  /** Also score the prompt's own tokens, with `logprobs` alternatives. */
+  promptLogprobs: Type.Boolean(),
+  /** Texts that stay visible when they are control tokens, for example `<tool_call>`. */
+  keepSpecial: Type.Array(Type.String()),
+  /** Reuse a stored prefix of this prompt. */
+  cachePrompt: Type.Boolean(),
+});
+export type GenerateJob = Static<typeof GenerateJob>;
+
+export const EmbedInput = Type.Union([Type.String(), Type.Array(Type.Integer())]);
+export type EmbedInput = Static<typeof EmbedInput>;
+
+/**
+ * Server process to engine process. Job ids are unique for the life of the engine. An engine
+ * answers each generate, embed and tokenize with exactly one terminal event of that job.
+ */
+export const Command = Type.Union([
+  Type.Object({ type: Type.Literal("load"), options: LoadOptions }),
+  Type.Object({ type: Type.Literal("generate"), jobId: Type.Integer(), job: GenerateJob }),
+  Type.Object({
+    type: Type.Literal("embed"),
+    jobId: Type.Integer(),
+    inputs: Type.Array(EmbedInput, { minItems: 1 }),
+  }),
+  Type.Object({
+    type: Type.Literal("tokenize"),
+    jobId: Type.Integer(),
+    prompt: JobPrompt,
+  }),
+  /** Checks that a grammar compiles; answered by `grammarChecked`. */
+  Type.Object({ type: Type.Literal("checkGrammar"), jobId: Type.Integer(), gbnf: Type.String() }),
+  Type.Object({ type: Type.Literal("cancel"), jobId: Type.Integer() }),
+  /** Flow control: every engine message with number <= `upTo` has been handled by the server. */
+  Type.Object({ type: Type.Literal("ack"), upTo: Type.Integer() }),
+  /** Finish nothing more, free everything, exit 0. */
+  Type.Object({ type: Type.Literal("shutdown") }),
+]);
+export type Command = Static<typeof Command>;
