@@ -1,5 +1,5 @@
 import type { CatalogModel } from "../catalog/model.ts";
-import type { EmbedInput, GenerateJob, JobPrompt } from "../protocol/commands.ts";
+import type { EmbedInput, GenerateJob, JobPrompt, LoadOptions } from "../protocol/commands.ts";
 import type { EngineLoad, JobEvent, LoadedModelInfo } from "../protocol/events.ts";
 
 /**
@@ -9,13 +9,71 @@ import type { EngineLoad, JobEvent, LoadedModelInfo } from "../protocol/events.t
 export interface Pool {
   /**
    * Waits until the model is loaded and returns the right to use it. Release exactly once.
-   * @throws LmError model_load_failed, engine_unstable, insufficient_memory, server_shutdown.
+   * A load goes on when everyone who waited for it has left: the next request finds it done.
+   * @throws LmError model_load_failed, engine_unstable, insufficient_memory, model_loading (waited
+   * too long), queue_full, server_shutdown; `signal.reason` when aborted.
    */
-  acquire(model: CatalogModel, signal: AbortSignal): Promise<Lease>;
+  acquire(model: CatalogModel, signal: AbortSignal, options?: AcquireOptions): Promise<Lease>;
   /** Every engine, loaded or on its way. */
   instances(): readonly InstanceStatus[];
   /** Stops admitting, lets running jobs finish for at most `graceMs`, ends every engine. */
   close(graceMs: number): Promise<void>;
+}
+
+export interface AcquireOptions {
+  /** Idle ms before the instance is unloaded, when this call loads it; null = the default. */
+  ttlMs?: number | null;
+}
+
+/** The pool as its operator sees it: explicit loads, unloads and counters. */
+export interface PoolManager extends Pool {
+  /**
+   * Loads an instance on purpose: without TTL unless given, and never evicted.
+   * @throws LmError as `acquire`, and invalid_request when the identifier is taken.
+   */
+  load(model: CatalogModel, request: LoadRequest, signal: AbortSignal): Promise<InstanceStatus>;
+  /**
+   * Ends an instance after its running jobs; `force` fails them with `model_unloaded` instead.
+   * Resolves when the process is gone.
+   * @throws LmError model_not_loaded when no such instance exists.
+   */
+  unload(identifier: string, options: { force: boolean }): Promise<void>;
+  statistics(): PoolStatistics;
+}
+
+/** How to load one instance; absent fields take the server's defaults. */
+export interface LoadRequest extends Partial<LoadDefaults> {
+  /** Default: the model's key, then `key:2`, `key:3` and so on. */
+  identifier?: string;
+  /** Idle ms before unload; null or absent = stays. */
+  ttlMs?: number | null;
+}
+
+/** The load options that configuration decides. */
+export type LoadDefaults = Omit<LoadOptions, "modelPath" | "purpose">;
+
+/** Why an engine process ended. */
+export type EngineExitReason = "unloaded" | "load_failed" | "crashed" | "watchdog" | "shutdown";
+
+/** Counts since the server started; they only grow, except `ipcInflightBytes`. */
+export interface PoolStatistics {
+  engineStarts: number;
+  engineExits: Readonly<Record<EngineExitReason, number>>;
+  /** Starts that followed a crash of the same model. */
+  engineRestarts: number;
+  watchdogKills: number;
+  /** Jobs refused because a queue was full. */
+  queueRefused: number;
+  /** Cancelled jobs by the stage in which the engine stopped them. */
+  cancelled: Readonly<Record<"queue" | "prefill" | "decode", number>>;
+  /** Most engine steps that a cancel took to have effect. */
+  cancelStepsMax: number;
+  /** Events of jobs that the server no longer knows. */
+  staleEvents: number;
+  /** Jobs ended because the engine kept running but stopped reporting them. */
+  mutedJobs: number;
+  /** Estimated bytes sent to engines and not yet read by them. */
+  ipcInflightBytes: number;
 }
 
 /** States of an engine process; drawn in docs/ARCHITECTURE.md. */
@@ -33,8 +91,14 @@ export interface InstanceStatus {
   running: number;
   queued: number;
   lastUsedMs: number;
+  /** Engines started and crashed for this model since the server started. */
   starts: number;
   crashes: number;
+  /** Loaded by a request rather than on purpose. */
+  jit: boolean;
+  /** Idle ms before unload; null = stays loaded. */
+  ttlMs: number | null;
+  parallel: number;
 }
 
 /** The right to use one loaded model. */
@@ -45,7 +109,10 @@ export interface Lease {
   /**
    * Runs a job. The first event is `accepted`; a refusal (queue full, prompt too long) throws before
    * it. Ends after `jobDone`. Returning early, or `signal`, cancels within one engine step.
-   * @throws LmError engine_crashed, model_unloaded, server_shutdown, also after the first event.
+   * A consumer that falls behind gets the text of several steps in one event.
+   * @throws LmError queue_full, engine_crashed, model_unloaded, server_shutdown, and what the engine
+   * refuses (context_length_exceeded, invalid_request); also after the first event.
+   * `signal.reason` when aborted.
    */
   generate(job: GenerateJob, signal: AbortSignal): AsyncGenerator<JobEvent, void, void>;
   /** Unit vectors in input order and the number of tokens read. */

@@ -132,4 +132,15 @@ export type EngineMessage =
   | { type: "ready"; seq: number; model: LoadedModelInfo }
   /** `reason` holds llama.cpp's last error lines. The process exits after it. */
   | { type: "loadFailed"; seq: number; reason: string }
-  | { type: "step"; seq: number; load: EngineLoad; events: readonly JobEvent[] };
+  /**
+   * `receivedJobId` is the largest job id among the commands read so far; with it the server bounds
+   * the bytes it has sent ahead of the engine. An engine with running or queued jobs sends a step
+   * at least every few seconds; `events` may be empty.
+   */
+  | {
+      type: "step";
+      seq: number;
+      load: EngineLoad;
+      events: readonly JobEvent[];
+      receivedJobId?: number;
+    };
