@@ -65,3 +65,14 @@ export type Generate = (
   request: GenerateRequest,
   signal: AbortSignal,
 ) => AsyncGenerator<GenerateEvent, void, void>;
+
+/** A chat request as the model would read it. */
+export interface RenderedChat {
+  /** Identifier of the instance that would answer. */
+  model: string;
+  prompt: string;
+  promptTokens: number;
+}
+
+/** Renders and counts without generating. Only for requests whose input is a chat. */
+export type RenderChat = (request: GenerateRequest, signal: AbortSignal) => Promise<RenderedChat>;

@@ -1,0 +1,120 @@
+import type { Catalog, CatalogModel, ModelKind } from "../catalog/model.ts";
+import { invalidRequest, LmError } from "../lib/errors.ts";
+import type { InstanceStatus, Pool } from "../pool/pool.ts";
+
+export interface ResolveOptions {
+  /** An installed model may be loaded by a request. */
+  jit: boolean;
+  /** An unknown name means the only loaded model of the right kind. */
+  modelFallback: boolean;
+  /** A model that chats may also embed. */
+  allowLlmEmbeddings: boolean;
+}
+
+type Sources = { catalog: Pick<Catalog, "find" | "list">; pool: Pick<Pool, "instances"> };
+
+const isLoaded = (instance: InstanceStatus): boolean =>
+  instance.state === "ready" || instance.state === "loading" || instance.state === "starting";
+
+/**
+ * The model a request means. A loaded instance's identifier comes first, then the catalog's own
+ * order (key, variant, the same without case, file name, path, alias).
+ *
+ * @param name As the client sent it; null, "" and "default" mean the only one there is.
+ * @throws LmError model_not_found, model_not_loaded, unsupported_model, or invalid_request
+ *   (missing_required_parameter) when no name was given and several models could be meant.
+ */
+export async function resolveModel(
+  sources: Sources,
+  name: string | null,
+  kind: ModelKind,
+  options: ResolveOptions,
+): Promise<CatalogModel> {
+  const loaded = sources.pool.instances().filter(isLoaded);
+  const fits = (model: CatalogModel): boolean => isUsable(model, kind, options);
+  if (name === null || name === "" || name === "default") {
+    return onlyModel(sources, loaded, fits, options);
+  }
+  const model = await findNamed(sources, loaded, name);
+  if (model === null) {
+    const running = loaded.filter((instance) => fits(instance.model));
+    if (options.modelFallback && running[0] && running.length === 1) return running[0].model;
+    throw await notFound(sources, loaded, name, options);
+  }
+  if (!fits(model)) throw wrongKind(model, kind);
+  if (!options.jit && !loaded.some((instance) => instance.model.path === model.path)) {
+    throw new LmError(
+      "model_not_loaded",
+      { model: model.key },
+      `Model "${model.key}" is not loaded, and loading on request is off. Load it first.`,
+    );
+  }
+  return model;
+}
+
+function isUsable(model: CatalogModel, kind: ModelKind, options: ResolveOptions): boolean {
+  return model.kind === kind || (kind === "embedding" && options.allowLlmEmbeddings);
+}
+
+async function findNamed(
+  { catalog }: Sources,
+  loaded: readonly InstanceStatus[],
+  name: string,
+): Promise<CatalogModel | null> {
+  const exact = loaded.find((instance) => instance.identifier === name);
+  if (exact) return exact.model;
+  const listed = await catalog.find(name);
+  if (listed) return listed;
+  const folded = name.toLowerCase();
+  return loaded.find(({ identifier }) => identifier.toLowerCase() === folded)?.model ?? null;
+}
+
+async function onlyModel(
+  { catalog }: Sources,
+  loaded: readonly InstanceStatus[],
+  fits: (model: CatalogModel) => boolean,
+  options: ResolveOptions,
+): Promise<CatalogModel> {
+  const running = loaded.filter((instance) => fits(instance.model));
+  if (running[0] && running.length === 1) return running[0].model;
+  if (running.length === 0 && options.jit) {
+    const installed = (await catalog.list()).filter(fits);
+    if (installed[0] && installed.length === 1) return installed[0];
+  }
+  throw invalidRequest(
+    "model",
+    "missing_required_parameter",
+    "Missing required parameter: 'model'.",
+  );
+}
+
+async function notFound(
+  { catalog }: Sources,
+  loaded: readonly InstanceStatus[],
+  name: string,
+  options: ResolveOptions,
+): Promise<LmError<"model_not_found">> {
+  const available = options.jit
+    ? (await catalog.list()).map((model) => model.key)
+    : loaded.map((instance) => instance.identifier);
+  return new LmError(
+    "model_not_found",
+    { model: name, available, param: "model" },
+    `Model "${printable(name)}" not found. Please specify a valid model.\n\n` +
+      `Your models:\n\n${available.join("\n")}`,
+  );
+}
+
+function wrongKind(model: CatalogModel, kind: ModelKind): LmError<"unsupported_model"> {
+  const message =
+    kind === "llm"
+      ? `Model "${model.key}" is an embedding model; it cannot generate text.`
+      : `Model "${model.key}" is not an embedding model.`;
+  return new LmError("unsupported_model", { model: model.key }, message);
+}
+
+/** A client's own word, safe to show: at most 128 characters, no control characters. */
+function printable(name: string): string {
+  const shown = name.slice(0, 128).replace(/[\p{C}\u2028\u2029]/gu, "\uFFFD");
+  return name.length > 128 ? `${shown}...` : shown;
+}

@@ -1,0 +1,81 @@
+import type { Catalog } from "../catalog/model.ts";
+import type { Generate, RenderChat } from "../chat/events.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import type { Pool } from "../pool/pool.ts";
+
+/** Settings that decide how requests are answered. Filled from the configuration by the CLI. */
+export interface HttpSettings {
+  /** Accepted keys; empty = no authentication. */
+  apiKeys: readonly string[];
+  /** `*` = any origin; a list holds `https://a.example` or `http://localhost:*`; null = off. */
+  cors: "*" | readonly string[] | null;
+  /** Host names accepted besides those the bind address implies; without port. */
+  allowedHosts: readonly string[];
+  /** The address listened on: "127.0.0.1", "localhost", "::1", "0.0.0.0", ... */
+  bindAddress: string;
+  /** The machine's own name. */
+  hostname: string;
+  maxBodyBytes: number;
+  /** Upper limit of `n`. */
+  maxChoices: number;
+  jit: boolean;
+  modelFallback: boolean;
+  allowLlmEmbeddings: boolean;
+  reasoningField: "reasoning_content" | "reasoning" | "both";
+  /** 0 = none. */
+  requestTimeoutMs: number;
+  metrics: boolean;
+}
+
+export interface VersionInfo {
+  /** Of this program, such as "0.1.0". */
+  version: string;
+  commit: string | null;
+  /** llama.cpp release, such as "v0.5.0". */
+  engine: string;
+}
+
+/** A file served as it is. */
+export interface Asset {
+  bytes: Uint8Array<ArrayBuffer>;
+  /** Media type. */
+  type: string;
+}
+
+/** All that the HTTP layer needs from the rest of the program. */
+export interface Deps {
+  settings: HttpSettings;
+  generate: Generate;
+  renderChat: RenderChat;
+  catalog: Pick<Catalog, "list" | "find">;
+  pool: Pick<Pool, "acquire" | "instances">;
+  version: VersionInfo;
+  clock: Clock;
+  log: Log;
+  /** `prefix` and random letters and digits; see lib/id.ts. */
+  newId(prefix: string, length: number): string;
+  /** False while starting: /readyz and /health answer 503. */
+  isReady(): boolean;
+  /** True once shutting down: new work is answered 503. */
+  isStopping(): boolean;
+  /** A file of Swagger UI by name, such as "swagger-ui.css"; null = unknown. */
+  swaggerAsset(name: string): Asset | null;
+}
+
+/** What `Bun.serve` hands to `fetch` beside the request. */
+export interface Connection {
+  requestIP(request: Request): { address: string } | null;
+  /** Seconds without traffic before the connection closes; 0 = never. */
+  timeout(request: Request, seconds: number): void;
+}
+
+/** The server as a function. */
+export interface HttpApp {
+  /** For `Bun.serve({ fetch, idleTimeout: IDLE_TIMEOUT_SECONDS })`. Never rejects. */
+  fetch(request: Request, connection: Connection): Promise<Response>;
+  /** The same without a connection; the peer counts as loopback. */
+  handle(request: Request): Promise<Response>;
+  /** The OpenAPI 3.1 document. */
+  openapi(): Record<string, unknown>;
+}
