@@ -1,0 +1,74 @@
+/**
+ * Builds the executable: `bun scripts/build.ts [--target PLATFORM] [--gpu cuda] [--outfile FILE]`.
+ * Without options: dist/lmserver for this machine. A target is built from its platform's packages,
+ * which are fetched when they are not installed here; the result is not run.
+ */
+import { mkdirSync, rmSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { collectLibraries } from "./build/libraries.ts";
+import { bunExecutable } from "./build/packages.ts";
+import { stageBundle } from "./build/stage.ts";
+import { TARGETS, type TargetName, hostTarget } from "./build/targets.ts";
+
+const ROOT = resolve(import.meta.dir, "..");
+
+const { values } = parseArgs({
+  options: {
+    target: { type: "string" },
+    gpu: { type: "string", multiple: true, default: [] },
+    outfile: { type: "string" },
+  },
+});
+
+const name = parseTarget(values.target ?? hostTarget());
+const target = TARGETS[name];
+const gpus = values.gpu;
+if (gpus.some((gpu) => gpu !== "cuda")) fail("--gpu: the only extra backend is cuda");
+const isHost = name === hostTarget();
+const suffix = `${isHost ? "" : `-${name}`}${gpus.includes("cuda") ? "-cuda" : ""}`;
+const outfile = resolve(
+  values.outfile ?? join(ROOT, `dist/lmserver${suffix}${target.executableSuffix}`),
+);
+
+const started = performance.now();
+const stage = join(ROOT, `node_modules/.cache/lmserver-build/${name}${suffix}/bundle`);
+rmSync(stage, { recursive: true, force: true });
+mkdirSync(dirname(outfile), { recursive: true });
+const libraries = collectLibraries(ROOT, name, gpus);
+const manifest = stageBundle(ROOT, stage, libraries);
+
+const result = await Bun.build({
+  entrypoints: [join(ROOT, "src/main.ts"), join(ROOT, "src/chat/render-worker.ts")],
+  root: join(ROOT, "src"),
+  minify: { whitespace: true, syntax: true, identifiers: false },
+  sourcemap: "linked",
+  compile: {
+    outfile,
+    target: target.bunTarget,
+    ...(isHost ? {} : { executablePath: bunExecutable(ROOT, name) }),
+    assets: [stage],
+    autoloadDotenv: false,
+    autoloadBunfig: false,
+    autoloadTsconfig: false,
+    autoloadPackageJson: false,
+  },
+});
+if (!result.success) fail(result.logs.map(String).join("\n"));
+
+const megabytes = (statSync(outfile).size / 1e6).toFixed(1);
+const seconds = ((performance.now() - started) / 1000).toFixed(1);
+console.log(
+  `${outfile}: ${megabytes} MB, ${manifest.extracted.length} carried files, ` +
+    `llama.cpp ${manifest.llamaRelease}, build ${manifest.buildId.slice(0, 12)}, ${seconds} s`,
+);
+
+function parseTarget(text: string): TargetName {
+  if (Object.hasOwn(TARGETS, text)) return text as TargetName;
+  return fail(`--target: ${text} is not one of ${Object.keys(TARGETS).join(", ")}`);
+}
+
+function fail(message: string): never {
+  console.error(message);
+  process.exit(1);
+}

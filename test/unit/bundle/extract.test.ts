@@ -1,0 +1,124 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { mountOptions, openCacheFolder } from "../../../src/bundle/cache-folder.ts";
+import { extractFiles, sha256, sweepTemporary } from "../../../src/bundle/extract.ts";
+import type { BundledFile } from "../../../src/bundle/manifest.ts";
+
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "lmserver-extract-"));
+});
+afterEach(() => {
+  rmSync(root, { recursive: true, force: true });
+});
+
+const contents = new Map([
+  ["lib/one.so", new TextEncoder().encode("one")],
+  ["lib/two.so", new Uint8Array(100_000).fill(7)],
+]);
+const files: BundledFile[] = [...contents].map(([path, bytes]) => ({
+  path,
+  sha256: sha256(bytes),
+  sizeBytes: bytes.length,
+}));
+const read = (file: BundledFile): Uint8Array => contents.get(file.path)!;
+
+test("the carried files are written once and only read afterwards", () => {
+  const folder = join(root, "engine");
+  let reads = 0;
+  const counting = (file: BundledFile): Uint8Array => {
+    reads += 1;
+    return read(file);
+  };
+  extractFiles(folder, files, counting);
+  extractFiles(folder, files, counting);
+  expect(reads).toBe(2);
+  expect(readFileSync(join(folder, "lib/one.so"), "utf8")).toBe("one");
+  expect(statSync(join(folder, "lib/one.so")).mode & 0o777).toBe(0o500);
+  expect(readdirSync(root)).toEqual(["engine"]);
+});
+
+test.each([
+  ["a flipped byte", (folder: string) => damage(join(folder, "lib/two.so"), 0, 8)],
+  ["a cut file", (folder: string) => damage(join(folder, "lib/two.so"), 99_999, null)],
+  ["a missing file", (folder: string) => rmSync(join(folder, "lib/one.so"))],
+  [
+    "a link in place of a file",
+    (folder: string) => {
+      rmSync(join(folder, "lib/one.so"));
+      symlinkSync("/etc/hostname", join(folder, "lib/one.so"));
+    },
+  ],
+])("a folder with %s is replaced", (_name, spoil) => {
+  const folder = join(root, "engine");
+  extractFiles(folder, files, read);
+  spoil(folder);
+  extractFiles(folder, files, read);
+  expect(readFileSync(join(folder, "lib/two.so"))).toEqual(
+    Buffer.from(contents.get("lib/two.so")!),
+  );
+  expect(readFileSync(join(folder, "lib/one.so"), "utf8")).toBe("one");
+  expect(readdirSync(root)).toEqual(["engine"]);
+});
+
+function damage(path: string, offset: number, byte: number | null): void {
+  chmodSync(path, 0o700);
+  const bytes = readFileSync(path);
+  if (byte !== null) bytes[offset] = byte;
+  writeFileSync(path, byte === null ? bytes.subarray(0, offset) : bytes);
+}
+
+test("leftovers of killed processes go, those of running ones stay", () => {
+  for (const name of ["a.tmp", "b.old", "c.tmp", "engine-1"]) mkdirSync(join(root, name));
+  const now = Date.now();
+  utimesSync(join(root, "a.tmp"), new Date(now - 7200_000), new Date(now - 7200_000));
+  utimesSync(join(root, "b.old"), new Date(now - 7200_000), new Date(now - 7200_000));
+  utimesSync(join(root, "engine-1"), new Date(now - 7200_000), new Date(now - 7200_000));
+  sweepTemporary(root, now, 3600_000);
+  expect(readdirSync(root).toSorted()).toEqual(["c.tmp", "engine-1"]);
+});
+
+test("a cache folder is made private, and one that others may write to is refused", () => {
+  const folder = join(root, "cache/lmserver");
+  openCacheFolder(folder);
+  expect(statSync(folder).mode & 0o777).toBe(0o700);
+  chmodSync(folder, 0o777);
+  expect(() => openCacheFolder(folder)).toThrow(/other users may write to it.*--cache-dir/);
+});
+
+test("a link in place of the cache folder is refused", () => {
+  mkdirSync(join(root, "real"));
+  symlinkSync(join(root, "real"), join(root, "link"));
+  expect(() => openCacheFolder(join(root, "link"))).toThrow(/a link or a file/);
+});
+
+test("a cache folder that cannot be made names the flag", () => {
+  writeFileSync(join(root, "file"), "");
+  expect(() => openCacheFolder(join(root, "file/below"))).toThrow(/cannot be created.*--cache-dir/);
+  expect(existsSync(join(root, "file/below"))).toBe(false);
+});
+
+test("the innermost mount decides whether programs may run", () => {
+  const table = [
+    "22 1 254:0 / / rw,relatime - ext4 /dev/root rw",
+    "30 22 0:25 / /home rw,nosuid,noexec - tmpfs tmpfs rw",
+    "31 30 0:26 / /home/a\\040b rw - tmpfs tmpfs rw",
+  ].join("\n");
+  expect(mountOptions(table, "/home/x").has("noexec")).toBe(true);
+  expect(mountOptions(table, "/home/a b/c").has("noexec")).toBe(false);
+  expect(mountOptions(table, "/homely").has("noexec")).toBe(false);
+});
