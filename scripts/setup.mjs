@@ -20,15 +20,21 @@ if (process.argv.includes("build")) build();
 /** A Bun of exactly the pinned version: the one that runs this file, or an installed one. */
 function findBun() {
   if (process.versions.bun === bunVersion) return process.execPath;
-  const homes = [modules, join(modules, ".cache/bun", "node_modules")];
-  for (const home of homes) {
-    const vendor = join(home, "@oven");
-    for (const name of existsSync(vendor) ? readdirSync(vendor) : []) {
-      const path = join(vendor, name, "bin", process.platform === "win32" ? "bun.exe" : "bun");
-      if (existsSync(path) && versionOf(path) === bunVersion) return path;
-    }
+  for (const home of [modules, join(modules, ".cache/bun/node_modules")]) {
+    const found = candidates(home).find(
+      (path) => existsSync(path) && versionOf(path) === bunVersion,
+    );
+    if (found !== undefined) return found;
   }
   return null;
+}
+
+/** The package's install script moves the executable from the platform's package into its own. */
+function candidates(home) {
+  const vendor = join(home, "@oven");
+  const names = existsSync(vendor) ? readdirSync(vendor) : [];
+  const file = process.platform === "win32" ? "bun.exe" : "bun";
+  return [join(home, "bun/bin/bun.exe"), ...names.map((name) => join(vendor, name, "bin", file))];
 }
 
 function versionOf(path) {
