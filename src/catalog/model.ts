@@ -19,6 +19,23 @@ export interface ModelShape {
   vocabularySize: number;
 }
 
+/** What a header says about the size of a loaded model. Untrusted numbers: check before multiplying. */
+export interface ModelHeader {
+  parameterCount: number;
+  tensorBytes: number;
+  blockCount: number | null;
+  /** Attention heads; one value for all layers, or one per layer. */
+  headCount: readonly number[];
+  headCountKv: readonly number[];
+  /** Floats per head; null = embedding size divided by heads. */
+  keyLength: number | null;
+  valueLength: number | null;
+  /** Tokens; null = full attention. */
+  slidingWindow: number | null;
+  vocabularySize: number;
+  expertCount: number | null;
+}
+
 /** One model on disk that can be loaded. Sizes in bytes, times in ms since the epoch. */
 export interface CatalogModel {
   /** The id clients use: `publisher/name`, or `name` when it is unambiguous. */
@@ -47,6 +64,8 @@ export interface CatalogModel {
   pooling: "none" | "mean" | "cls" | "last" | "rank" | null;
   /** null or absent = the header does not say; memory is then not estimated. */
   shape?: ModelShape | null;
+  /** Facts for memory estimates; absent when the model did not come from a file scan. */
+  header?: ModelHeader;
   /** Where the file was found. */
   source: "models-dir" | "lm-studio" | "demo";
 }

@@ -1,0 +1,198 @@
+import type { Clock } from "../lib/clock.ts";
+import type { Log } from "../lib/log.ts";
+import { describeModel, isProjector, type ModelDraft } from "./describe-model.ts";
+import { UnreadableFile } from "./file-bytes.ts";
+import { FileCache, type ScannedFile } from "./file-cache.ts";
+import { findModel, type ModelAlias } from "./find-model.ts";
+import { codeOf, walkFolder } from "./folder-walk.ts";
+import { assignKeys, type KeyedModels } from "./model-keys.ts";
+import { shardOf, stemOf } from "./model-names.ts";
+import type { GgufHeader } from "./gguf-scan.ts";
+import type { BrokenModel, Catalog, CatalogModel } from "./model.ts";
+import { stat } from "node:fs/promises";
+
+/** A list younger than this is given out without a look at the folders. */
+const FRESH_MS = 1_000;
+
+export interface CatalogFolder {
+  path: string;
+  source: "models-dir" | "lm-studio";
+}
+
+export interface CatalogOptions {
+  folders: readonly CatalogFolder[];
+  /** The built-in model's file; null = none, or hidden. */
+  demoPath: string | null;
+  /** Asked at each look-up, so that a reload of the configuration takes effect. */
+  aliases: () => readonly ModelAlias[];
+  clock: Clock;
+  log: Log;
+}
+
+/** Models in folders on disk. Folders are looked at again when someone asks, at most once a second. */
+export class ModelCatalog implements Catalog {
+  readonly #options: CatalogOptions;
+  readonly #files = new FileCache();
+  #keyed: KeyedModels = { models: [], byName: new Map(), relativePaths: new Map(), broken: [] };
+  #broken: readonly BrokenModel[] = [];
+  #checkedMs = Number.NEGATIVE_INFINITY;
+  #refreshing: Promise<void> | null = null;
+  readonly #reported = new Set<string>();
+
+  constructor(options: CatalogOptions) {
+    this.#options = options;
+  }
+
+  async list(): Promise<readonly CatalogModel[]> {
+    await this.#refreshIfStale();
+    return this.#keyed.models;
+  }
+
+  async broken(): Promise<readonly BrokenModel[]> {
+    await this.#refreshIfStale();
+    return this.#broken;
+  }
+
+  async find(name: string): Promise<CatalogModel | null> {
+    const { aliases } = this.#options;
+    const known = findModel(this.#keyed, aliases(), name);
+    // A file that is still there needs no look at all the others.
+    if (known !== null && (await isUnchanged(known))) return known;
+    await this.#refreshIfStale();
+    return findModel(this.#keyed, aliases(), name);
+  }
+
+  /** Looks at every folder now. Concurrent calls share one look. */
+  async rescan(): Promise<void> {
+    await this.#refreshing;
+    await this.#refresh();
+  }
+
+  async #refreshIfStale(): Promise<void> {
+    if (this.#options.clock.monotonicMs() - this.#checkedMs < FRESH_MS) return;
+    await this.#refresh();
+  }
+
+  #refresh(): Promise<void> {
+    this.#refreshing ??= this.#scan().finally(() => (this.#refreshing = null));
+    return this.#refreshing;
+  }
+
+  async #scan(): Promise<void> {
+    const { folders, demoPath, clock } = this.#options;
+    const walks = await Promise.all(folders.map((folder) => walkFolder(folder.path)));
+    const stamps = walks.flatMap((walk) => walk.files);
+    const demo = demoPath === null ? null : await stampDemo(demoPath);
+    const scanned = await this.#files.scanAll(demo === null ? stamps : [...stamps, demo]);
+    const sources = new Map<string, CatalogModel["source"]>();
+    for (const [index, folder] of folders.entries()) {
+      // The first folder wins when two settings name the same files.
+      for (const file of walks[index]?.files ?? []) {
+        if (!sources.has(file.path)) sources.set(file.path, folder.source);
+      }
+    }
+    if (demo !== null) sources.set(demo.path, "demo");
+    const unique = [...new Map(scanned.map((file) => [file.stamp.path, file])).values()];
+    const described = describeAll(unique, sources);
+    this.#keyed = assignKeys(described.drafts);
+    this.#broken = [
+      ...walks.flatMap((walk) => walk.broken),
+      ...described.broken,
+      ...this.#keyed.broken,
+    ].sort((a, b) => (a.path < b.path ? -1 : 1));
+    this.#checkedMs = clock.monotonicMs();
+    this.#report();
+  }
+
+  /** Names each unusable file once per reason. */
+  #report(): void {
+    for (const { path, reason } of this.#broken) {
+      const line = `${path}\0${reason}`;
+      if (this.#reported.has(line)) continue;
+      this.#reported.add(line);
+      this.#options.log.warn("a model file cannot be used", { path, reason });
+    }
+  }
+}
+
+async function stampDemo(path: string): Promise<ScannedFile["stamp"] | null> {
+  const facts = await stat(path).catch(() => null);
+  if (facts === null) return null;
+  return {
+    path,
+    relativePath: "demo.gguf",
+    sizeBytes: facts.size,
+    modifiedMs: facts.mtimeMs,
+    inode: facts.ino,
+  };
+}
+
+async function isUnchanged(model: CatalogModel): Promise<boolean> {
+  const facts = await stat(model.path).catch(() => null);
+  return facts !== null && facts.mtimeMs === model.modifiedMs;
+}
+
+function describeAll(
+  files: readonly ScannedFile[],
+  sources: ReadonlyMap<string, CatalogModel["source"]>,
+): { drafts: ModelDraft[]; broken: BrokenModel[] } {
+  const drafts: ModelDraft[] = [];
+  const broken: BrokenModel[] = [];
+  for (const group of Map.groupBy(files, modelOf).values()) {
+    try {
+      const draft = describeGroup(group, sources);
+      if (draft !== null) drafts.push(draft);
+    } catch (error) {
+      const reason = error instanceof UnreadableFile ? error.message : codeOf(error);
+      broken.push({ path: group[0]?.stamp.path ?? "", reason });
+    }
+  }
+  return { drafts, broken };
+}
+
+/** Shards of one model share this; every other file is its own model. */
+function modelOf(file: ScannedFile): string {
+  const { path } = file.stamp;
+  const shard = shardOf(stemOf(path));
+  return shard === null ? path : `${shard.stem}\0${shard.count}`;
+}
+
+function describeGroup(
+  group: readonly ScannedFile[],
+  sources: ReadonlyMap<string, CatalogModel["source"]>,
+): ModelDraft | null {
+  const files = group.toSorted((a, b) => (a.stamp.path < b.stamp.path ? -1 : 1));
+  const [first] = files;
+  if (first === undefined) return null;
+  const headers = files.map((file) => headerOf(file, files.length > 1));
+  const [firstHeader, ...otherHeaders] = headers;
+  if (firstHeader === undefined || isProjector(firstHeader)) return null;
+  checkShards(files, firstHeader);
+  const { path, relativePath, modifiedMs } = first.stamp;
+  const source = sources.get(path) ?? "models-dir";
+  const paths = files.map((file) => file.stamp.path);
+  return describeModel({ path, relativePath, files: paths, modifiedMs, source }, [
+    firstHeader,
+    ...otherHeaders,
+  ]);
+}
+
+function headerOf(file: ScannedFile, isShard: boolean): GgufHeader {
+  if (file.header !== null) return file.header;
+  const where = isShard ? `shard ${shardOf(stemOf(file.stamp.path))?.index ?? 0}: ` : "";
+  throw new UnreadableFile(where + file.reason);
+}
+
+/** All shards are there, by name and by what the first one says. */
+function checkShards(files: readonly ScannedFile[], first: GgufHeader): void {
+  const named = files.map((file) => shardOf(stemOf(file.stamp.path)));
+  const count = named[0]?.count ?? first.metadata.number("split.count") ?? 1;
+  const present = new Set(named.map((shard) => shard?.index ?? 1));
+  const missing = Array.from({ length: Math.min(count, 99_999) }, (_, index) => index + 1).filter(
+    (index) => !present.has(index),
+  );
+  if (missing.length > 0) {
+    const shown = missing.slice(0, 5).join(", ") + (missing.length > 5 ? ", ..." : "");
+    throw new UnreadableFile(`of its ${count} shards, ${missing.length} are missing (${shown})`);
+  }
+}
