@@ -1,0 +1,151 @@
+import { readFileSync } from "node:fs";
+import type { Static } from "typebox";
+import { Value } from "typebox/value";
+import { LmError } from "../lib/errors.ts";
+import { readFlags } from "./flags.ts";
+import { nearest } from "./nearest.ts";
+import type { Setting } from "./setting.ts";
+import { SERVE_SETTINGS } from "./settings.ts";
+
+type Settings = Readonly<Record<string, Setting>>;
+
+/** The values of a table of settings. */
+export type Values<S extends Settings> = { readonly [Name in keyof S]: Static<S[Name]["schema"]> };
+
+/** Everything `lmserver serve` was told. */
+export type ServeConfig = Values<typeof SERVE_SETTINGS>;
+
+/** Where settings come from, the strongest first. */
+export interface ConfigSources {
+  args: readonly string[];
+  env: Readonly<Record<string, string | undefined>>;
+  /** The configuration file; null = none. A missing file is a problem only when `isExplicit`. */
+  file: { path: string; isExplicit: boolean } | null;
+}
+
+export interface Resolved<S extends Settings> {
+  values: Values<S>;
+  /** Words of the command line that are no flags. */
+  positionals: readonly string[];
+  /** Settings that were given anywhere: the others have their default. */
+  given: ReadonlySet<keyof S & string>;
+  /** Settings given on the command line itself. */
+  fromFlags: ReadonlySet<keyof S & string>;
+}
+
+interface Found {
+  value: unknown;
+  /** How the source calls the setting, for example `--port` or `LMSERVER_PORT`. */
+  origin: string;
+  /** What was written, for the text of a problem. */
+  shown: string;
+}
+
+/**
+ * Flag over environment over configuration file over default.
+ * @throws LmError invalid_config with every problem of every source.
+ */
+export function resolveConfig<S extends Settings>(
+  settings: S,
+  sources: ConfigSources,
+): Resolved<S> {
+  const flags = readFlags(sources.args, settings);
+  const problems = [...flags.problems];
+  const file =
+    sources.file === null ? new Map<string, unknown>() : readFile(sources.file, problems);
+  const fileLabel = sources.file?.path ?? "";
+  const values: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
+  const given = new Set<string>();
+  const fromFlags = new Set<string>();
+  for (const [name, setting] of Object.entries(settings)) {
+    const words = flags.values.get(name);
+    if (words !== undefined) fromFlags.add(name);
+    const found =
+      words === undefined
+        ? (fromEnv(setting, sources.env) ?? fromFile(setting, file, fileLabel))
+        : { value: setting.read(words), origin: `--${setting.flag}`, shown: words.join(", ") };
+    values[name] = found === null ? setting.fallback : found.value;
+    if (found === null) continue;
+    given.add(name);
+    if (!Value.Check(setting.schema, found.value)) problems.push(problemOf(setting, found));
+  }
+  if (problems.length > 0) throw invalidConfig(problems);
+  return {
+    values: Object.freeze(values) as Values<S>,
+    positionals: flags.positionals,
+    given,
+    fromFlags,
+  };
+}
+
+/** Every problem on its own line. */
+export function invalidConfig(problems: readonly string[]): LmError<"invalid_config"> {
+  const [first = "", ...rest] = problems;
+  const message =
+    rest.length === 0
+      ? first
+      : `Invalid settings:\n${problems.map((line) => `  ${line}`).join("\n")}`;
+  return new LmError("invalid_config", { problems }, message);
+}
+
+function fromEnv(setting: Setting, env: ConfigSources["env"]): Found | null {
+  for (const name of setting.env) {
+    const text = env[name];
+    // An empty variable counts as unset, as in LM Studio's command line.
+    if (text === undefined || text === "") continue;
+    const separator = setting.envSeparator;
+    const words = separator === null ? [text] : text.split(separator).filter((word) => word !== "");
+    return { value: setting.read(words), origin: name, shown: text };
+  }
+  return null;
+}
+
+function fromFile(
+  setting: Setting,
+  file: ReadonlyMap<string, unknown>,
+  label: string,
+): Found | null {
+  if (setting.fileKey === null || !file.has(setting.fileKey)) return null;
+  const value = file.get(setting.fileKey);
+  const shown = JSON.stringify(value) ?? "";
+  return { value: setting.fromFile(value), origin: `${label}: ${setting.fileKey}`, shown };
+}
+
+function problemOf(setting: Setting, found: Found): string {
+  const shown = setting.isSecret ? "the value given" : JSON.stringify(found.shown.slice(0, 80));
+  return `${found.origin}: ${shown} is not ${setting.accepts}`;
+}
+
+function readFile(
+  { path, isExplicit }: { path: string; isExplicit: boolean },
+  problems: string[],
+): ReadonlyMap<string, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
+    if (isExplicit || !isMissing) problems.push(`--config: ${path} cannot be read`);
+    return new Map();
+  }
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch {
+    problems.push(`${path}: is not valid JSON`);
+    return new Map();
+  }
+  if (content === null || typeof content !== "object" || Array.isArray(content)) {
+    problems.push(`${path}: is not a JSON object`);
+    return new Map();
+  }
+  const entries = Object.entries(content) as [string, unknown][];
+  const known = Object.values(SERVE_SETTINGS).flatMap((setting) => setting.fileKey ?? []);
+  for (const [key] of entries) {
+    if (known.includes(key)) continue;
+    const suggestion = nearest(key, known);
+    const hint = suggestion === null ? "" : `; did you mean "${suggestion}"?`;
+    problems.push(`${path}: ${JSON.stringify(key.slice(0, 80))} is not a setting${hint}`);
+  }
+  return new Map(entries);
+}
