@@ -1,0 +1,288 @@
+import type { CatalogModel } from "../catalog/model.ts";
+import type { Clock } from "../lib/clock.ts";
+import { assert, defined } from "../lib/assert.ts";
+import { LmError } from "../lib/errors.ts";
+import type { LoadedModelInfo } from "../protocol/events.ts";
+import type { EngineEnd, EngineProcess } from "./engine-process.ts";
+import { queueFull } from "./engine-jobs.ts";
+import { EngineLease } from "./lease.ts";
+import type { EngineState, InstanceStatus, Lease } from "./pool.ts";
+import { waitFor } from "./wait.ts";
+
+export interface InstanceOptions {
+  identifier: string;
+  model: CatalogModel;
+  /** Loaded by a request: may be evicted, and is forgotten when its engine ends. */
+  jit: boolean;
+  ttlMs: number | null;
+  parallel: number;
+  maxQueue: number;
+  loadTimeoutMs: number;
+  clock: Clock;
+  closing: AbortSignal;
+  /** Makes room and starts an engine. Rejects with an LmError. */
+  start: (instance: ModelInstance) => Promise<EngineProcess>;
+  /** The engine ended in a way nobody asked for, or did not load. */
+  onFailure: (instance: ModelInstance, end: EngineEnd) => void;
+  /** The instance holds nothing any more and is to be forgotten. */
+  onGone: (instance: ModelInstance) => void;
+}
+
+/** Longest delay a timer can hold. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * One instance of a model: at most one engine at a time, loaded once however many wait, used by
+ * counted leases, and ended only when nobody uses it unless forced.
+ */
+export class ModelInstance {
+  readonly identifier: string;
+  readonly model: CatalogModel;
+  /** Bytes the loaded model is expected to need; 0 = unknown or not admitted yet. */
+  estimatedBytes = 0;
+  readonly #options: InstanceOptions;
+  #jit: boolean;
+  #ttlMs: number | null;
+  #engine: EngineProcess | null = null;
+  #loading: Promise<EngineProcess> | null = null;
+  /** What became of the last engine while there is none. */
+  #lastEnd: "crashed" | "failed" | null = null;
+  #wasReady = false;
+  #users = 0;
+  #waiters = 0;
+  #lastUsedMs: number;
+  #ending: Promise<void> | null = null;
+  #stopError: LmError | null = null;
+  readonly #gone = Promise.withResolvers<void>();
+  #idle: (() => void) | null = null;
+  #cancelTtl: (() => void) | null = null;
+
+  constructor(options: InstanceOptions) {
+    this.#options = options;
+    this.identifier = options.identifier;
+    this.model = options.model;
+    this.#jit = options.jit;
+    this.#ttlMs = options.ttlMs;
+    this.#lastUsedMs = options.clock.now();
+  }
+
+  get jit(): boolean {
+    return this.#jit;
+  }
+
+  get engine(): EngineProcess | null {
+    return this.#engine;
+  }
+
+  get lastUsedMs(): number {
+    return this.#lastUsedMs;
+  }
+
+  /** Nobody holds or waits for it. */
+  get isIdle(): boolean {
+    return this.#users === 0 && this.#loading === null;
+  }
+
+  /** It is being ended: new requests wait for `gone` and load anew. */
+  get isEnding(): boolean {
+    return this.#ending !== null;
+  }
+
+  get gone(): Promise<void> {
+    return this.#gone.promise;
+  }
+
+  get state(): EngineState {
+    if (this.#ending !== null) return "stopping";
+    const stage = this.#engine?.stage ?? this.#lastEnd ?? "starting";
+    return stage === "stopped" ? "stopping" : stage;
+  }
+
+  /** @throws LmError when it cannot be loaded; `signal.reason` when aborted. */
+  async lease(signal: AbortSignal): Promise<Lease> {
+    this.#refuseWhenFull();
+    this.#use();
+    try {
+      const engine = await this.#readyEngine(signal);
+      const info = defined(engine.info, "a ready engine has told its facts");
+      return this.#newLease(engine, info);
+    } catch (error) {
+      this.#unuse();
+      throw error;
+    }
+  }
+
+  /** An explicit load of what a request loaded: it stays now. */
+  pin(ttlMs: number | null): void {
+    this.#jit = false;
+    this.#ttlMs = ttlMs;
+    if (this.isIdle) this.#armTtl();
+  }
+
+  /** Ends it when nobody uses it any more. Resolves when the process is gone. */
+  async drain(reason: "unloaded" | "shutdown", error: LmError): Promise<void> {
+    this.#ending ??= this.#drain(reason, error);
+    await this.#ending;
+  }
+
+  /** Ends it now; its jobs and waiters fail with `error`. */
+  async stop(reason: "unloaded" | "shutdown", error: LmError): Promise<void> {
+    this.#stopError = error;
+    this.#ending ??= this.#stop(reason, error);
+    await this.#engine?.stop(reason, error);
+    this.#idle?.();
+    await this.#ending;
+  }
+
+  status(history: { starts: number; crashes: number }): InstanceStatus {
+    const engine = this.#engine;
+    return {
+      identifier: this.identifier,
+      model: this.model,
+      state: this.state,
+      info: engine?.info ?? null,
+      load: engine?.load ?? null,
+      pid: engine?.pid ?? null,
+      running: engine?.jobs.running ?? 0,
+      queued: (engine?.jobs.queued ?? 0) + this.#waiters,
+      lastUsedMs: this.#lastUsedMs,
+      starts: history.starts,
+      crashes: history.crashes,
+      jit: this.#jit,
+      ttlMs: this.#ttlMs,
+      parallel: this.#options.parallel,
+    };
+  }
+
+  async #readyEngine(signal: AbortSignal): Promise<EngineProcess> {
+    const { clock, loadTimeoutMs, model } = this.#options;
+    if (this.#engine?.stage === "ready") return this.#engine;
+    this.#loading ??= this.#load();
+    this.#waiters += 1;
+    try {
+      return await waitFor(this.#loading, signal, {
+        clock,
+        limitMs: loadTimeoutMs,
+        onLimit: () => stillLoading(model),
+      });
+    } finally {
+      this.#waiters -= 1;
+    }
+  }
+
+  /** The one load that every waiter shares. It goes on when all of them leave. */
+  async #load(): Promise<EngineProcess> {
+    try {
+      // The engine before this one may still be dying.
+      await this.#engine?.ended;
+      this.#throwIfStopped();
+      const engine = await this.#options.start(this);
+      this.#engine = engine;
+      void engine.ended.then((end) => this.#engineEnded(engine, end));
+      if (this.#stopError !== null) await engine.stop("unloaded", this.#stopError);
+      this.#throwIfStopped();
+      await engine.ready;
+      this.#wasReady = true;
+      return engine;
+    } catch (error) {
+      await this.#engine?.ended;
+      throw error;
+    } finally {
+      this.#loading = null;
+      if (this.#engine === null) this.#settle();
+      if (this.#users === 0) this.#becomeIdle();
+    }
+  }
+
+  #throwIfStopped(): void {
+    if (this.#stopError !== null) throw this.#stopError;
+  }
+
+  #engineEnded(engine: EngineProcess, end: EngineEnd): void {
+    assert(this.#engine === engine, "one engine at a time");
+    this.#engine = null;
+    this.#lastEnd = end.stage === "stopped" ? null : end.stage;
+    this.estimatedBytes = 0;
+    this.#cancelTtl?.();
+    if (end.stage !== "stopped") this.#options.onFailure(this, end);
+    if (this.#loading === null) this.#settle();
+  }
+
+  /** Without an engine only an instance loaded on purpose stays known, to be started again. */
+  #settle(): void {
+    const stays = !this.#jit && this.#wasReady && this.#lastEnd !== null && this.#ending === null;
+    if (stays) return;
+    this.#gone.resolve();
+    this.#options.onGone(this);
+  }
+
+  #newLease(engine: EngineProcess, info: LoadedModelInfo): Lease {
+    const { identifier, model } = this;
+    const { closing } = this.#options;
+    const onRelease = () => this.#unuse();
+    return new EngineLease({ identifier, model, info, engine, closing, onRelease });
+  }
+
+  #use(): void {
+    this.#users += 1;
+    this.#cancelTtl?.();
+    this.#cancelTtl = null;
+  }
+
+  #unuse(): void {
+    this.#users -= 1;
+    assert(this.#users >= 0, "a lease was released twice");
+    this.#lastUsedMs = this.#options.clock.now();
+    if (this.isIdle) this.#becomeIdle();
+  }
+
+  #becomeIdle(): void {
+    this.#idle?.();
+    this.#armTtl();
+  }
+
+  #armTtl(): void {
+    this.#cancelTtl?.();
+    this.#cancelTtl = null;
+    if (this.#ttlMs === null || this.#ending !== null || this.#engine === null) return;
+    const delayMs = Math.min(LONGEST_TIMER_MS, this.#ttlMs);
+    this.#cancelTtl = this.#options.clock.after(delayMs, () => {
+      if (this.isIdle) void this.drain("unloaded", unloaded(this.model));
+    });
+  }
+
+  async #drain(reason: "unloaded" | "shutdown", error: LmError): Promise<void> {
+    while (!this.isIdle && this.#stopError === null) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#idle = resolve;
+      await promise;
+    }
+    await this.#stop(reason, error);
+  }
+
+  async #stop(reason: "unloaded" | "shutdown", error: LmError): Promise<void> {
+    this.#cancelTtl?.();
+    const engine = this.#engine;
+    if (engine === null && this.#loading === null) this.#settle();
+    await engine?.stop(reason, error);
+    await this.#gone.promise;
+  }
+
+  #refuseWhenFull(): void {
+    const { parallel, maxQueue } = this.#options;
+    if (this.#waiters < parallel + maxQueue) return;
+    throw queueFull(this.#waiters, maxQueue, 5_000);
+  }
+}
+
+export function unloaded(model: CatalogModel): LmError {
+  return new LmError("model_unloaded", { model: model.key }, `Model "${model.key}" was unloaded.`);
+}
+
+function stillLoading(model: CatalogModel): LmError {
+  return new LmError(
+    "model_loading",
+    { model: model.key, retryAfterMs: 10_000 },
+    `Model "${model.key}" is still loading.`,
+  );
+}

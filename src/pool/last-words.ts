@@ -1,0 +1,50 @@
+import type { EngineExit } from "./engine-channel.ts";
+
+const MAX_LINES = 8;
+const MAX_CHARACTERS = 2_000;
+
+/** A folder of an absolute path, up to its last slash. */
+const FOLDERS = /(?<![\w.])(?:\/[^\s/'":]+)+\//g;
+// oxlint-disable-next-line no-control-regex
+const CONTROL = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+// oxlint-disable-next-line no-control-regex
+const ESCAPES = /\u001b\[[0-9;]*[A-Za-z]/g;
+
+/**
+ * The last lines of an engine's stderr as they may be shown to a client: no folders of this
+ * machine, no control characters, no banner of the runtime's own crash handler.
+ *
+ * @returns at most eight lines joined by newlines; "" when it said nothing.
+ */
+export function lastWords(stderr: string): string {
+  const lines = stderr
+    .replaceAll("\r", "\n")
+    .replace(ESCAPES, "")
+    .replace(CONTROL, "")
+    .split("\n")
+    .map((line) => line.trimEnd())
+    .filter((line) => line !== "");
+  const banner = lines.findIndex(
+    (line, index) => line.startsWith("=====") && lines[index + 1]?.startsWith("Bun v") === true,
+  );
+  const own = banner === -1 ? lines : lines.slice(0, banner);
+  return own.slice(-MAX_LINES).join("\n").slice(-MAX_CHARACTERS).replace(FOLDERS, "");
+}
+
+/** How a process ended, in words: "was killed by SIGKILL", "exited with code 7". */
+export function exitWords(exit: EngineExit): string {
+  if (exit.signal === "SIGKILL") {
+    return "was killed by SIGKILL, perhaps by the kernel because memory ran out";
+  }
+  if (exit.signal === "SIGBUS") {
+    return "was killed by SIGBUS, perhaps because the model file changed on disk";
+  }
+  if (exit.signal !== null) return `was killed by ${exit.signal}`;
+  return exit.code === null ? "ended" : `exited with code ${exit.code}`;
+}
+
+/** One cause out of what happened and what the engine said before it. */
+export function causeWords(happened: string, stderr: string): string {
+  const words = lastWords(stderr);
+  return words === "" ? `the engine ${happened}` : `the engine ${happened}: ${words}`;
+}

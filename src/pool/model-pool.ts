@@ -1,0 +1,332 @@
+import type { CatalogModel } from "../catalog/model.ts";
+import type { Clock } from "../lib/clock.ts";
+import { invalidRequest, LmError } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
+import type { LoadOptions } from "../protocol/commands.ts";
+import { planAdmission, type Resident } from "./admission.ts";
+import { PoolCounters } from "./counters.ts";
+import type { EngineCommand, SpawnEngine } from "./engine-channel.ts";
+import { engineSpawner } from "./engine-channel.ts";
+import { ENGINE_LIMITS, type EngineLimits } from "./engine-limits.ts";
+import { EngineProcess, type EngineEnd } from "./engine-process.ts";
+import { automaticContext, estimateMemory } from "./fit.ts";
+import { mayHaveGpu, memoryState } from "./free-memory.ts";
+import { ModelInstance, unloaded } from "./instance.ts";
+import type {
+  AcquireOptions,
+  InstanceStatus,
+  Lease,
+  LoadDefaults,
+  LoadRequest,
+  PoolManager,
+  PoolStatistics,
+} from "./pool.ts";
+import { RestartPolicy } from "./restart-policy.ts";
+import { waitFor } from "./wait.ts";
+
+export interface PoolOptions {
+  engine: EngineCommand;
+  load: LoadDefaults;
+  /** Jobs that may wait per model beside those that run. */
+  maxQueue: number;
+  /** Idle ms before a model loaded by a request is unloaded; null = never. */
+  ttlMs: number | null;
+  /** Loading by request keeps at most one such model of each kind. */
+  keepLastJit: boolean;
+  /** Bytes all models together may need; null = what the machine has. */
+  memoryLimitBytes: number | null;
+  clock: Clock;
+  log: Log;
+  limits?: Partial<EngineLimits>;
+  /** Replaced by tests. */
+  spawn?: SpawnEngine;
+  /** Bytes free for models now; null = unknown, then nothing is refused. Replaced by tests. */
+  availableBytes?: (heldBytes: number, mayOffload: boolean) => number | null;
+}
+
+interface History {
+  starts: number;
+  crashes: number;
+}
+
+/** The models in memory and the engines that hold them. */
+export class ModelPool implements PoolManager {
+  readonly #options: PoolOptions;
+  readonly #limits: EngineLimits;
+  readonly #spawn: SpawnEngine;
+  readonly #policy: RestartPolicy;
+  readonly #counters = new PoolCounters();
+  readonly #closing = new AbortController();
+  readonly #histories = new Map<string, History>();
+  #instances: ModelInstance[] = [];
+  #admission: Promise<void> = Promise.resolve();
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.#limits = { ...ENGINE_LIMITS, ...options.limits };
+    this.#spawn = options.spawn ?? engineSpawner(options.engine.command, process.env);
+    this.#policy = new RestartPolicy(options.clock);
+  }
+
+  async acquire(
+    model: CatalogModel,
+    signal: AbortSignal,
+    options: AcquireOptions = {},
+  ): Promise<Lease> {
+    const either = AbortSignal.any([signal, this.#closing.signal]);
+    for (;;) {
+      either.throwIfAborted();
+      const ttlMs = options.ttlMs ?? this.#options.ttlMs;
+      const instance =
+        this.#choose(model) ?? this.#create({ model, identifier: null, jit: true, ttlMs }, {});
+      if (!instance.isEnding) return await instance.lease(either);
+      await waitFor(instance.gone, either);
+    }
+  }
+
+  async load(
+    model: CatalogModel,
+    request: LoadRequest,
+    signal: AbortSignal,
+  ): Promise<InstanceStatus> {
+    const { identifier, ttlMs = null, ...overrides } = request;
+    if (this.#instances.some((instance) => instance.identifier === identifier)) {
+      throw invalidRequest("identifier", "invalid_value", `"${identifier}" is loaded already.`);
+    }
+    const either = AbortSignal.any([signal, this.#closing.signal]);
+    either.throwIfAborted();
+    const name = identifier ?? null;
+    const instance =
+      this.#pinned(model, request) ??
+      this.#create({ model, identifier: name, jit: false, ttlMs }, overrides);
+    const lease = await instance.lease(either);
+    lease.release();
+    return this.#status(instance);
+  }
+
+  async unload(identifier: string, options: { force: boolean }): Promise<void> {
+    const instance = this.#instances.find((candidate) => candidate.identifier === identifier);
+    if (instance === undefined) {
+      const message = `No loaded model has the identifier "${identifier}".`;
+      throw new LmError("model_not_loaded", { model: identifier }, message);
+    }
+    const error = unloaded(instance.model);
+    if (options.force) await instance.stop("unloaded", error);
+    else await instance.drain("unloaded", error);
+  }
+
+  instances(): readonly InstanceStatus[] {
+    return this.#instances.map((instance) => this.#status(instance));
+  }
+
+  statistics(): PoolStatistics {
+    const inflight = this.#instances.map((instance) => instance.engine?.jobs.unreadBytes ?? 0);
+    return this.#counters.snapshot(inflight.reduce((sum, bytes) => sum + bytes, 0));
+  }
+
+  async close(graceMs: number): Promise<void> {
+    const error = new LmError("server_shutdown", {}, "The server is shutting down.");
+    this.#closing.abort(error);
+    for (const instance of this.#instances) instance.engine?.abandonWaiting(error);
+    const isReady = (instance: ModelInstance) => instance.engine?.stage === "ready";
+    const unready = this.#instances.filter((instance) => !isReady(instance));
+    const ready = this.#instances.filter(isReady);
+    await Promise.all([
+      ...unready.map((instance) => instance.stop("shutdown", error)),
+      ...ready.map((instance) => this.#closeInstance(instance, graceMs, error)),
+    ]);
+  }
+
+  async #closeInstance(instance: ModelInstance, graceMs: number, error: LmError): Promise<void> {
+    const cancel = this.#options.clock.after(graceMs, () => {
+      void instance.stop("shutdown", error);
+    });
+    await instance.drain("shutdown", error);
+    cancel();
+  }
+
+  /** The least busy instance of the model, ready ones first. */
+  #choose(model: CatalogModel): ModelInstance | null {
+    const rank = (instance: ModelInstance) =>
+      (instance.isEnding ? 2e9 : 0) +
+      (instance.engine?.stage === "ready" ? 0 : 1e9) +
+      (instance.engine?.jobs.running ?? 0) +
+      (instance.engine?.jobs.queued ?? 0);
+    const candidates = this.#instances.filter((instance) => instance.model.key === model.key);
+    return candidates.toSorted((a, b) => rank(a) - rank(b))[0] ?? null;
+  }
+
+  /** An explicit load without settings of its own keeps what a request loaded. */
+  #pinned(model: CatalogModel, request: LoadRequest): ModelInstance | null {
+    if (Object.keys(request).some((key) => key !== "ttlMs")) return null;
+    const jit = this.#instances.find(
+      (instance) => instance.model.key === model.key && instance.jit && !instance.isEnding,
+    );
+    jit?.pin(request.ttlMs ?? null);
+    return jit ?? null;
+  }
+
+  #create(
+    what: { model: CatalogModel; identifier: string | null; jit: boolean; ttlMs: number | null },
+    overrides: Partial<LoadDefaults>,
+  ): ModelInstance {
+    const load = { ...this.#options.load, ...overrides };
+    const instance = new ModelInstance({
+      ...what,
+      identifier: what.identifier ?? this.#freeIdentifier(what.model.key),
+      parallel: load.parallel,
+      maxQueue: this.#options.maxQueue,
+      loadTimeoutMs: this.#limits.loadTimeoutMs,
+      clock: this.#options.clock,
+      closing: this.#closing.signal,
+      start: async (starting) => await this.#start(starting, load),
+      onFailure: (failed, end) => this.#failed(failed, end),
+      onGone: (gone) => {
+        this.#instances = this.#instances.filter((other) => other !== gone);
+      },
+    });
+    this.#instances.push(instance);
+    return instance;
+  }
+
+  #freeIdentifier(key: string): string {
+    const taken = new Set(this.#instances.map((instance) => instance.identifier));
+    for (let n = 1; ; n += 1) {
+      const identifier = n === 1 ? key : `${key}:${n}`;
+      if (!taken.has(identifier)) return identifier;
+    }
+  }
+
+  /** Makes room, one model at a time, then starts the engine. */
+  async #start(instance: ModelInstance, load: LoadDefaults): Promise<EngineProcess> {
+    const { model } = instance;
+    this.#policy.check(model);
+    const before = this.#admission;
+    const admitted = Promise.withResolvers<void>();
+    this.#admission = admitted.promise;
+    try {
+      await before;
+      const options = await this.#admit(instance, load);
+      this.#closing.signal.throwIfAborted();
+      return this.#startEngine(instance, options);
+    } finally {
+      admitted.resolve();
+    }
+  }
+
+  async #admit(instance: ModelInstance, load: LoadDefaults): Promise<LoadOptions> {
+    const { model } = instance;
+    const residents = this.#instances.filter(
+      (other) => other !== instance && other.engine !== null,
+    );
+    const kept =
+      this.#options.keepLastJit && instance.jit
+        ? residents.filter((r) => !r.jit || r.model.kind !== model.kind)
+        : residents;
+    const available = this.#availableBytes(residents);
+    const freed = sumBytes(residents) - sumBytes(kept);
+    const purpose = model.kind === "embedding" ? "embed" : "generate";
+    const fit = { ...load, purpose } as const;
+    const contextLength = load.contextLength ?? automaticContext(model, fit, available + freed);
+    const { totalBytes } = estimateMemory(model, { ...fit, contextLength });
+    const plan = planAdmission({
+      neededBytes: totalBytes,
+      jit: instance.jit,
+      kind: model.kind,
+      availableBytes: available,
+      residents: residents.map((resident) => asResident(resident)),
+      keepLastJit: this.#options.keepLastJit,
+    });
+    if (plan.kind === "refuse") throw insufficientMemory(model, totalBytes, plan.availableBytes);
+    const victims = plan.victims.map(({ instance: victim }) => victim);
+    await Promise.all(victims.map((victim) => victim.drain("unloaded", unloaded(victim.model))));
+    instance.estimatedBytes = totalBytes;
+    return { ...load, contextLength, purpose, modelPath: model.path };
+  }
+
+  #startEngine(instance: ModelInstance, load: LoadOptions): EngineProcess {
+    const { engine, maxQueue, clock, log } = this.#options;
+    const { model } = instance;
+    const history = this.#history(model);
+    if (history.crashes > 0) this.#counters.engineRestarts += 1;
+    history.starts += 1;
+    const process = new EngineProcess({
+      model: model.key,
+      spawn: this.#spawn,
+      buildId: engine.buildId,
+      load,
+      maxQueue,
+      limits: this.#limits,
+      clock,
+      log,
+      counters: this.#counters,
+    });
+    process.ready.then(
+      () => this.#policy.loaded(model),
+      () => {
+        // The failure is counted when the engine has ended.
+      },
+    );
+    return process;
+  }
+
+  #failed(instance: ModelInstance, end: EngineEnd): void {
+    if (end.refused) {
+      this.#policy.loadFailed(instance.model, end.cause);
+      return;
+    }
+    this.#history(instance.model).crashes += 1;
+    this.#policy.crashed(instance.model, end.cause);
+  }
+
+  /** Bytes for one more model; Infinity when nobody knows. */
+  #availableBytes(residents: readonly ModelInstance[]): number {
+    const { memoryLimitBytes, availableBytes = freeBytes, load } = this.#options;
+    const held = sumBytes(residents);
+    const limit = memoryLimitBytes === null ? Infinity : memoryLimitBytes - held;
+    const measured = availableBytes(held, load.gpuLayers !== "off");
+    return Math.max(0, Math.min(limit, measured ?? Infinity));
+  }
+
+  #history(model: CatalogModel): History {
+    const known = this.#histories.get(model.key);
+    if (known !== undefined) return known;
+    const history = { starts: 0, crashes: 0 };
+    this.#histories.set(model.key, history);
+    return history;
+  }
+
+  #status(instance: ModelInstance): InstanceStatus {
+    return instance.status(this.#history(instance.model));
+  }
+}
+
+type ResidentInstance = Resident & { instance: ModelInstance };
+
+function asResident(instance: ModelInstance): ResidentInstance {
+  const { estimatedBytes, jit, model, isIdle, lastUsedMs } = instance;
+  return { instance, bytes: estimatedBytes, jit, kind: model.kind, isIdle, lastUsedMs };
+}
+
+function sumBytes(instances: readonly ModelInstance[]): number {
+  return instances.reduce((sum, instance) => sum + instance.estimatedBytes, 0);
+}
+
+/**
+ * Free main memory. Weights mapped by other engines look free to the system but are needed, so what
+ * they hold counts against the total as well. Unknown where a GPU may take the weights.
+ */
+function freeBytes(heldBytes: number, mayOffload: boolean): number | null {
+  if (mayOffload && mayHaveGpu()) return null;
+  const { totalBytes, availableBytes } = memoryState();
+  return Math.min(availableBytes, totalBytes - heldBytes);
+}
+
+function insufficientMemory(model: CatalogModel, neededBytes: number, availableBytes: number) {
+  const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+  return new LmError(
+    "insufficient_memory",
+    { model: model.key, neededBytes, availableBytes },
+    `Model "${model.key}" needs about ${gib(neededBytes)} of memory, ${gib(availableBytes)} are free.`,
+  );
+}
