@@ -1,0 +1,188 @@
+import { type Pointer, read, toArrayBuffer } from "bun:ffi";
+import { assert } from "../lib/assert.ts";
+import { LmError } from "../lib/errors.ts";
+import type { Sampling } from "../protocol/sampling.ts";
+import type { ContextOptions, ModelContext, Sampler } from "./backend.ts";
+import { createNativeContext } from "./create-context.ts";
+import { FfiBatch } from "./ffi-batch.ts";
+import type { ModelHost } from "./model-host.ts";
+import { FfiSampler } from "./ffi-sampler.ts";
+import { addressOf, type LlamaLibrary } from "./library.ts";
+import { explain } from "./log-tail.ts";
+import type { NativeHandle } from "./native-handle.ts";
+import { Threadpool } from "./threadpool.ts";
+import type { NativePointer } from "./native-pointer.ts";
+
+/** `llama_decode` found no room in the KV cache. */
+const NO_SLOT = 1;
+
+export class FfiContext implements ModelContext {
+  readonly contextLength: number;
+  readonly sequences: number;
+  readonly batch: FfiBatch;
+  readonly memory: ModelContext["memory"];
+  readonly #model: ModelHost;
+  readonly #library: LlamaLibrary;
+  readonly #handle: NativeHandle;
+  readonly #threadpool: Threadpool | null;
+  readonly #releaseModel: () => void;
+  readonly #embeds: boolean;
+  /** The KV cache; null when the model has none, as encoders. */
+  readonly #memory: NativePointer | null;
+  /** Addresses of functions that the shim calls. */
+  readonly #compute: NativePointer;
+  /** Views of the library's logits by address: the same few addresses come back. */
+  readonly #logitViews = new Map<NativePointer, Float32Array>();
+  #decoded = false;
+
+  constructor(model: ModelHost, options: ContextOptions) {
+    const { library } = model;
+    const { llama } = library;
+    const created = createNativeContext(model, options);
+    this.#model = model;
+    this.#library = library;
+    this.#handle = created.handle;
+    this.#embeds = options.purpose === "embed";
+    this.contextLength = created.contextLength;
+    this.sequences = options.sequences;
+    this.memory = created.memory;
+    this.#memory = llama.llama_get_memory(created.handle.pointer);
+    // A model that only encodes has no cache to append to.
+    const { hasEncoder, hasDecoder } = model.facts;
+    this.#compute = addressOf(
+      hasEncoder && !hasDecoder && this.#memory === null ? llama.llama_encode : llama.llama_decode,
+    );
+    this.#threadpool = Threadpool.create(library, options.threads);
+    this.#threadpool?.attach(created.handle.pointer);
+    const limits = {
+      vocabSize: model.vocabulary.size,
+      positions: created.contextLength,
+      sequences: options.sequences,
+    };
+    this.batch = new FfiBatch(created.batchCapacity, limits, this.#embeds);
+    this.#releaseModel = model.retain();
+  }
+
+  /** The native context, for calls that take it. */
+  get pointer(): NativePointer {
+    return this.#handle.pointer;
+  }
+
+  decode(): "ok" | "full" {
+    const { pointer } = this;
+    assert(this.batch.length > 0, "an empty batch cannot be decoded");
+    // Embedding inputs are whole in one batch: nothing is carried over from the last.
+    if (this.#embeds && this.#memory !== null) {
+      this.#library.llama.llama_memory_clear(this.#memory, false);
+    }
+    this.#decoded = false;
+    const result = this.#library.shim.lm_compute(this.#compute, pointer, this.batch.pointer);
+    if (result === 0) {
+      this.#decoded = true;
+      return "ok";
+    }
+    const lines = this.#model.log.collect();
+    if (result === NO_SLOT) return "full";
+    throw new LmError(
+      "internal",
+      {},
+      `llama_decode failed with ${result}: ${explain(lines, "no reason given")}`,
+    );
+  }
+
+  logits(row: number): Float32Array {
+    const { pointer } = this;
+    assert(!this.#embeds, "an embedding context has no logits");
+    assert(this.#decoded, "logits need a decode that succeeded");
+    assert(this.batch.isOutput(row), `row ${row} was not marked for output`);
+    const address = this.#library.llama.llama_get_logits_ith(pointer, row);
+    assert(address !== null, `row ${row} has no logits`);
+    const known = this.#logitViews.get(address);
+    if (known) return known;
+    // A buffer that moved leaves its old addresses behind: they are never asked for again.
+    if (this.#logitViews.size > 4 * this.sequences) this.#logitViews.clear();
+    const view = new Float32Array(toArrayBuffer(address, 0, 4 * this.#model.vocabulary.size));
+    this.#logitViews.set(address, view);
+    return view;
+  }
+
+  embedding(sequence: number): Float32Array {
+    const { pointer } = this;
+    assert(this.#embeds && this.#decoded, "an embedding needs a decode of an embedding context");
+    this.#assertSequence(sequence);
+    const address = this.#library.llama.llama_get_embeddings_seq(pointer, sequence);
+    assert(address !== null, `sequence ${sequence} was not in the batch`);
+    const size = this.#model.facts.embeddingSize;
+    return Float32Array.from({ length: size }, (_, index) =>
+      read.f32(address as Pointer, 4 * index),
+    );
+  }
+
+  copySequence(from: number, to: number, end: number): void {
+    this.#assertSequence(from);
+    this.#assertSequence(to);
+    assert(from !== to, "a sequence cannot be copied onto itself");
+    const { llama } = this.#library;
+    const memory = this.#cache();
+    llama.llama_memory_seq_rm(memory, to, -1, -1);
+    if (end > 0) llama.llama_memory_seq_cp(memory, from, to, 0, end);
+  }
+
+  removeSequence(sequence: number, start: number, end: number): boolean {
+    this.#assertSequence(sequence);
+    assert(start >= 0 && (end === -1 || end >= start), "a removed range has an order");
+    const { llama } = this.#library;
+    return llama.llama_memory_seq_rm(this.#cache(), sequence, start === 0 ? -1 : start, end);
+  }
+
+  lastPosition(sequence: number): number {
+    this.#assertSequence(sequence);
+    return this.#library.llama.llama_memory_seq_pos_max(this.#cache(), sequence);
+  }
+
+  saveSequence(sequence: number): Uint8Array {
+    this.#assertSequence(sequence);
+    const { llama } = this.#library;
+    const size = Number(llama.llama_state_seq_get_size(this.pointer, sequence));
+    const state = new Uint8Array(size);
+    const written = Number(llama.llama_state_seq_get_data(this.pointer, state, size, sequence));
+    return state.subarray(0, written);
+  }
+
+  restoreSequence(sequence: number, state: Uint8Array): boolean {
+    this.#assertSequence(sequence);
+    const { llama } = this.#library;
+    llama.llama_memory_seq_rm(this.#cache(), sequence, -1, -1);
+    if (state.length === 0) return false;
+    const { pointer } = this;
+    const taken = llama.llama_state_seq_set_data(pointer, state, state.length, sequence);
+    if (Number(taken) === state.length) return true;
+    this.#model.log.collect();
+    llama.llama_memory_seq_rm(this.#cache(), sequence, -1, -1);
+    return false;
+  }
+
+  createSampler(sampling: Sampling, choice: number, history: Int32Array): Sampler {
+    return new FfiSampler(this.#model, this, sampling, choice, history);
+  }
+
+  dispose(): void {
+    this.#handle.dispose();
+    this.#threadpool?.dispose();
+    this.#logitViews.clear();
+    this.#releaseModel();
+  }
+
+  #cache(): NativePointer {
+    const { pointer } = this;
+    assert(pointer !== null && this.#memory !== null, "this model keeps no KV cache");
+    return this.#memory;
+  }
+
+  #assertSequence(sequence: number): void {
+    assert(
+      Number.isInteger(sequence) && sequence >= 0 && sequence < this.sequences,
+      `sequence ${sequence} is not below ${this.sequences}`,
+    );
+  }
+}

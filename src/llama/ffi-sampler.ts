@@ -1,0 +1,138 @@
+import { assert, defined } from "../lib/assert.ts";
+import { invalidRequest } from "../lib/errors.ts";
+import type { Sampling } from "../protocol/sampling.ts";
+import type { Grammar, Sampler } from "./backend.ts";
+import { argmax } from "./candidates.ts";
+import { FfiGrammar } from "./ffi-grammar.ts";
+import { resolveLogitBias } from "./logit-bias.ts";
+import type { ModelHost } from "./model-host.ts";
+import { NativeHandle } from "./native-handle.ts";
+import { buildChain, planChain } from "./sampler-chain.ts";
+
+/** The part of a context that a sampler reads. */
+interface Logits {
+  readonly contextLength: number;
+  logits(row: number): Float32Array;
+}
+
+/**
+ * llama.cpp's sampler chain over the logits of one row. Greedy without a chain reads the logits
+ * and nothing else. With a grammar the token is chosen first and checked alone; only when it is
+ * refused are all candidates put to the grammar, which costs far more.
+ */
+export class FfiSampler implements Sampler {
+  readonly #model: ModelHost;
+  readonly #source: Logits;
+  readonly #chain: NativeHandle | null;
+  readonly #drawsFromChain: boolean;
+  readonly #looksBack: boolean;
+  readonly #biases: ReadonlyMap<number, number>;
+  readonly #ignoresEnd: boolean;
+  readonly #releaseModel: () => void;
+  #endBanned = false;
+  #grammar: FfiGrammar | null = null;
+  #disposed = false;
+
+  constructor(
+    model: ModelHost,
+    source: Logits,
+    sampling: Sampling,
+    choice: number,
+    history: Int32Array,
+  ) {
+    const { repeatPenalty } = sampling;
+    if (!Number.isFinite(1 / repeatPenalty) || repeatPenalty <= 0) {
+      throw invalidRequest("repeat_penalty", "invalid_value", "repeat_penalty must be above 0");
+    }
+    this.#model = model;
+    this.#source = source;
+    this.#biases = resolveLogitBias(sampling.logitBias, model.vocabulary);
+    this.#ignoresEnd = sampling.ignoreEos;
+    const plan = planChain(sampling, choice, source.contextLength);
+    const chain = buildChain(model, sampling, plan, source.contextLength);
+    const { llama } = model.library;
+    this.#chain =
+      chain === null ? null : new NativeHandle("sampler", chain, llama.llama_sampler_free);
+    this.#drawsFromChain = plan.draw !== "argmax";
+    this.#looksBack = plan.historyLength > 0 || plan.draw === "adaptive";
+    this.#releaseModel = model.retain();
+    if (chain !== null && plan.historyLength > 0) {
+      for (const token of history.subarray(-plan.historyLength)) {
+        model.vocabulary.assertToken(token);
+        llama.llama_sampler_accept(chain, token);
+      }
+    }
+  }
+
+  sample(row: number): number {
+    assert(!this.#disposed, "sampler used after it was disposed");
+    const logits = this.#source.logits(row);
+    const token = this.#choose(logits, null);
+    const grammar = this.#grammar;
+    if (grammar === null) return defined(token, "some token is not banned");
+    if (token !== null && grammar.allows(token)) return token;
+    return this.#choose(logits, grammar) ?? endOf(grammar, this.#model);
+  }
+
+  accept(token: number): void {
+    assert(!this.#disposed, "sampler used after it was disposed");
+    this.#model.vocabulary.assertToken(token);
+    if (this.#grammar !== null) {
+      assert(this.#grammar.allows(token), `the grammar does not allow token ${token}`);
+      this.#grammar.acceptAllowed(token);
+    }
+    if (this.#looksBack && this.#chain !== null) {
+      this.#model.library.llama.llama_sampler_accept(this.#chain.pointer, token);
+    }
+  }
+
+  setGrammar(grammar: Grammar | null): void {
+    assert(!this.#disposed, "sampler used after it was disposed");
+    assert(grammar === null || grammar instanceof FfiGrammar, "a grammar of another backend");
+    const taken = grammar?.give() ?? null;
+    this.#grammar?.dispose();
+    this.#grammar = taken;
+  }
+
+  banEndOfGeneration(banned: boolean): void {
+    this.#endBanned = banned;
+  }
+
+  dispose(): void {
+    assert(!this.#disposed, "sampler disposed twice");
+    this.#disposed = true;
+    this.#chain?.dispose();
+    this.#grammar?.dispose();
+    this.#releaseModel();
+  }
+
+  /** Null when everything is banned. */
+  #choose(logits: Float32Array, grammar: FfiGrammar | null): number | null {
+    const { candidates, library, vocabulary } = this.#model;
+    const noEnd = this.#endBanned || this.#ignoresEnd;
+    if (this.#chain === null && grammar === null && this.#biases.size === 0) {
+      const token = argmax(logits);
+      if (!noEnd || !vocabulary.isEndOfGeneration(token)) return token;
+    }
+    candidates.fill(logits);
+    for (const [token, bias] of this.#biases) candidates.addBias(token, bias);
+    if (noEnd) for (const token of vocabulary.endOfGeneration) candidates.addBias(token, -Infinity);
+    grammar?.apply();
+    if (grammar !== null && candidates.best() === null) return null;
+    if (this.#chain !== null) {
+      library.llama.llama_sampler_apply(this.#chain.pointer, candidates.pointer);
+    }
+    return this.#drawsFromChain ? candidates.selected : candidates.best();
+  }
+}
+
+/** What follows when nothing that is not banned may: the end, when the grammar may end here. */
+function endOf(grammar: FfiGrammar, model: ModelHost): number {
+  const [end] = model.vocabulary.endOfGeneration;
+  if (end !== undefined && grammar.allows(end)) return end;
+  throw invalidRequest(
+    "grammar",
+    "invalid_grammar",
+    "No token of this model's vocabulary can continue the grammar",
+  );
+}

@@ -1,0 +1,33 @@
+/** The parser calls itself for each open group, and follows rules as deep as they refer on. */
+const MAX_NESTING = 256;
+const MAX_RULES = 20_000;
+const MAX_BYTES = 4 * 1024 * 1024;
+
+/** Why a grammar must not reach llama.cpp's parser, or null: what would exhaust its stack. */
+export function grammarProblem(gbnf: string): string | null {
+  if (gbnf.trim() === "") return "it is empty";
+  if (gbnf.includes("\0")) return "it holds a NUL";
+  if (gbnf.length > MAX_BYTES) return `it is longer than ${MAX_BYTES} characters`;
+  if (gbnf.split("::=").length - 1 > MAX_RULES) return `it has more than ${MAX_RULES} rules`;
+  if (nesting(gbnf) > MAX_NESTING) return `its groups are nested deeper than ${MAX_NESTING}`;
+  return null;
+}
+
+/** Deepest nesting of parentheses outside literals, character classes and comments. */
+function nesting(gbnf: string): number {
+  let depth = 0;
+  let deepest = 0;
+  let closing: string | null = null;
+  for (let index = 0; index < gbnf.length; index++) {
+    const character = gbnf[index];
+    if (closing !== null) {
+      if (character === "\\" && closing !== "\n") index++;
+      else if (character === closing) closing = null;
+    } else if (character === '"') closing = '"';
+    else if (character === "[") closing = "]";
+    else if (character === "#") closing = "\n";
+    else if (character === "(") deepest = Math.max(deepest, ++depth);
+    else if (character === ")") depth--;
+  }
+  return deepest;
+}

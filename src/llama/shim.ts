@@ -1,0 +1,69 @@
+import { cc } from "bun:ffi";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { LmError } from "../lib/errors.ts";
+import { SHIM_SOURCE } from "./shim-source.ts";
+
+const ATTEMPTS = 3;
+
+const compile = (source: string) =>
+  cc({
+    source,
+    symbols: {
+      lm_model_params: { args: ["ptr", "ptr"], returns: "void" },
+      lm_context_params: { args: ["ptr", "ptr"], returns: "void" },
+      lm_load_model: { args: ["ptr", "ptr", "ptr"], returns: "ptr" },
+      lm_create_context: { args: ["ptr", "ptr", "ptr"], returns: "ptr" },
+      lm_compute: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
+      lm_create_chain: { args: ["ptr"], returns: "ptr" },
+      lm_create_threadpool: { args: ["ptr", "ptr"], returns: "ptr" },
+      lm_free_threadpool: { args: ["ptr", "ptr"], returns: "void" },
+      lm_log_function: { args: [], returns: "ptr" },
+      lm_log_ring: { args: [], returns: "ptr" },
+      lm_log_written: { args: [], returns: "u32" },
+    },
+  }).symbols;
+
+export type Shim = ReturnType<typeof compile>;
+
+/**
+ * Compiles the shim. The compiler leaves a folder of headers in the temporary folder (private, one
+ * per user); what was not there before is removed again. Another process that starts at the same
+ * moment may have its folder removed by us, so a failure is tried again.
+ * @throws LmError engine_unavailable
+ */
+export function compileShim(): Shim {
+  const before = compilerFolders();
+  const folder = mkdtempSync(join(tmpdir(), "lmserver-shim-"));
+  try {
+    const source = join(folder, "shim.c");
+    writeFileSync(source, SHIM_SOURCE, { mode: 0o600 });
+    return attempt(source, ATTEMPTS);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+    for (const left of compilerFolders()) {
+      if (!before.has(left)) rmSync(left, { recursive: true, force: true });
+    }
+  }
+}
+
+function attempt(source: string, attemptsLeft: number): Shim {
+  try {
+    return compile(source);
+  } catch (cause) {
+    if (attemptsLeft > 1) return attempt(source, attemptsLeft - 1);
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new LmError(
+      "engine_unavailable",
+      { reason },
+      `The C shim cannot be compiled: ${reason}`,
+      { cause },
+    );
+  }
+}
+
+function compilerFolders(): Set<string> {
+  const names = readdirSync(tmpdir()).filter((name) => name.startsWith("bun-cc-"));
+  return new Set(names.map((name) => join(tmpdir(), name)));
+}
