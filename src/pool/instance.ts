@@ -38,7 +38,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 export class ModelInstance {
   readonly identifier: string;
   readonly model: CatalogModel;
-  /** Bytes the loaded model is expected to need; 0 = unknown or not admitted yet. */
+  /** Bytes the loaded model is expected to need; 0 = not admitted. */
   estimatedBytes = 0;
   readonly #options: InstanceOptions;
   #jit: boolean;

@@ -209,6 +209,9 @@ export class ModelPool implements PoolManager {
       const options = await this.#admit(instance, load);
       this.#closing.signal.throwIfAborted();
       return this.#startEngine(instance, options);
+    } catch (error) {
+      instance.estimatedBytes = 0;
+      throw error;
     } finally {
       admitted.resolve();
     }
@@ -216,15 +219,11 @@ export class ModelPool implements PoolManager {
 
   async #admit(instance: ModelInstance, load: LoadDefaults): Promise<LoadOptions> {
     const { model } = instance;
-    const residents = this.#instances.filter(
-      (other) => other !== instance && other.engine !== null,
-    );
-    const kept =
-      this.#options.keepLastJit && instance.jit
-        ? residents.filter((r) => !r.jit || r.model.kind !== model.kind)
-        : residents;
+    const residents = this.#instances.filter((other) => other.estimatedBytes > 0);
+    const isReplaced = (other: ModelInstance) =>
+      this.#options.keepLastJit && instance.jit && other.jit && other.model.kind === model.kind;
     const available = this.#availableBytes(residents);
-    const freed = sumBytes(residents) - sumBytes(kept);
+    const freed = sumBytes(residents.filter(isReplaced));
     const purpose = model.kind === "embedding" ? "embed" : "generate";
     const fit = { ...load, purpose } as const;
     const contextLength = load.contextLength ?? automaticContext(model, fit, available + freed);

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { CatalogModel } from "../../src/catalog/model.ts";
 import { systemClock } from "../../src/lib/clock.ts";
+import { LmError } from "../../src/lib/errors.ts";
 import { silentLog } from "../../src/lib/log.ts";
 import { ModelPool, type PoolOptions } from "../../src/pool/model-pool.ts";
 import type { Lease, LoadDefaults } from "../../src/pool/pool.ts";
@@ -133,4 +134,14 @@ export async function until(condition: () => boolean): Promise<void> {
 export function isAlive(pid: number): boolean {
   const stat = Bun.spawnSync(["cat", `/proc/${pid}/stat`], { stderr: "ignore" }).stdout.toString();
   return stat !== "" && !/\) [ZX] /.test(stat);
+}
+
+/** The LmError a promise ends with. */
+export async function failure(promise: Promise<unknown>): Promise<LmError> {
+  const error = await promise.then(
+    () => null,
+    (reason: unknown) => reason,
+  );
+  if (error instanceof LmError) return error;
+  throw new Error(`expected an LmError, got ${String(error)}`);
 }
