@@ -1,0 +1,237 @@
+import { jsonLiteral, literal, sequence } from "./gbnf.ts";
+import { bracketed, jsonRule } from "./json-rules.ts";
+import { stringExcept } from "./literal-trie.ts";
+import { patternGrammar } from "./regex-grammar.ts";
+import { UnsupportedPattern } from "./regex-parse.ts";
+import { separated } from "./repeat.ts";
+import type { Emitter } from "./schema-emit.ts";
+import type { ObjectRules } from "./schema-shape.ts";
+import { childPointer, type Located } from "./schema-source.ts";
+
+interface Member {
+  name: string;
+  rule: string;
+  required: boolean;
+}
+
+/** Largest number of states kept to count properties. */
+const MAX_COUNT_STATES = 4000;
+
+/** A JSON object that keeps `rules`, declared properties in their order; null when there is none. */
+export function objectGrammar(
+  emitter: Emitter,
+  rules: ObjectRules,
+  hint: string,
+  pointer: string,
+): string | null {
+  const { builder } = emitter;
+  const members = declaredMembers(emitter, rules, hint);
+  if (members === null) return null;
+  const extra = extraMember(emitter, rules, hint, pointer);
+  if (isFree(rules)) return jsonRule(builder, "object");
+  const list = new MemberList(
+    emitter,
+    members,
+    extra,
+    countLimits(emitter, rules, members, extra, pointer),
+  );
+  const inside = list.all();
+  return inside === null ? null : builder.add(hint, bracketed(builder, "{", inside));
+}
+
+function isFree(rules: ObjectRules): boolean {
+  const open = rules.properties.size === 0 && rules.required.size === 0 && rules.max === null;
+  return (
+    open &&
+    rules.min === 0 &&
+    rules.patterns.length === 0 &&
+    [...rules.additional, ...rules.names].every(({ schema }) => schema === true)
+  );
+}
+
+/** Null when a required property can have no value. */
+function declaredMembers(emitter: Emitter, rules: ObjectRules, hint: string): Member[] | null {
+  const colon = jsonRule(emitter.builder, "colon");
+  const wanted = new Map(rules.properties);
+  for (const name of rules.required) {
+    if (!wanted.has(name)) wanted.set(name, rules.additional);
+  }
+  const members: Member[] = [];
+  for (const [name, all] of wanted) {
+    const value = emitter.visit(all, `${hint}-${name}`);
+    const required = rules.required.has(name);
+    if (value === null && required) return null;
+    if (value === null) continue;
+    const rule = emitter.builder.add(`${hint}-${name}`, `${jsonLiteral(name)} ${colon} ${value}`);
+    members.push({ name, rule, required });
+  }
+  return members;
+}
+
+/** The rule of a property that is not declared; null when there may be none. */
+function extraMember(
+  emitter: Emitter,
+  rules: ObjectRules,
+  hint: string,
+  pointer: string,
+): string | null {
+  const { builder } = emitter;
+  const colon = jsonRule(builder, "colon");
+  const options: string[] = [];
+  const declared = [...new Set([...rules.properties.keys(), ...rules.required])];
+  for (const { pattern, pointer: at, value } of rules.patterns) {
+    const key = keyOfPattern(emitter, pattern);
+    const rule = emitter.visit(value, `${hint}-extra`);
+    if (key === null || rule === null) continue;
+    options.push(sequence(key, colon, rule));
+    // Names that match several patterns, or are declared, too, owe more than is checked here.
+    if (rules.patterns.length > 1 || declared.length > 0)
+      emitter.report({ schema: value, pointer: at });
+  }
+  const refusesRest = !rules.additionalGiven && (declared.length > 0 || rules.patterns.length > 0);
+  const rest = refusesRest ? null : emitter.visit(rules.additional, `${hint}-extra`);
+  if (rest !== null) {
+    if (rules.patterns.length > 0) {
+      emitter.report({ schema: null, pointer: childPointer(pointer, "patternProperties") });
+    }
+    const key = extraName(emitter, rules.names, declared, hint);
+    if (key !== null) options.push(sequence(key, colon, rest));
+  }
+  return options.length === 0 ? null : builder.add(`${hint}-extra`, options.join(" | "));
+}
+
+function extraName(
+  emitter: Emitter,
+  names: readonly Located[],
+  declared: readonly string[],
+  hint: string,
+): string | null {
+  if (names.length === 0) return stringExcept(emitter.builder, declared);
+  if (declared.length > 0) for (const located of names) emitter.report(located);
+  const text = { schema: { type: "string" }, pointer: names[0]?.pointer ?? "" };
+  return emitter.visit([...names, text], `${hint}-name`);
+}
+
+function keyOfPattern(emitter: Emitter, pattern: string): string | null {
+  try {
+    const { expression } = patternGrammar(emitter.builder, pattern, { min: 0, max: null });
+    return sequence(literal('"'), expression, literal('"'));
+  } catch (error) {
+    if (error instanceof UnsupportedPattern) return null;
+    throw error;
+  }
+}
+
+interface CountLimits {
+  min: number;
+  max: number | null;
+}
+
+/** The limits that are still to be counted; reported when that would take too many states. */
+function countLimits(
+  emitter: Emitter,
+  rules: ObjectRules,
+  members: readonly Member[],
+  extra: string | null,
+  pointer: string,
+): CountLimits {
+  const required = members.filter((member) => member.required).length;
+  const min = rules.min <= required ? 0 : rules.min;
+  const max =
+    extra === null && rules.max !== null && rules.max >= members.length ? null : rules.max;
+  // Undeclared names may repeat, and then count once.
+  if (extra !== null && min > members.length + 1) {
+    emitter.report({ schema: min, pointer: childPointer(pointer, "minProperties") });
+  }
+  if (members.length * Math.max(min, max ?? 0) <= MAX_COUNT_STATES) return { min, max };
+  for (const keyword of ["minProperties", "maxProperties"]) {
+    emitter.report({ schema: null, pointer: childPointer(pointer, keyword) });
+  }
+  return { min: 0, max: null };
+}
+
+/** The members of an object: each declared one at most once and in order, then the others. */
+class MemberList {
+  readonly #emitter: Emitter;
+  readonly #members: readonly Member[];
+  readonly #extra: string | null;
+  readonly #limits: CountLimits;
+  /** Counting stops here: more makes no difference. */
+  readonly #countCap: number;
+  readonly #comma: string;
+  readonly #lastRequired: number;
+  readonly #memo = new Map<string, string | null>();
+
+  constructor(
+    emitter: Emitter,
+    members: readonly Member[],
+    extra: string | null,
+    limits: CountLimits,
+  ) {
+    this.#emitter = emitter;
+    this.#members = members;
+    this.#extra = extra;
+    this.#limits = limits;
+    this.#countCap = Math.max(1, limits.max ?? limits.min);
+    this.#comma = jsonRule(emitter.builder, "comma");
+    this.#lastRequired = members.findLastIndex((member) => member.required);
+  }
+
+  /** Everything between the braces; "" when nothing fits there, null when nothing is valid. */
+  all(): string | null {
+    // From the back, so that a long run of members does not become deep recursion.
+    for (let index = this.#members.length; index > 0 && this.#countCap === 1; index--) {
+      this.#some(index, 1);
+      this.#some(index, 0);
+    }
+    const some = this.#some(0, 0);
+    if (!this.#mayStop(0, 0)) return some;
+    return some === null ? "" : `${some}?`;
+  }
+
+  #mayStop(index: number, count: number): boolean {
+    return index > this.#lastRequired && count >= this.#limits.min;
+  }
+
+  /** At least one more member, from position `index` on, with `count` already written. */
+  #some(index: number, count: number): string | null {
+    const { max } = this.#limits;
+    if (max !== null && count >= max) return null;
+    const key = `${index} ${count}`;
+    const known = this.#memo.get(key);
+    if (known !== undefined) return known;
+    this.#emitter.builder.spend(1);
+    const member = this.#members[index];
+    const rule = member === undefined ? this.#extras(count) : this.#from(member, index, count);
+    this.#memo.set(key, rule);
+    return rule;
+  }
+
+  #from(member: Member, index: number, count: number): string | null {
+    const options: string[] = [];
+    const skipped = member.required ? null : this.#some(index + 1, count);
+    const next = Math.min(count + 1, this.#countCap);
+    const more = this.#some(index + 1, next);
+    const stops = this.#mayStop(index + 1, next);
+    if (more !== null) options.push(`${member.rule} ${this.#following(more, stops)}`);
+    else if (stops) options.push(member.rule);
+    if (skipped !== null) options.push(skipped);
+    if (options.length === 0) return null;
+    return this.#emitter.builder.add("members", options.join(" | "));
+  }
+
+  #following(more: string, optional: boolean): string {
+    const tail = sequence(this.#comma, more);
+    return optional ? `${this.#emitter.builder.add("more", tail)}?` : tail;
+  }
+
+  #extras(count: number): string | null {
+    if (this.#extra === null) return null;
+    const { min, max } = this.#limits;
+    const most = max === null ? null : max - count;
+    const { builder } = this.#emitter;
+    const least = Math.max(1, min - count);
+    if (most !== null && most < least) return null;
+    return builder.add("extras", separated(builder, this.#extra, this.#comma, least, most));
+  }
+}

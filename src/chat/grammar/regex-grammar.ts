@@ -1,0 +1,157 @@
+import { jsonCharOf } from "./char-set.ts";
+import { choice, sequence, type GrammarBuilder } from "./gbnf.ts";
+import { jsonRule } from "./json-rules.ts";
+import { parseRegex, UnsupportedPattern, type RegexNode } from "./regex-parse.ts";
+import { repeat } from "./repeat.ts";
+
+/** Bounds of a string's length in code points; `max` null = none. */
+export interface LengthRange {
+  min: number;
+  max: number | null;
+}
+
+export interface PatternGrammar {
+  /** The characters between the quotes. */
+  expression: string;
+  /** Whether every string of the expression has a length in the wanted range. */
+  lengthHolds: boolean;
+}
+
+/**
+ * The inside of a JSON string that matches an ECMA-262 pattern, which may match anywhere unless it
+ * is anchored.
+ * @throws UnsupportedPattern for what no grammar can express.
+ */
+export function patternGrammar(
+  builder: GrammarBuilder,
+  pattern: string,
+  length: LengthRange,
+): PatternGrammar {
+  const root = parseRegex(pattern);
+  const bounded = withLength(root, length);
+  if (bounded !== null) return { expression: anchored(builder, bounded), lengthHolds: true };
+  const actual = lengthOf(root);
+  const lengthHolds =
+    actual !== null &&
+    actual.min >= length.min &&
+    (length.max === null || (actual.max !== null && actual.max <= length.max));
+  const options = root.kind === "choice" ? root.options : [root];
+  return { expression: choice(options.map((option) => anchored(builder, option))), lengthHolds };
+}
+
+/** One top-level alternative; a missing anchor lets any text stand there. */
+function anchored(builder: GrammarBuilder, node: RegexNode): string {
+  const items = node.kind === "sequence" ? node.items : [node];
+  const starts = items[0]?.kind === "start";
+  const ends = items.length > (starts ? 1 : 0) && items.at(-1)?.kind === "end";
+  const core = items.slice(starts ? 1 : 0, ends ? -1 : undefined);
+  const anything = starts && ends ? "" : `${jsonRule(builder, "char")}*`;
+  const inside = core.map((item) => render(builder, item));
+  return sequence(starts ? "" : anything, ...inside, ends ? "" : anything);
+}
+
+function render(builder: GrammarBuilder, node: RegexNode): string {
+  builder.spend(1);
+  switch (node.kind) {
+    case "set": {
+      const char = jsonCharOf(node.set);
+      if (char === null) throw new UnsupportedPattern("a class of control characters");
+      return char;
+    }
+    case "sequence":
+      return sequence(...node.items.map((item) => render(builder, item)));
+    case "choice":
+      return choice(node.options.map((option) => render(builder, option)));
+    case "repeat":
+      return repeated(builder, node);
+    default:
+      throw new UnsupportedPattern("an anchor inside the pattern");
+  }
+}
+
+function repeated(builder: GrammarBuilder, node: RegexNode & { kind: "repeat" }): string {
+  const unit = nonEmpty(node.item);
+  if (node.max === 0 || unit === null) return "";
+  const item = render(builder, unit);
+  const name = /^\[[^\]]*\]$/.test(item) ? item : builder.add("unit", item);
+  return repeat(builder, name, unit === node.item ? node.min : 0, node.max);
+}
+
+/**
+ * The node without its empty match, which a repetition must not hold: `(a*)*` becomes `(a+)*`.
+ * Null when it matches nothing else.
+ */
+function nonEmpty(node: RegexNode): RegexNode | null {
+  if (measure(node).min > 0) return node;
+  switch (node.kind) {
+    case "repeat": {
+      const item = nonEmpty(node.item);
+      if (item === null || node.max === 0) return null;
+      return { ...node, item, min: 1 };
+    }
+    case "choice": {
+      const options = node.options.map(nonEmpty).filter((option) => option !== null);
+      return options.length === 0 ? null : { kind: "choice", options };
+    }
+    case "sequence":
+      if (node.items.length === 0) return null;
+      throw new UnsupportedPattern("a repeated group that can be empty");
+    default:
+      throw new UnsupportedPattern("a repeated anchor");
+  }
+}
+
+/** `^class{a,b}$` with the wanted length put into its quantifier; null for any other pattern. */
+function withLength(root: RegexNode, length: LengthRange): RegexNode | null {
+  if (root.kind !== "sequence" || root.items.length !== 3) return null;
+  const [start, middle, end] = root.items;
+  if (start?.kind !== "start" || middle?.kind !== "repeat" || end?.kind !== "end") return null;
+  if (middle.item.kind !== "set") return null;
+  const min = Math.max(middle.min, length.min);
+  const max = middle.max === null ? length.max : Math.min(middle.max, length.max ?? middle.max);
+  if (max !== null && max < min) return null;
+  return { ...root, items: [start, { ...middle, min, max }, end] };
+}
+
+/** Shortest and longest match with both anchors; null when unanchored. */
+function lengthOf(root: RegexNode): LengthRange | null {
+  const options = root.kind === "choice" ? root.options : [root];
+  const anchors = options.every(
+    (option) =>
+      option.kind === "sequence" &&
+      option.items[0]?.kind === "start" &&
+      option.items.at(-1)?.kind === "end",
+  );
+  return anchors ? measure(root) : { min: measure(root).min, max: null };
+}
+
+function measure(node: RegexNode): LengthRange {
+  switch (node.kind) {
+    case "set":
+      return { min: 1, max: 1 };
+    case "sequence":
+      return node.items.map(measure).reduce(
+        (sum, item) => ({
+          min: sum.min + item.min,
+          max: sum.max === null || item.max === null ? null : sum.max + item.max,
+        }),
+        { min: 0, max: 0 },
+      );
+    case "choice": {
+      const options = node.options.map(measure);
+      const longest = options.map((option) => option.max ?? Number.POSITIVE_INFINITY);
+      const max = Math.max(...longest);
+      return {
+        min: Math.min(...options.map((option) => option.min)),
+        max: Number.isFinite(max) ? max : null,
+      };
+    }
+    case "repeat": {
+      const item = measure(node.item);
+      const max = node.max === null || item.max === null ? null : node.max * item.max;
+      return { min: node.min * item.min, max: item.max === 0 ? 0 : max };
+    }
+    default:
+      return { min: 0, max: 0 };
+  }
+}

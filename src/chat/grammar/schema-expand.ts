@@ -1,0 +1,145 @@
+import type { GrammarBuilder } from "./gbnf.ts";
+import { restrict } from "./schema-restrict.ts";
+import { anyShape, type JsonType, type Shape, ALL_TYPES } from "./schema-shape.ts";
+import {
+  childPointer,
+  isSchemaObject,
+  type Located,
+  type SchemaDocument,
+  type SchemaObject,
+} from "./schema-source.ts";
+
+/** Alternatives of one subschema after `allOf` was multiplied out. */
+const MAX_ALTERNATIVES = 1024;
+
+/** Keywords that no grammar of ours enforces. */
+const UNENFORCED = [
+  "if",
+  "contains",
+  "minContains",
+  "maxContains",
+  "dependencies",
+  "dependentRequired",
+  "dependentSchemas",
+  "unevaluatedItems",
+  "$dynamicRef",
+  "$recursiveRef",
+];
+
+/** Receives each keyword that the grammar cannot hold to. */
+export type Report = (located: Located) => void;
+
+/** Resolves `$ref`, `allOf`, `anyOf`, `oneOf` and `not` of subschemas that all hold at once. */
+export class SchemaExpander {
+  readonly #document: SchemaDocument;
+  readonly #builder: GrammarBuilder;
+  readonly #report: Report;
+
+  constructor(document: SchemaDocument, builder: GrammarBuilder, report: Report) {
+    this.#document = document;
+    this.#builder = builder;
+    this.#report = report;
+  }
+
+  /** The alternatives of the conjunction; none when nothing can satisfy it. */
+  expand(all: readonly Located[], pointer: string): readonly Shape[] {
+    let shapes: readonly Shape[] = [anyShape(pointer)];
+    for (const located of all) shapes = this.#apply(located, shapes, new Set());
+    return shapes;
+  }
+
+  #apply(
+    located: Located,
+    shapes: readonly Shape[],
+    trail: ReadonlySet<unknown>,
+  ): readonly Shape[] {
+    const { schema, pointer } = located;
+    if (schema === true) return shapes;
+    if (schema === false) return [];
+    if (!isSchemaObject(schema))
+      throw this.#document.error(pointer, "must be an object or a boolean");
+    if (trail.has(schema)) throw this.#document.error(pointer, "refers to itself without an end");
+    const inner = new Set([...trail, schema]);
+    if (inner.size > 64) throw this.#document.error(pointer, "is nested more than 64 levels deep");
+    let next: readonly Shape[] = shapes.map((shape) => {
+      this.#builder.spend(1 + shape.object.properties.size);
+      return restrict(shape, located, this.#document);
+    });
+    if (schema["$ref"] !== undefined) {
+      next = this.#apply(this.#document.resolve(schema["$ref"], pointer), next, inner);
+    }
+    for (const member of this.#members(located, "allOf")) next = this.#apply(member, next, inner);
+    for (const keyword of ["anyOf", "oneOf"]) {
+      if (schema[keyword] === undefined) continue;
+      const before = next;
+      next = this.#members(located, keyword).flatMap((member) =>
+        this.#apply(member, before, inner),
+      );
+    }
+    if (next.length > MAX_ALTERNATIVES) {
+      throw this.#document.error(pointer, "has more than 1,024 alternatives");
+    }
+    this.#reportUnenforced(schema, pointer);
+    return this.#exclude(schema, pointer, next);
+  }
+
+  #members(located: Located, keyword: string): readonly Located[] {
+    if (!isSchemaObject(located.schema) || located.schema[keyword] === undefined) return [];
+    return membersOf(located.schema, located.pointer, keyword, this.#document);
+  }
+
+  #reportUnenforced(schema: SchemaObject, pointer: string): void {
+    for (const keyword of UNENFORCED) {
+      if (schema[keyword] === undefined) continue;
+      this.#report({ schema: schema[keyword], pointer: childPointer(pointer, keyword) });
+    }
+    const max = schema["maxItems"];
+    if (schema["uniqueItems"] === true && !(typeof max === "number" && max <= 1)) {
+      this.#report({ schema: true, pointer: childPointer(pointer, "uniqueItems") });
+    }
+  }
+
+  /** `not` with only types or only values is enforced; anything else is reported. */
+  #exclude(schema: SchemaObject, pointer: string, shapes: readonly Shape[]): readonly Shape[] {
+    const not = schema["not"];
+    if (not === undefined || not === false) return shapes;
+    const located = { schema: not, pointer: childPointer(pointer, "not") };
+    if (not === true) return [];
+    if (!isSchemaObject(not)) throw this.#document.error(located.pointer, "must be a schema");
+    const keys = Object.keys(not).filter((key) => key !== "description" && key !== "title");
+    const [key, ...others] = keys;
+    if (key === undefined) return [];
+    if (others.length > 0 || !["type", "const", "enum"].includes(key)) {
+      this.#report(located);
+      return shapes;
+    }
+    if (key === "type") {
+      const banned = restrict(anyShape(pointer), located, this.#document).types;
+      if (banned.has("integer") && !banned.has("number")) this.#report(located);
+      return shapes.map((shape) => ({ ...shape, types: without(shape.types, banned) }));
+    }
+    const values = restrict(anyShape(pointer), located, this.#document).values ?? [];
+    return shapes.map((shape) => ({ ...shape, forbidden: [...shape.forbidden, ...values] }));
+  }
+}
+
+function without(types: ReadonlySet<JsonType>, banned: ReadonlySet<JsonType>): Set<JsonType> {
+  return new Set(ALL_TYPES.filter((type) => types.has(type) && !banned.has(type)));
+}
+
+/** The subschemas of `allOf`, `anyOf` or `oneOf`. @throws LmError when it is not a list of them. */
+export function membersOf(
+  schema: SchemaObject,
+  pointer: string,
+  keyword: string,
+  document: SchemaDocument,
+): readonly Located[] {
+  const members = schema[keyword];
+  if (!Array.isArray(members) || members.length === 0) {
+    throw document.error(childPointer(pointer, keyword), "must be an array of schemas");
+  }
+  return members.map((member: unknown, index) => ({
+    schema: member,
+    pointer: childPointer(pointer, keyword, index),
+  }));
+}

@@ -1,0 +1,291 @@
+import { invalidRequest } from "../../lib/errors.ts";
+import { arrayGrammar } from "./array-grammar.ts";
+import { GrammarBuilder } from "./gbnf.ts";
+import { findGrammarProblem } from "./grammar-check.ts";
+import { jsonRule } from "./json-rules.ts";
+import { oneOf } from "./literal-trie.ts";
+import { numberGrammar } from "./number-grammar.ts";
+import { objectGrammar } from "./object-grammar.ts";
+import type { Emitter } from "./schema-emit.ts";
+import { membersOf, SchemaExpander } from "./schema-expand.ts";
+import type { JsonType, Shape } from "./schema-shape.ts";
+import {
+  invalidSchema,
+  isSchemaObject,
+  SchemaDocument,
+  type Located,
+  type SchemaObject,
+} from "./schema-source.ts";
+import { isFreeString, stringGrammar } from "./string-grammar.ts";
+
+/** A keyword that the grammar does not enforce. `pointer` ends with the keyword. */
+export interface UnsupportedKeyword {
+  pointer: string;
+  keyword: string;
+}
+
+export interface SchemaGrammar {
+  /** GBNF with the start symbol `root`. */
+  gbnf: string;
+  /** Not enforced, or only partly: a finished answer may break these. */
+  unsupported: readonly UnsupportedKeyword[];
+}
+
+/** Levels of subschemas. */
+const MAX_DEPTH = 64;
+
+/** Keywords that constrain a value. Everything else in a schema is annotation. */
+const CONSTRAINTS: ReadonlySet<string> = new Set(
+  `type nullable enum const not allOf anyOf oneOf $ref if then else $dynamicRef $recursiveRef
+  minLength maxLength pattern format minimum maximum exclusiveMinimum exclusiveMaximum multipleOf
+  items prefixItems additionalItems minItems maxItems uniqueItems unevaluatedItems contains
+  minContains maxContains properties required additionalProperties patternProperties propertyNames
+  minProperties maxProperties unevaluatedProperties dependencies dependentRequired
+  dependentSchemas`.split(/\s+/),
+);
+
+/**
+ * The grammar of a JSON Schema: its language is JSON text that satisfies the schema, except for
+ * the keywords listed as unsupported. Object properties appear in declared order.
+ *
+ * @param param names the request field in errors.
+ * @throws LmError invalid_request (invalid_json_schema) when the schema is malformed, refers to
+ *   another document, is too large or complex, or can never be satisfied.
+ */
+export function schemaGrammar(schema: unknown, param: string): SchemaGrammar {
+  const builder = new GrammarBuilder((message) => invalidSchema(param, "", message));
+  const rules = new SchemaRules(builder, schema, param);
+  const gbnf = builder.text(rules.root());
+  checkSchemaGrammar(gbnf, param);
+  return { gbnf, unsupported: rules.unsupported() };
+}
+
+/** The grammar of any JSON object, for `json_object` answers. */
+export function jsonObjectGrammar(): string {
+  const builder = new GrammarBuilder((message) => invalidSchema("format", "", message));
+  return builder.text(jsonRule(builder, "object"));
+}
+
+/** Refuses a grammar of ours that the matcher could not work with: endless or ambiguous schemas. */
+export function checkSchemaGrammar(gbnf: string, param: string): void {
+  const problem = findGrammarProblem(gbnf);
+  if (problem === null) return;
+  throw invalidRequest(
+    param,
+    "invalid_json_schema",
+    `The schema cannot be used: its grammar ${problem.message}.`,
+  );
+}
+
+interface Visit {
+  /** Set when the rule is needed before its body is known. */
+  reserved: string | null;
+  /** undefined while the visit is in progress. */
+  rule: string | null | undefined;
+}
+
+/** Rules for one schema document inside a grammar that may hold more. */
+export class SchemaRules implements Emitter {
+  readonly builder: GrammarBuilder;
+  readonly #document: SchemaDocument;
+  readonly #expander: SchemaExpander;
+  readonly #unsupported = new Map<string, UnsupportedKeyword>();
+  readonly #visits = new Map<string, Visit>();
+  readonly #ids = new Map<unknown, number>();
+  #depth = 0;
+
+  /** @throws LmError invalid_request (invalid_json_schema) when the document is too large. */
+  constructor(builder: GrammarBuilder, schema: unknown, param: string) {
+    this.builder = builder;
+    this.#document = new SchemaDocument(schema, param);
+    this.#expander = new SchemaExpander(this.#document, builder, (located) => this.report(located));
+  }
+
+  /** The rule for the whole document. */
+  root(): string {
+    const rule = this.visit([this.#document.root], "value");
+    if (rule === null) throw this.#document.error("", "can never be satisfied");
+    return rule;
+  }
+
+  unsupported(): readonly UnsupportedKeyword[] {
+    return [...this.#unsupported.values()];
+  }
+
+  report({ pointer }: Located): void {
+    const keyword = pointer.slice(pointer.lastIndexOf("/") + 1);
+    this.#unsupported.set(pointer, { pointer, keyword });
+  }
+
+  visit(all: readonly Located[], hint: string): string | null {
+    if (all.some(({ schema }) => schema === false)) return null;
+    const found = new Map<unknown, Located>();
+    for (const located of all) if (!isAnything(located.schema)) found.set(located.schema, located);
+    const relevant = [...found.values()];
+    if (relevant.length === 0) return jsonRule(this.builder, "value");
+    const key = relevant
+      .map(({ schema }) => this.#id(schema))
+      .toSorted((a, b) => a - b)
+      .join(" ");
+    const known = this.#visits.get(key);
+    if (known !== undefined) return this.#known(known, hint);
+    const visit: Visit = { reserved: null, rule: undefined };
+    this.#visits.set(key, visit);
+    const pointer = relevant[0]?.pointer ?? "";
+    this.#depth += 1;
+    if (this.#depth > MAX_DEPTH)
+      throw this.#document.error(pointer, "is nested more than 64 levels deep");
+    const rule = this.#rule(relevant, hint, pointer);
+    this.#depth -= 1;
+    visit.rule = this.#close(visit.reserved, rule, pointer);
+    return visit.rule;
+  }
+
+  #known(visit: Visit, hint: string): string | null {
+    if (visit.rule !== undefined) return visit.rule;
+    visit.reserved ??= this.builder.reserve(hint);
+    return visit.reserved;
+  }
+
+  #close(reserved: string | null, rule: string | null, pointer: string): string | null {
+    if (reserved === null) return rule;
+    if (rule === null) throw this.#document.error(pointer, "can never be satisfied");
+    this.builder.define(reserved, rule);
+    return reserved;
+  }
+
+  #id(schema: unknown): number {
+    const known = this.#ids.get(schema);
+    if (known !== undefined) return known;
+    this.#ids.set(schema, this.#ids.size);
+    return this.#ids.size - 1;
+  }
+
+  #rule(all: readonly Located[], hint: string, pointer: string): string | null {
+    const direct =
+      all.length === 1 && all[0] !== undefined ? this.#direct(all[0], hint) : undefined;
+    if (direct !== undefined) return direct;
+    const shapes = this.#expander.expand(all, pointer);
+    return this.#either(
+      hint,
+      shapes.flatMap((shape) => this.#shape(shape, hint)),
+    );
+  }
+
+  /** A schema that only points elsewhere keeps its parts as rules of their own. */
+  #direct(located: Located, hint: string): string | null | undefined {
+    const { schema, pointer } = located;
+    if (!isSchemaObject(schema)) return undefined;
+    const [keyword, ...others] = Object.keys(schema).filter((key) => CONSTRAINTS.has(key));
+    if (others.length > 0) return undefined;
+    if (keyword === "$ref") {
+      const target = this.#document.resolve(schema["$ref"], pointer);
+      return this.visit([target], hint);
+    }
+    if (keyword !== "anyOf" && keyword !== "oneOf") return undefined;
+    const members = membersOf(schema, pointer, keyword, this.#document);
+    const rules = members.map((member, index) => this.visit([member], `${hint}-${index}`));
+    return this.#either(
+      hint,
+      rules.filter((rule) => rule !== null),
+    );
+  }
+
+  #either(hint: string, rules: readonly string[]): string | null {
+    const options = [...new Set(rules)];
+    if (options.length === 0) return null;
+    return options.length === 1 ? options.join("") : this.builder.add(hint, options.join(" | "));
+  }
+
+  #shape(shape: Shape, hint: string): string[] {
+    const types = effectiveTypes(shape);
+    const forbidden = new Set(shape.forbidden.map((value) => JSON.stringify(value)));
+    if (shape.values !== null) {
+      const texts = shape.values
+        .filter((value) => types.has(typeOf(value)) && fits(shape, value))
+        .map((value) => JSON.stringify(value))
+        .filter((text) => !forbidden.has(text));
+      return texts.length === 0 ? [] : [oneOf(this.builder, texts)];
+    }
+    const rules: string[] = [];
+    for (const type of types) {
+      if (type === "integer" && types.has("number")) continue;
+      const rule = this.#typed(shape, type, hint, forbidden);
+      if (rule !== null) rules.push(rule);
+    }
+    return rules;
+  }
+
+  #typed(
+    shape: Shape,
+    type: JsonType,
+    hint: string,
+    forbidden: ReadonlySet<string>,
+  ): string | null {
+    const banned = shape.forbidden.filter((value) => typeOf(value) === type);
+    switch (type) {
+      case "null":
+        return forbidden.has("null") ? null : jsonRule(this.builder, "null");
+      case "boolean": {
+        const left = ["true", "false"].filter((text) => !forbidden.has(text));
+        return left.length === 0 ? null : oneOf(this.builder, left);
+      }
+      case "string": {
+        const texts = banned.filter((value) => typeof value === "string");
+        if (texts.length > 0 && !isFreeString(shape.string)) this.#reportNot(shape);
+        return stringGrammar(this, shape.string, texts);
+      }
+      case "integer":
+      case "number":
+        if (shape.forbidden.some((value) => typeof value === "number")) this.#reportNot(shape);
+        return numberGrammar(this, shape.number, type === "integer");
+      case "array":
+        if (banned.length > 0) this.#reportNot(shape);
+        return arrayGrammar(this, shape.array, hint);
+      default:
+        if (banned.length > 0) this.#reportNot(shape);
+        return objectGrammar(this, shape.object, hint, shape.pointer);
+    }
+  }
+
+  #reportNot(shape: Shape): void {
+    this.report({ schema: null, pointer: `${shape.pointer}/not` });
+  }
+}
+
+function isAnything(schema: unknown): boolean {
+  if (schema === true) return true;
+  return isSchemaObject(schema) && !hasConstraint(schema);
+}
+
+function hasConstraint(schema: SchemaObject): boolean {
+  return Object.keys(schema).some((key) => CONSTRAINTS.has(key));
+}
+
+/** A schema without `type` means the type its other keywords are about. */
+function effectiveTypes(shape: Shape): ReadonlySet<JsonType> {
+  if (shape.typeNamed || shape.values !== null) return shape.types;
+  const order: readonly JsonType[] = ["object", "array", "string", "number"];
+  const hinted = order.find((type) => shape.hints.has(type) && shape.types.has(type));
+  return hinted === undefined ? shape.types : new Set([hinted]);
+}
+
+function typeOf(value: unknown): JsonType {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "array";
+  if (typeof value === "number") return Number.isInteger(value) ? "integer" : "number";
+  if (typeof value === "string" || typeof value === "boolean") return typeof value as JsonType;
+  return "object";
+}
+
+/** Whether a listed value keeps the bounds that stand beside the list. */
+function fits(shape: Shape, value: unknown): boolean {
+  if (typeof value === "number") {
+    const { min, max } = shape.number;
+    const above = min === null || value > min.value || (value === min.value && !min.exclusive);
+    return above && (max === null || value < max.value || (value === max.value && !max.exclusive));
+  }
+  if (typeof value !== "string") return true;
+  const length = Array.from(value).length;
+  return length >= shape.string.min && (shape.string.max === null || length <= shape.string.max);
+}
