@@ -1,0 +1,79 @@
+import type { TokenLogprob } from "../protocol/events.ts";
+import { Detokenizer } from "./detokenizer.ts";
+import type { Piece } from "./pieces.ts";
+import { StopMatcher } from "./stop-matcher.ts";
+
+/** A scored token and where its text lies in the choice's text, in UTF-16 units. */
+interface Scored {
+  readonly start: number;
+  readonly end: number;
+  readonly logprob: TokenLogprob;
+}
+
+/** Text of one choice on its way out: code points completed, stop strings held back. */
+export class ChoiceOutput {
+  readonly #detokenizer = new Detokenizer();
+  readonly #stops: StopMatcher;
+  #decoded = 0;
+  #released = 0;
+  #ready = "";
+  #scored: Scored[] = [];
+  #stop: string | null = null;
+
+  constructor(stops: readonly string[]) {
+    this.#stops = new StopMatcher(stops);
+  }
+
+  /** The stop string that matched; the text before it is all there will be. */
+  get stop(): string | null {
+    return this.#stop;
+  }
+
+  push(piece: Piece, logprob: TokenLogprob | null): void {
+    const start = this.#decoded;
+    const text = this.#detokenizer.push(piece);
+    this.#decoded += text.length;
+    if (logprob !== null) {
+      // A code point that begins in this token is its text too, once it is complete.
+      const end = this.#decoded + (this.#detokenizer.isHolding ? 1 : 0);
+      if (end > start) this.#scored.push({ start, end, logprob });
+    }
+    if (text !== "") this.#match(text);
+  }
+
+  /** No more tokens come: lets go of what was held, unless a stop string has matched. */
+  finish(): void {
+    if (this.#stop !== null) return;
+    const text = this.#detokenizer.flush();
+    this.#decoded += text.length;
+    this.#match(text);
+    if (this.#stop === null) this.#release(this.#stops.flush());
+  }
+
+  /** What became ready since the last call; `logprobs` are those of tokens with text in `text`. */
+  take(): { text: string; logprobs: TokenLogprob[] } {
+    const text = this.#ready;
+    this.#ready = "";
+    if (this.#scored.length === 0) return { text, logprobs: [] };
+    const isOut = (token: Scored): boolean =>
+      this.#stop === null ? token.end <= this.#released : token.start < this.#released;
+    let count = 0;
+    while (count < this.#scored.length) {
+      const token = this.#scored[count];
+      if (token === undefined || !isOut(token)) break;
+      count++;
+    }
+    return { text, logprobs: this.#scored.splice(0, count).map((token) => token.logprob) };
+  }
+
+  #match(text: string): void {
+    const result = this.#stops.push(text);
+    this.#stop = result.hit;
+    this.#release(result.text);
+  }
+
+  #release(text: string): void {
+    this.#released += text.length;
+    this.#ready += text;
+  }
+}

@@ -1,0 +1,194 @@
+import { assert } from "../lib/assert.ts";
+import type { Clock } from "../lib/clock.ts";
+import { LmError } from "../lib/errors.ts";
+import type { Model } from "../llama/backend.ts";
+import type { EmbedInput, GenerateJob, JobPrompt } from "../protocol/commands.ts";
+import type { EngineLoad, JobEvent } from "../protocol/events.ts";
+import type { Embedder } from "./embedder.ts";
+import { failureEvent } from "./failure.ts";
+import type { Generator, GeneratorOptions } from "./generator.ts";
+import { promptTokens } from "./prompt-tokens.ts";
+
+/** Time per step for reading newcomers: tokenising and compiling must not stall the streams. */
+const INTAKE_MS = 8;
+/** Embedding tokens per step while others generate. */
+const EMBED_BESIDE_TOKENS = 256;
+
+/** Takes what one step produced. */
+export type SendStep = (load: EngineLoad, events: readonly JobEvent[]) => void;
+
+export interface EngineParts {
+  model: Model;
+  clock: Clock;
+  send: SendStep;
+  /** null for a model that only embeds. */
+  createGenerator: ((emit: GeneratorOptions["emit"]) => Generator) | null;
+  createEmbedder: (emit: GeneratorOptions["emit"]) => Embedder;
+}
+
+/**
+ * Everything one loaded model does. Jobs come in by `generate`, `embed`, `tokenize`, `checkGrammar`;
+ * each gets exactly one terminal event. `run` decides when to step; `step` is bounded and
+ * synchronous.
+ */
+export class Engine {
+  readonly #parts: EngineParts;
+  readonly #generator: Generator | null;
+  readonly #embedder: Embedder;
+  /** Newcomers by job id, in order of arrival. */
+  readonly #intake = new Map<number, () => void>();
+  #events: JobEvent[] = [];
+  #steps = 0;
+  #wake: () => void = () => undefined;
+  #isPaused = false;
+
+  constructor(parts: EngineParts) {
+    const emit = (event: JobEvent): void => void this.#events.push(event);
+    this.#parts = parts;
+    this.#generator = parts.createGenerator?.(emit) ?? null;
+    this.#embedder = parts.createEmbedder(emit);
+  }
+
+  /** Nothing to compute and nothing to tell. */
+  get isIdle(): boolean {
+    return (
+      this.#intake.size === 0 &&
+      this.#events.length === 0 &&
+      this.#embedder.isIdle &&
+      (this.#generator?.isIdle ?? true)
+    );
+  }
+
+  /** The generating half, null for a model that only embeds. */
+  get generator(): Generator | null {
+    return this.#generator;
+  }
+
+  generate(jobId: number, job: GenerateJob): void {
+    const submittedMs = this.#parts.clock.monotonicMs();
+    this.#receive(jobId, () => {
+      if (this.#generator === null) {
+        throw new LmError("unsupported_model", { model: "" }, "This model cannot generate text");
+      }
+      this.#generator.submit(jobId, job, submittedMs);
+    });
+  }
+
+  embed(jobId: number, inputs: readonly EmbedInput[]): void {
+    this.#receive(jobId, () => this.#embedder.submit(jobId, inputs));
+  }
+
+  tokenize(jobId: number, prompt: JobPrompt): void {
+    this.#receive(jobId, () => {
+      const tokens = Array.from(promptTokens(prompt, this.#parts.model.vocabulary));
+      this.#events.push({ type: "tokenized", jobId, tokens });
+    });
+  }
+
+  checkGrammar(jobId: number, gbnf: string): void {
+    this.#receive(jobId, () => {
+      this.#events.push({ type: "grammarChecked", jobId, problem: this.#grammarProblem(gbnf) });
+    });
+  }
+
+  /** Takes effect at once. A job that already ended, or never was, is ignored. */
+  cancel(jobId: number): void {
+    const stage = this.#intake.delete(jobId)
+      ? "queue"
+      : (this.#generator?.cancel(jobId) ?? this.#embedder.cancel(jobId));
+    if (stage === null) return;
+    this.#events.push({ type: "cancelled", jobId, stage, steps: 0 });
+    this.#wake();
+  }
+
+  /** Stops stepping, for a server that does not read. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#wake();
+  }
+
+  /** Steps while there is work, sleeps while there is none. */
+  async run(signal: AbortSignal): Promise<void> {
+    signal.addEventListener("abort", () => this.#wake());
+    while (!signal.aborted) {
+      if (this.isIdle || this.#isPaused) {
+        await new Promise<void>((resolve) => (this.#wake = resolve));
+        continue;
+      }
+      this.step();
+      // A decode blocks this thread: let messages and aborts in.
+      await nextTurn();
+    }
+  }
+
+  /** One round: newcomers, one decode for generation, one for embeddings, one message. */
+  step(): void {
+    this.#admitNewcomers();
+    const isGenerating = this.#generator?.step() ?? false;
+    const embedTokens = isGenerating ? EMBED_BESIDE_TOKENS : Number.MAX_SAFE_INTEGER;
+    const isEmbedding = this.#embedder.step(embedTokens) > 0;
+    const hasDecoded = isGenerating || isEmbedding;
+    if (hasDecoded) this.#steps++;
+    if (!hasDecoded && this.#events.length === 0) return;
+    const events = this.#events;
+    this.#events = [];
+    this.#parts.send(this.load, events);
+  }
+
+  get load(): EngineLoad {
+    const load = this.#generator?.load ?? { running: 0, queued: 0, kvCellsUsed: 0, kvCells: 0 };
+    const totals = this.#generator?.totals ?? {
+      promptTokens: 0,
+      cachedTokens: 0,
+      generatedTokens: 0,
+    };
+    const queued = load.queued + this.#embedder.queued + this.#intake.size;
+    return { step: this.#steps, ...load, queued, ...totals };
+  }
+
+  /** Frees the contexts and the model. Jobs still running end without a word. */
+  dispose(): void {
+    this.#generator?.dispose();
+    this.#embedder.dispose();
+    this.#parts.model.dispose();
+  }
+
+  #receive(jobId: number, begin: () => void): void {
+    assert(!this.#intake.has(jobId), `job ${jobId} was submitted twice`);
+    this.#intake.set(jobId, begin);
+    this.#wake();
+  }
+
+  #admitNewcomers(): void {
+    if (this.#intake.size === 0) return;
+    const deadlineMs = this.#parts.clock.monotonicMs() + INTAKE_MS;
+    for (const [jobId, begin] of this.#intake) {
+      this.#intake.delete(jobId);
+      try {
+        begin();
+      } catch (error) {
+        if (!(error instanceof LmError)) throw error;
+        this.#events.push(failureEvent(jobId, error));
+      }
+      if (this.#parts.clock.monotonicMs() >= deadlineMs) return;
+    }
+  }
+
+  #grammarProblem(gbnf: string): string | null {
+    try {
+      this.#parts.model.createGrammar(gbnf).dispose();
+      return null;
+    } catch (error) {
+      if (error instanceof LmError) return error.message;
+      throw error;
+    }
+  }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

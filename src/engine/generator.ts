@@ -1,0 +1,238 @@
+import { assert } from "../lib/assert.ts";
+import type { Clock } from "../lib/clock.ts";
+import { LmError } from "../lib/errors.ts";
+import type { Model, ModelContext } from "../llama/backend.ts";
+import type { GenerateJob } from "../protocol/commands.ts";
+import type { JobEvent, TokenLogprob } from "../protocol/events.ts";
+import { Choice } from "./choice.ts";
+import { failureEvent } from "./failure.ts";
+import { Job } from "./job.ts";
+import { KvCache } from "./kv-cache.ts";
+import { scoreToken, unscoredToken } from "./logprobs.ts";
+import type { PieceTable } from "./pieces.ts";
+import { PrefillPacer } from "./prefill-pacer.ts";
+import { assertFits, promptTokens } from "./prompt-tokens.ts";
+import { Scheduler, wantsScores, type PackedSlot } from "./scheduler.ts";
+import type { Slot } from "./slot.ts";
+
+/** Prompts with fewer tokens left to compute send no progress. */
+const PROGRESS_TOKENS = 1024;
+
+export interface GeneratorOptions {
+  model: Model;
+  /** Its own from now on. */
+  context: ModelContext;
+  pieces: PieceTable;
+  parallel: number;
+  /** Tokens one request may use; at most the context's. */
+  contextLength: number;
+  clock: Clock;
+  /** Takes the events of the jobs, in order. */
+  emit: (event: JobEvent) => void;
+}
+
+/** The jobs of one generating context, from tokens to text. */
+export class Generator {
+  readonly #options: GeneratorOptions;
+  readonly #kv: KvCache;
+  readonly #scheduler: Scheduler;
+  readonly #pacer: PrefillPacer;
+  readonly #jobs = new Map<number, Job>();
+  /** Scores of the prompt's tokens so far, while they are computed. */
+  readonly #promptScores = new Map<Job, TokenLogprob[]>();
+  #ages = 0;
+  readonly totals = { promptTokens: 0, cachedTokens: 0, generatedTokens: 0 };
+
+  constructor(options: GeneratorOptions) {
+    const { model, context, parallel, contextLength } = options;
+    const { isRecurrent, isHybrid, slidingWindow } = model.facts;
+    const windowed = slidingWindow > 0 && slidingWindow < context.contextLength;
+    assert(contextLength <= context.contextLength, "a request fits into the KV cache");
+    this.#options = options;
+    this.#kv = new KvCache(context);
+    this.#scheduler = new Scheduler(context, this.#kv, {
+      parallel,
+      sharesPrefixes: !isRecurrent && !isHybrid && !windowed,
+    });
+    this.#pacer = new PrefillPacer(context.batch.capacity);
+  }
+
+  get isIdle(): boolean {
+    return this.#scheduler.isIdle;
+  }
+
+  get load(): { running: number; queued: number; kvCellsUsed: number; kvCells: number } {
+    return {
+      running: this.#scheduler.slots.length,
+      queued: this.#scheduler.queue.length,
+      kvCellsUsed: this.#kv.used,
+      kvCells: this.#kv.total,
+    };
+  }
+
+  /** For tests: sequences in use must equal slots plus stored prefixes. */
+  get bookkeeping(): { sequences: number; stored: number; pinnedCells: number } {
+    return {
+      sequences: this.#kv.openSequences,
+      stored: this.#scheduler.storedPrefixes,
+      pinnedCells: this.#kv.pinned,
+    };
+  }
+
+  /** Tokenises and queues a job. @throws LmError when it can never run. */
+  submit(jobId: number, spec: GenerateJob, submittedMs: number): void {
+    const { model, contextLength } = this.#options;
+    const prompt = promptTokens(spec.prompt, model.vocabulary);
+    assertFits(prompt.length, contextLength, "prompt");
+    const grammar = spec.grammar === null ? null : model.createGrammar(spec.grammar.gbnf);
+    const limit = Math.min(spec.maxTokens ?? contextLength, contextLength - prompt.length);
+    const job = new Job({ id: jobId, spec, prompt, limit, grammar, submittedMs });
+    for (let index = 0; index < spec.choices; index++) {
+      job.choices.push(new Choice(job, index, this.#ages++));
+    }
+    this.#jobs.set(jobId, job);
+    this.totals.promptTokens += prompt.length;
+    if (limit === 0 && !spec.promptLogprobs) return this.#endUncomputed(job);
+    for (const choice of job.choices) this.#scheduler.enqueue(choice);
+  }
+
+  /** Where the job was when it was stopped, or null when it is not here. */
+  cancel(jobId: number): "queue" | "prefill" | "decode" | null {
+    const job = this.#jobs.get(jobId);
+    if (job === undefined) return null;
+    const slots = this.#scheduler.slots.filter((slot) => slot.choice.job === job);
+    const hasBegun = job.choices.some((choice) => choice.generated > 0);
+    this.#remove(job);
+    return hasBegun ? "decode" : slots.length > 0 ? "prefill" : "queue";
+  }
+
+  /** At most one decode. @returns whether there was one. */
+  step(): boolean {
+    const { context, clock } = this.#options;
+    for (const slot of this.#scheduler.admit()) this.#begun(slot);
+    if (this.#scheduler.slots.length === 0) return false;
+    const packed = this.#scheduler.pack(this.#pacer);
+    const startMs = clock.monotonicMs();
+    if (context.decode() === "full") {
+      this.#scheduler.relieve();
+      return true;
+    }
+    const streams = packed.filter((part) => part.isDecoding).length;
+    const prefilled = context.batch.length - streams;
+    this.#scheduler.advance(packed);
+    for (const part of packed) this.#computed(part);
+    this.#pacer.record(streams, prefilled, clock.monotonicMs() - startMs);
+    return true;
+  }
+
+  dispose(): void {
+    for (const job of this.#jobs.values()) this.#remove(job);
+    this.#scheduler.clearPrefixes();
+    this.#options.context.dispose();
+  }
+
+  /** A slot begins to compute, perhaps again after it lost its cells. */
+  #begun(slot: Slot): void {
+    const { job, generated } = slot.choice;
+    if (wantsScores(slot)) this.#promptScores.set(job, []);
+    if (generated === 0) job.computedPromptTokens += slot.remaining;
+    if (job.isAccepted) return;
+    job.isAccepted = true;
+    job.markAdmitted(this.#options.clock.monotonicMs());
+    this.totals.cachedTokens += slot.cached;
+    this.#options.emit({
+      type: "accepted",
+      jobId: job.id,
+      promptTokens: job.prompt.length,
+      cachedTokens: slot.cached,
+    });
+  }
+
+  #computed(part: PackedSlot): void {
+    const { slot, row, count } = part;
+    const { job } = slot.choice;
+    // An earlier part of this batch may have failed the whole job.
+    if (!this.#jobs.has(job.id)) return;
+    if (wantsScores(slot)) this.#scorePrompt(slot, row, count);
+    if (slot.remaining > 0) return this.#progress(slot);
+    const isPromptEnd = slot.choice.generated === 0;
+    try {
+      const forks = isPromptEnd ? this.#scheduler.fork(slot) : [];
+      for (const each of [slot, ...forks]) this.#sample(each, row + count - 1);
+    } catch (error) {
+      if (!(error instanceof LmError)) throw error;
+      this.#options.emit(failureEvent(job.id, error));
+      this.#remove(job);
+    }
+  }
+
+  #sample(slot: Slot, row: number): void {
+    const { choice } = slot;
+    const { context, pieces, emit, clock } = this.#options;
+    if (choice.budget === 0) {
+      choice.endEmpty();
+    } else {
+      choice.sample(context, row, pieces);
+      this.totals.generatedTokens++;
+      choice.job.markToken(clock.monotonicMs());
+    }
+    choice.report(emit);
+    if (choice.finish === null) return;
+    this.#scheduler.release(slot);
+    if (choice.job.isDone) this.#finish(choice.job);
+  }
+
+  #progress(slot: Slot): void {
+    const { choice, computed, cached } = slot;
+    if (choice.generated > 0 || choice.job.prompt.length - cached < PROGRESS_TOKENS) return;
+    const total = choice.job.prompt.length;
+    this.#options.emit({ type: "progress", jobId: choice.job.id, processed: computed, total });
+  }
+
+  /** Row i scores the token after it. */
+  #scorePrompt(slot: Slot, row: number, count: number): void {
+    const { context, pieces, emit } = this.#options;
+    const { job } = slot.choice;
+    const scores = this.#promptScores.get(job) ?? [];
+    const first = slot.computed - count;
+    if (first === 0) scores.push(unscoredToken(job.prompt[0] ?? 0, pieces));
+    for (let index = 0; index < count; index++) {
+      const token = job.prompt[first + index + 1];
+      if (token === undefined) break;
+      scores.push(scoreToken(context.logits(row + index), token, job.spec.logprobs ?? 0, pieces));
+    }
+    if (slot.remaining > 0) return;
+    job.wantsPromptScores = false;
+    this.#promptScores.delete(job);
+    emit({ type: "promptLogprobs", jobId: job.id, tokens: scores });
+  }
+
+  /** Nothing is asked for, so nothing is computed. */
+  #endUncomputed(job: Job): void {
+    const { emit } = this.#options;
+    emit({
+      type: "accepted",
+      jobId: job.id,
+      promptTokens: job.prompt.length,
+      cachedTokens: 0,
+    });
+    for (const choice of job.choices) {
+      choice.endEmpty();
+      choice.report(emit);
+    }
+    this.#finish(job);
+  }
+
+  #finish(job: Job): void {
+    const timings = job.timings(this.#options.clock.monotonicMs());
+    this.#options.emit({ type: "jobDone", jobId: job.id, timings });
+    this.#remove(job);
+  }
+
+  #remove(job: Job): void {
+    for (const choice of job.choices) this.#scheduler.withdraw(choice);
+    this.#jobs.delete(job.id);
+    this.#promptScores.delete(job);
+    job.dispose();
+  }
+}

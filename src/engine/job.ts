@@ -1,0 +1,72 @@
+import type { Grammar } from "../llama/backend.ts";
+import type { GenerateJob } from "../protocol/commands.ts";
+import type { JobTimings } from "../protocol/events.ts";
+import type { Choice } from "./choice.ts";
+
+/** A generation as the engine knows it: the prompt in tokens, and where each choice stands. */
+export class Job {
+  readonly id: number;
+  readonly spec: GenerateJob;
+  readonly prompt: Int32Array;
+  /** Tokens a choice may generate: `maxTokens`, cut to what the context leaves. */
+  readonly limit: number;
+  readonly keepSpecial: ReadonlySet<string>;
+  /** Compiled once; each choice works on a clone. */
+  readonly grammar: Grammar | null;
+  readonly choices: Choice[] = [];
+  readonly #submittedMs: number;
+  #admittedMs: number | null = null;
+  #firstTokenMs: number | null = null;
+  /** The server knows that the job has a slot. */
+  isAccepted = false;
+  /** The prompt's own tokens are to be scored, and are not yet. */
+  wantsPromptScores: boolean;
+  computedPromptTokens = 0;
+
+  constructor(facts: {
+    id: number;
+    spec: GenerateJob;
+    prompt: Int32Array;
+    limit: number;
+    grammar: Grammar | null;
+    submittedMs: number;
+  }) {
+    this.id = facts.id;
+    this.spec = facts.spec;
+    this.prompt = facts.prompt;
+    this.limit = facts.limit;
+    this.grammar = facts.grammar;
+    this.wantsPromptScores = facts.spec.promptLogprobs;
+    this.keepSpecial = new Set(facts.spec.keepSpecial);
+    this.#submittedMs = facts.submittedMs;
+  }
+
+  get isDone(): boolean {
+    return this.choices.every((choice) => choice.finish !== null);
+  }
+
+  markAdmitted(nowMs: number): void {
+    this.#admittedMs ??= nowMs;
+  }
+
+  markToken(nowMs: number): void {
+    this.#firstTokenMs ??= nowMs;
+  }
+
+  timings(nowMs: number): JobTimings {
+    const admittedMs = this.#admittedMs ?? nowMs;
+    const firstTokenMs = this.#firstTokenMs ?? nowMs;
+    return {
+      queuedMs: admittedMs - this.#submittedMs,
+      prefillMs: firstTokenMs - admittedMs,
+      decodeMs: nowMs - firstTokenMs,
+      ttftMs: firstTokenMs - this.#submittedMs,
+      computedPromptTokens: this.computedPromptTokens,
+    };
+  }
+
+  dispose(): void {
+    for (const choice of this.choices) choice.dispose();
+    this.grammar?.dispose();
+  }
+}

@@ -1,0 +1,150 @@
+import { assert, defined } from "../lib/assert.ts";
+import type { ModelContext } from "../llama/backend.ts";
+
+/**
+ * Exact bookkeeping of the unified KV cache. A cell holds one token for every sequence that
+ * references it, so copies share cells. Sequences are `pinned` while a slot works on them; the
+ * others are stored prefixes, whose cells may be taken back.
+ */
+export class KvCache {
+  readonly #context: ModelContext;
+  readonly #total: number;
+  readonly #references: Uint16Array;
+  readonly #pins: Uint16Array;
+  readonly #freeCells: number[] = [];
+  readonly #freeSequences: number[] = [];
+  readonly #sequences = new Map<number, { cells: number[]; pinned: boolean }>();
+  #pinned = 0;
+
+  constructor(context: ModelContext) {
+    this.#context = context;
+    this.#total = context.contextLength;
+    this.#references = new Uint16Array(this.#total);
+    this.#pins = new Uint16Array(this.#total);
+    for (let cell = this.#total - 1; cell >= 0; cell--) this.#freeCells.push(cell);
+    for (let id = context.sequences - 1; id >= 0; id--) this.#freeSequences.push(id);
+  }
+
+  get total(): number {
+    return this.#total;
+  }
+
+  get free(): number {
+    return this.#freeCells.length;
+  }
+
+  get used(): number {
+    return this.#total - this.#freeCells.length;
+  }
+
+  /** Cells that at least one slot needs. */
+  get pinned(): number {
+    return this.#pinned;
+  }
+
+  get openSequences(): number {
+    return this.#sequences.size;
+  }
+
+  /** A new empty pinned sequence, or null when every id is taken. */
+  open(): number | null {
+    const sequence = this.#freeSequences.pop();
+    if (sequence === undefined) return null;
+    this.#sequences.set(sequence, { cells: [], pinned: true });
+    return sequence;
+  }
+
+  length(sequence: number): number {
+    return this.#get(sequence).cells.length;
+  }
+
+  /** Records that a decode appended `count` tokens to a pinned sequence. */
+  append(sequence: number, count: number): void {
+    const { cells, pinned } = this.#get(sequence);
+    assert(pinned, `sequence ${sequence} must be pinned to grow`);
+    for (let index = 0; index < count; index++) {
+      const cell = defined(this.#freeCells.pop(), "the KV cache has no cell left to append");
+      this.#references[cell] = 1;
+      this.#pins[cell] = 1;
+      this.#pinned++;
+      cells.push(cell);
+    }
+  }
+
+  /**
+   * Makes the empty pinned sequence `to` a copy of the first `end` tokens of `from`.
+   * @returns false when this memory type cannot do it; `to` is then empty.
+   */
+  share(from: number, to: number, end: number): boolean {
+    const source = this.#get(from).cells;
+    const target = this.#get(to);
+    assert(target.cells.length === 0 && target.pinned, `sequence ${to} must be empty and pinned`);
+    assert(end <= source.length, `sequence ${from} holds fewer than ${end} tokens`);
+    this.#context.copySequence(from, to, end);
+    if (this.#context.lastPosition(to) !== end - 1) {
+      this.#context.removeSequence(to, 0, -1);
+      return false;
+    }
+    target.cells = source.slice(0, end);
+    for (const cell of target.cells) {
+      this.#references[cell] = (this.#references[cell] ?? 0) + 1;
+      this.#pin(cell);
+    }
+    return true;
+  }
+
+  /** How many of the first `end` cells no slot needs yet. */
+  unpinnedCells(sequence: number, end: number): number {
+    const { cells } = this.#get(sequence);
+    let count = 0;
+    for (let index = 0; index < end; index++) {
+      if (this.#pins[cells[index] ?? -1] === 0) count++;
+    }
+    return count;
+  }
+
+  pin(sequence: number): void {
+    const entry = this.#get(sequence);
+    assert(!entry.pinned, `sequence ${sequence} is pinned already`);
+    entry.pinned = true;
+    for (const cell of entry.cells) this.#pin(cell);
+  }
+
+  unpin(sequence: number): void {
+    const entry = this.#get(sequence);
+    assert(entry.pinned, `sequence ${sequence} is not pinned`);
+    entry.pinned = false;
+    for (const cell of entry.cells) this.#unpin(cell);
+  }
+
+  /** Forgets the sequence; cells that nobody else references become free. */
+  close(sequence: number): void {
+    const { cells, pinned } = this.#get(sequence);
+    const removed = this.#context.removeSequence(sequence, 0, -1);
+    assert(removed, `sequence ${sequence} could not be removed`);
+    for (const cell of cells) {
+      if (pinned) this.#unpin(cell);
+      const left = (this.#references[cell] ?? 0) - 1;
+      this.#references[cell] = left;
+      if (left === 0) this.#freeCells.push(cell);
+    }
+    this.#sequences.delete(sequence);
+    this.#freeSequences.push(sequence);
+  }
+
+  #get(sequence: number): { cells: number[]; pinned: boolean } {
+    return defined(this.#sequences.get(sequence), `sequence ${sequence} is not open`);
+  }
+
+  #pin(cell: number): void {
+    const pins = this.#pins[cell] ?? 0;
+    if (pins === 0) this.#pinned++;
+    this.#pins[cell] = pins + 1;
+  }
+
+  #unpin(cell: number): void {
+    const pins = (this.#pins[cell] ?? 0) - 1;
+    this.#pins[cell] = pins;
+    if (pins === 0) this.#pinned--;
+  }
+}

@@ -1,0 +1,159 @@
+import type { Clock } from "../lib/clock.ts";
+import { LmError } from "../lib/errors.ts";
+import type { Backend, Model, ModelContext } from "../llama/backend.ts";
+import type { LoadOptions } from "../protocol/commands.ts";
+import type { LoadedModelInfo } from "../protocol/events.ts";
+import { Embedder } from "./embedder.ts";
+import { Engine, type SendStep } from "./engine.ts";
+import { Generator } from "./generator.ts";
+import { decodeLenient, PieceTable } from "./pieces.ts";
+
+/** Longest context when none was asked for. */
+const MOST_CONTEXT = 32_768;
+/** The same for embeddings, whose compute buffers grow with the context. */
+const MOST_EMBED_CONTEXT = 8_192;
+/** Sequences beside the slots' own, for stored prefixes. */
+const STORED_SEQUENCES = 60;
+/** Whole states are large: a few are kept per slot where prefixes cannot be shared. */
+const STORED_STATES_PER_SLOT = 1;
+/** Most sequence ids a context can have. Source: llama.cpp, LLAMA_MAX_SEQ. */
+const MOST_SEQUENCES = 256;
+/** Inputs per decode of an embedding context. */
+const EMBED_SEQUENCES = 64;
+
+export interface LoadDeps {
+  backend: Backend;
+  clock: Clock;
+  /** Compute threads when the options name none. */
+  defaultThreads: () => number;
+  send: SendStep;
+  onProgress: (fraction: number) => void;
+}
+
+/**
+ * Reads the weights and makes the contexts that the purpose needs.
+ * @throws LmError invalid_file, insufficient_memory, unsupported_model and what else forbids it.
+ */
+export function loadEngine(
+  options: LoadOptions,
+  deps: LoadDeps,
+): { engine: Engine; info: LoadedModelInfo } {
+  const { backend, clock, send } = deps;
+  const startMs = clock.monotonicMs();
+  const { modelPath: path, gpuLayers, contextLength, mmap } = options;
+  const model = backend.loadModel({ path, gpuLayers, contextLength, mmap }, deps.onProgress);
+  try {
+    const threads = options.threads ?? deps.defaultThreads();
+    const pieces = new PieceTable(model.vocabulary);
+    const embedShape = embedContextShape(model, options);
+    const createEmbedContext = (): ModelContext =>
+      model.createContext({ ...shared(options, threads), ...embedShape });
+    const generating =
+      options.purpose === "generate" ? createContext(model, options, threads) : null;
+    const engine = new Engine({
+      model,
+      clock,
+      send,
+      createGenerator:
+        generating === null
+          ? null
+          : (emit) =>
+              new Generator({
+                model,
+                ...generating,
+                pieces,
+                parallel: options.parallel,
+                clock,
+                emit,
+              }),
+      createEmbedder: (emit) => new Embedder(createEmbedContext, model.vocabulary, emit),
+    });
+    const memory = generating?.context.memory ?? {
+      modelBytes: model.facts.sizeBytes,
+      kvBytes: 0,
+      computeBytes: 0,
+    };
+    const info = describe(model, pieces, {
+      contextLength: generating?.contextLength ?? embedShape.contextLength,
+      parallel: options.parallel,
+      threads,
+      memory,
+      loadMs: clock.monotonicMs() - startMs,
+    });
+    return { engine, info };
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+}
+
+function shared(options: LoadOptions, threads: number) {
+  const { kvTypeK, kvTypeV, flashAttention } = options;
+  return { threads, kvTypeK, kvTypeV, flashAttention };
+}
+
+function createContext(
+  model: Model,
+  options: LoadOptions,
+  threads: number,
+): { context: ModelContext; contextLength: number } {
+  const { facts } = model;
+  if (!facts.hasDecoder || facts.hasEncoder) {
+    const what = facts.hasDecoder ? "is an encoder-decoder model" : "only makes embeddings";
+    throw new LmError(
+      "unsupported_model",
+      { model: options.modelPath },
+      `This model ${what}: it cannot be loaded to generate text`,
+    );
+  }
+  const contextLength =
+    options.contextLength ?? Math.min(facts.trainContextLength || MOST_CONTEXT, MOST_CONTEXT);
+  const isWhole = facts.isRecurrent || facts.isHybrid || facts.slidingWindow > 0;
+  const stored = isWhole ? options.parallel * STORED_STATES_PER_SLOT : STORED_SEQUENCES;
+  const context = model.createContext({
+    ...shared(options, threads),
+    purpose: "generate",
+    contextLength,
+    sequences: Math.min(options.parallel + stored, MOST_SEQUENCES),
+    batchCapacity: Math.max(options.batchCapacity, options.parallel),
+  });
+  // The library rounds up; a request may not use what it was not promised.
+  return { context, contextLength: Math.min(contextLength, context.contextLength) };
+}
+
+function embedContextShape(model: Model, options: LoadOptions) {
+  const most = Math.min(model.facts.trainContextLength || MOST_EMBED_CONTEXT, MOST_EMBED_CONTEXT);
+  const contextLength = Math.min(options.contextLength ?? most, most);
+  return {
+    purpose: "embed",
+    contextLength,
+    sequences: EMBED_SEQUENCES,
+    // An encoder reads each input whole, in one decode.
+    batchCapacity: contextLength,
+  } as const;
+}
+
+type Measured = Pick<
+  LoadedModelInfo,
+  "contextLength" | "parallel" | "threads" | "memory" | "loadMs"
+>;
+
+function describe(model: Model, pieces: PieceTable, measured: Measured): LoadedModelInfo {
+  const { facts, vocabulary } = model;
+  const text = (token: number): string => (token < 0 ? "" : decodeLenient(pieces.get(token).bytes));
+  return {
+    ...measured,
+    trainContextLength: facts.trainContextLength,
+    vocabularySize: vocabulary.size,
+    embeddingSize: facts.embeddingSize,
+    layerCount: facts.layerCount,
+    gpuLayers: facts.gpuLayers,
+    bosText: text(vocabulary.bos),
+    eosText: text(vocabulary.eos),
+    addsBos: vocabulary.addsBos,
+    addsEos: vocabulary.addsEos,
+    supportsInfill: vocabulary.infill !== null,
+    isRecurrent: facts.isRecurrent || facts.isHybrid,
+    devices: facts.devices,
+  };
+}

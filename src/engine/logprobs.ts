@@ -1,0 +1,66 @@
+import type { TokenCandidate, TokenLogprob } from "../protocol/events.ts";
+import type { PieceTable } from "./pieces.ts";
+
+/** The least log probability on the wire: JSON has no infinity. */
+const FLOOR = -9999;
+
+/** Indices of the `count` largest values, best first; ties by lower index. One pass, no sort. */
+export function largest(values: Float32Array, count: number): number[] {
+  const best: number[] = [];
+  let threshold = -Infinity;
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index] ?? -Infinity;
+    if (best.length === count && !(value > threshold)) continue;
+    if (count === 0) break;
+    let place = best.length;
+    while (place > 0 && value > (values[best[place - 1] ?? 0] ?? -Infinity)) place--;
+    best.splice(place, 0, index);
+    if (best.length > count) best.pop();
+    threshold = values[best[best.length - 1] ?? 0] ?? -Infinity;
+  }
+  return best;
+}
+
+/** ln(sum(exp(values))): subtracting it turns logits into log probabilities. */
+function logSumExp(values: Float32Array): number {
+  let max = -Infinity;
+  for (const value of values) if (value > max) max = value;
+  if (max === -Infinity) return 0;
+  let sum = 0;
+  for (const value of values) sum += Math.exp(value - max);
+  return max + Math.log(sum);
+}
+
+/**
+ * The log probability of `token` and of the `topCount` best, from raw logits of shape [vocabSize]:
+ * before any sampler had its say.
+ */
+export function scoreToken(
+  logits: Float32Array,
+  token: number,
+  topCount: number,
+  pieces: PieceTable,
+): TokenLogprob {
+  const normaliser = logSumExp(logits);
+  const candidate = (id: number): TokenCandidate => {
+    const logprob = (logits[id] ?? -Infinity) - normaliser;
+    return {
+      id,
+      text: pieces.text(id),
+      bytes: Array.from(pieces.get(id).bytes),
+      logprob: logprob > FLOOR ? logprob : FLOOR,
+    };
+  };
+  return { ...candidate(token), top: largest(logits, topCount).map(candidate) };
+}
+
+/** The first token of a prompt has no score: nothing came before it. */
+export function unscoredToken(token: number, pieces: PieceTable): TokenLogprob {
+  return {
+    id: token,
+    text: pieces.text(token),
+    bytes: Array.from(pieces.get(token).bytes),
+    logprob: 0,
+    top: [],
+  };
+}

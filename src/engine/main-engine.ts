@@ -1,0 +1,33 @@
+import { parseArgs } from "node:util";
+import { createFfiBackend } from "../llama/ffi-backend.ts";
+import { dieWithParent } from "../llama/process-guard.ts";
+import { defaultThreads } from "../llama/system-cpu.ts";
+import { runEngineProcess } from "./engine-process.ts";
+
+/**
+ * The hidden verb `engine`: one process for one model, started by the server with an IPC channel.
+ * @param argv `--libraries DIR --build-id ID`
+ * @returns the exit code.
+ */
+export async function runEngine(argv: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: { libraries: { type: "string" }, "build-id": { type: "string" } },
+  });
+  const { libraries, "build-id": buildId } = values;
+  if (libraries === undefined || buildId === undefined) {
+    throw new Error("The engine needs --libraries and --build-id");
+  }
+  dieWithParent(process.ppid);
+  return runEngineProcess({
+    createBackend: () =>
+      createFfiBackend({
+        libraryDir: libraries,
+        onLog: (level, text) => {
+          if (level === "error" || level === "warn") process.stderr.write(`${text.trimEnd()}\n`);
+        },
+      }),
+    defaultThreads,
+    buildId,
+  });
+}

@@ -1,0 +1,47 @@
+/** Prompt tokens per step beside running streams that are always allowed: no prompt starves. */
+const LEAST = 4;
+/** Before anything was measured. */
+const FIRST_GUESS = 64;
+/** Even when decoding is faster than this, prompts get so much time per step. */
+const LEAST_PROMPT_MS = 3;
+/** Longest step when nobody streams: the time until a cancel or a newcomer is noticed. */
+const ALONE_MS = 1000;
+const SMOOTHING = 0.25;
+
+/**
+ * How many prompt tokens a step may compute. Beside running streams prompts get about as much time
+ * as the streams, so that the pause between two tokens at most doubles.
+ */
+export class PrefillPacer {
+  readonly #capacity: number;
+  /** Running averages in ms; 0 = not measured. */
+  #decodeMs = 0;
+  #promptTokenMs = 0;
+
+  /** @param capacity tokens per decode. */
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  /** @param streams slots that get one token in the same step. */
+  allowance(streams: number): number {
+    const most = Math.max(this.#capacity - streams, 0);
+    if (this.#promptTokenMs === 0) return streams === 0 ? most : Math.min(FIRST_GUESS, most);
+    const targetMs = streams === 0 ? ALONE_MS : Math.max(this.#decodeMs, LEAST_PROMPT_MS);
+    const tokens = Math.floor(targetMs / this.#promptTokenMs);
+    return Math.min(Math.max(tokens, LEAST), most);
+  }
+
+  record(streams: number, promptTokens: number, elapsedMs: number): void {
+    if (promptTokens === 0) {
+      this.#decodeMs = average(this.#decodeMs, elapsedMs);
+    } else if (streams === 0 || this.#decodeMs > 0) {
+      const promptMs = Math.max(elapsedMs - (streams > 0 ? this.#decodeMs : 0), 0);
+      this.#promptTokenMs = average(this.#promptTokenMs, promptMs / promptTokens);
+    }
+  }
+}
+
+function average(old: number, value: number): number {
+  return old === 0 ? value : old + (value - old) * SMOOTHING;
+}

@@ -1,0 +1,61 @@
+import type { Choice } from "./choice.ts";
+import type { PrefixCache, StoredPrefix } from "./prefix-cache.ts";
+import type { Slot } from "./slot.ts";
+import { commonPrefixLength } from "./token-buffer.ts";
+
+/** A prefix being computed is worth waiting for when it saves at least so many tokens. */
+const WORTH_WAITING = 32;
+
+/** Where the first `length` tokens of a choice come from. */
+export type Share =
+  | { kind: "none"; length: 0 }
+  /** Cells of a stored or running sequence. */
+  | { kind: "copy"; sequence: number; length: number }
+  /** A stored sequence itself, for memory that cannot be cut. */
+  | { kind: "adopt"; entry: StoredPrefix; length: number }
+  /** An older slot is about to compute them. */
+  | { kind: "wait"; slot: Slot; length: number };
+
+const NONE: Share = { kind: "none", length: 0 };
+
+/**
+ * The longest prefix of a choice's tokens that is in the KV cache, or soon will be. The last token
+ * is always computed anew: its logits are not stored. Only choices of one job share their whole
+ * prompt, since they sample from the same logits.
+ */
+export function findShare(
+  choice: Choice,
+  slots: readonly Slot[],
+  prefixes: PrefixCache,
+  sharesPrefixes: boolean,
+): Share {
+  const { job } = choice;
+  const first = slots.find((slot) => slot.choice === job.choices[0]);
+  if (first !== undefined && first.choice !== choice && first.choice.generated === 0) {
+    return { kind: "wait", slot: first, length: choice.tokens.length };
+  }
+  if (!job.spec.cachePrompt || (choice.index === 0 && job.wantsPromptScores)) return NONE;
+  const tokens = choice.tokens.view();
+  const limit = tokens.length - 1;
+  const stored = prefixes.longest(tokens, limit, !sharesPrefixes);
+  if (!sharesPrefixes) {
+    return stored === null ? NONE : { kind: "adopt", entry: stored.entry, length: stored.length };
+  }
+  let best: Share =
+    stored === null
+      ? NONE
+      : { kind: "copy", sequence: stored.entry.sequence, length: stored.length };
+  let leader: Share = NONE;
+  for (const slot of slots) {
+    if (slot.choice === choice || !slot.choice.job.spec.cachePrompt) continue;
+    const planned = commonPrefixLength(slot.choice.tokens.view(), tokens, limit);
+    const computed = Math.min(planned, slot.computed);
+    if (computed > best.length) {
+      best = { kind: "copy", sequence: slot.sequence, length: computed };
+    }
+    // Only the older is waited for, so that nobody waits in a circle.
+    const isOlder = slot.choice.age < choice.age;
+    if (isOlder && planned > leader.length) leader = { kind: "wait", slot, length: planned };
+  }
+  return leader.length >= best.length + WORTH_WAITING ? leader : best;
+}

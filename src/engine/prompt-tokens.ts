@@ -1,0 +1,75 @@
+import { LmError, invalidRequest } from "../lib/errors.ts";
+import type { Vocabulary } from "../llama/backend.ts";
+import type { JobPrompt } from "../protocol/commands.ts";
+
+/**
+ * The tokens of a prompt. An empty text is the BOS token alone.
+ *
+ * @throws LmError invalid_request for ids outside the vocabulary, for infill without its tokens, and
+ *   for a prompt of no tokens at all.
+ */
+export function promptTokens(prompt: JobPrompt, vocabulary: Vocabulary): Int32Array {
+  if (prompt.kind === "tokens") return checkedTokens(prompt.tokens, vocabulary, "prompt");
+  if (prompt.kind === "infill") return infillTokens(prompt.prefix, prompt.suffix, vocabulary);
+  const { text, addSpecial, parseSpecial } = prompt;
+  return notEmpty(vocabulary.tokenize(text, addSpecial, parseSpecial), vocabulary);
+}
+
+/** @throws LmError invalid_request (invalid_value) naming `param` for an id outside the vocabulary. */
+export function checkedTokens(
+  tokens: readonly number[],
+  vocabulary: Vocabulary,
+  param: string,
+): Int32Array {
+  for (const [index, token] of tokens.entries()) {
+    if (Number.isInteger(token) && token >= 0 && token < vocabulary.size) continue;
+    throw invalidRequest(
+      param,
+      "invalid_value",
+      `Token ${index} of '${param}' is ${token}; ids go from 0 to ${vocabulary.size - 1}`,
+    );
+  }
+  if (tokens.length === 0) throw invalidRequest(param, "empty_array", `'${param}' has no tokens`);
+  return Int32Array.from(tokens);
+}
+
+/** Prefix, suffix, middle: the order of llama-server's /infill. */
+function infillTokens(prefix: string, suffix: string, vocabulary: Vocabulary): Int32Array {
+  const { infill, bos, addsBos } = vocabulary;
+  if (infill === null) {
+    throw invalidRequest(
+      "suffix",
+      "unsupported_parameter",
+      "This model has no fill-in-the-middle tokens",
+    );
+  }
+  return Int32Array.of(
+    ...(addsBos && bos >= 0 ? [bos] : []),
+    infill.prefix,
+    ...vocabulary.tokenize(prefix, false, false),
+    infill.suffix,
+    ...vocabulary.tokenize(suffix, false, false),
+    infill.middle,
+  );
+}
+
+function notEmpty(tokens: Int32Array, vocabulary: Vocabulary): Int32Array {
+  if (tokens.length > 0) return tokens;
+  const start = vocabulary.bos >= 0 ? vocabulary.bos : vocabulary.eos;
+  if (start >= 0) return Int32Array.of(start);
+  throw invalidRequest(
+    "prompt",
+    "empty_string",
+    "The prompt is empty and the model has no BOS token",
+  );
+}
+
+/** @throws LmError context_length_exceeded when no room is left to answer. */
+export function assertFits(promptLength: number, contextLength: number, param: string): void {
+  if (promptLength < contextLength) return;
+  throw new LmError(
+    "context_length_exceeded",
+    { promptTokens: promptLength, contextLength, param },
+    `The prompt has ${promptLength} tokens; the context holds ${contextLength}, answer included`,
+  );
+}

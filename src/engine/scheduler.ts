@@ -1,0 +1,309 @@
+import { assert, defined } from "../lib/assert.ts";
+import type { ModelContext } from "../llama/backend.ts";
+import type { Choice } from "./choice.ts";
+import type { KvCache } from "./kv-cache.ts";
+import type { PrefillPacer } from "./prefill-pacer.ts";
+import { findShare, type Share } from "./prefix-share.ts";
+import { PrefixCache } from "./prefix-cache.ts";
+import { Slot } from "./slot.ts";
+
+/** Cells promised for generation at admission; a longer answer takes more as it grows. */
+const GENERATION_PAGE = 256;
+/** Rows per step that need scores of their own: each costs a pass over the vocabulary. */
+const SCORED_ROWS = 32;
+
+/** The part of a slot's tokens that is in the current batch. */
+export interface PackedSlot {
+  readonly slot: Slot;
+  /** Batch row of its first token. */
+  readonly row: number;
+  readonly count: number;
+  readonly isDecoding: boolean;
+}
+
+export interface SchedulerOptions {
+  /** Slots. */
+  parallel: number;
+  /** Sequences can be cut and shared at any length. */
+  sharesPrefixes: boolean;
+}
+
+/**
+ * Who computes next: admits choices to slots in order of arrival, finds the cells they need, and
+ * packs each batch. Running sequences come first, then prompts, the oldest first.
+ */
+export class Scheduler {
+  readonly #context: ModelContext;
+  readonly #kv: KvCache;
+  readonly #prefixes: PrefixCache;
+  readonly #options: SchedulerOptions;
+  /** Oldest first. */
+  readonly #queue: Choice[] = [];
+  /** Oldest first. */
+  readonly #slots: Slot[] = [];
+
+  constructor(context: ModelContext, kv: KvCache, options: SchedulerOptions) {
+    this.#context = context;
+    this.#kv = kv;
+    this.#prefixes = new PrefixCache(kv);
+    this.#options = options;
+    assert(options.parallel <= context.sequences, "each slot needs a sequence");
+    assert(options.parallel <= context.batch.capacity, "a batch holds a token of every slot");
+  }
+
+  get isIdle(): boolean {
+    return this.#slots.length === 0 && this.#queue.length === 0;
+  }
+
+  get slots(): readonly Slot[] {
+    return this.#slots;
+  }
+
+  get queue(): readonly Choice[] {
+    return this.#queue;
+  }
+
+  get storedPrefixes(): number {
+    return this.#prefixes.size;
+  }
+
+  enqueue(choice: Choice): void {
+    insertByAge(this.#queue, choice, (queued) => queued.age);
+  }
+
+  /**
+   * Gives free slots to the oldest choices, and their shared prefix to slots that waited for it.
+   * @returns the slots that begin to compute.
+   */
+  admit(): Slot[] {
+    const started = this.#resumeWaiting();
+    while (this.#slots.length < this.#options.parallel) {
+      const choice = this.#queue[0];
+      if (choice === undefined) break;
+      const share = this.#findShare(choice);
+      // In order: a newcomer that does not fit makes those behind it wait, or it would starve.
+      if (!this.#hasRoomFor(choice, share)) break;
+      this.#queue.shift();
+      const slot = this.#open(choice, share);
+      if (slot.waitsFor === null) started.push(slot);
+    }
+    return started;
+  }
+
+  /** Fills the context's batch. May send the newest slots back to the queue to find cells. */
+  pack(pacer: PrefillPacer): PackedSlot[] {
+    const { batch } = this.#context;
+    batch.clear();
+    const decoding = this.#decodingWithRoom();
+    const packed = decoding.map((slot) => this.#pack(slot, 1));
+    let allowance = pacer.allowance(decoding.length);
+    for (const slot of this.#slots) {
+      if (allowance === 0) break;
+      if (slot.isDecoding || slot.waitsFor !== null) continue;
+      this.#makeRoom(batch.length + Math.min(slot.remaining, allowance));
+      const rows = wantsScores(slot) ? Math.min(allowance, SCORED_ROWS) : allowance;
+      const count = Math.min(slot.remaining, rows, this.#kv.free - batch.length);
+      if (count === 0) break;
+      packed.push(this.#pack(slot, count));
+      allowance -= count;
+    }
+    if (batch.length > 0 || !this.#slots.some((slot) => slot.waitsFor === null)) return packed;
+    this.#preemptNewest();
+    return this.pack(pacer);
+  }
+
+  /** Records a successful decode. */
+  advance(packed: readonly PackedSlot[]): void {
+    for (const { slot, count } of packed) {
+      this.#kv.append(slot.sequence, count);
+      slot.computed += count;
+      slot.reserved = Math.max(slot.reserved - count, 0);
+    }
+  }
+
+  /** The library found no cells where the books have some: gives some back, for the next try. */
+  relieve(): void {
+    if (!this.#prefixes.evictOne()) this.#preemptNewest();
+  }
+
+  /**
+   * Starts the other choices of a job whose prompt is computed, as copies of its sequence. What
+   * finds no slot or no cells stays in the queue.
+   */
+  fork(slot: Slot): Slot[] {
+    const forks: Slot[] = [];
+    for (const choice of slot.choice.job.choices) {
+      if (choice === slot.choice || choice.generated > 0) continue;
+      const fork = this.#siblingSlot(slot, choice);
+      if (fork === null || !this.#kv.share(slot.sequence, fork.sequence, slot.computed)) continue;
+      fork.waitsFor = null;
+      fork.computed = slot.computed;
+      forks.push(fork);
+    }
+    return forks;
+  }
+
+  /** Frees a slot. What it computed is kept as a stored prefix, if its job allows. */
+  release(slot: Slot): void {
+    this.#remove(slot);
+    const { choice } = slot;
+    if (choice.job.spec.cachePrompt && slot.computed > 0) {
+      this.#prefixes.store(slot.sequence, choice.tokens.view(slot.computed));
+    } else {
+      this.#kv.close(slot.sequence);
+    }
+  }
+
+  /** Takes a choice out of the queue, or its slot from it. */
+  withdraw(choice: Choice): void {
+    const index = this.#queue.indexOf(choice);
+    if (index >= 0) this.#queue.splice(index, 1);
+    const slot = this.#slots.find((candidate) => candidate.choice === choice);
+    if (slot !== undefined) this.release(slot);
+  }
+
+  /** Forgets every stored prefix. */
+  clearPrefixes(): void {
+    this.#prefixes.clear();
+  }
+
+  /** The empty slot of a sibling that waits for `leader`, opened if there is room. */
+  #siblingSlot(leader: Slot, choice: Choice): Slot | null {
+    const waiting = this.#slots.find((slot) => slot.choice === choice);
+    if (waiting !== undefined) return waiting.waitsFor?.slot === leader ? waiting : null;
+    const index = this.#queue.indexOf(choice);
+    const share: Share = { kind: "wait", slot: leader, length: leader.computed };
+    if (index < 0 || this.#slots.length >= this.#options.parallel) return null;
+    if (!this.#hasRoomFor(choice, share)) return null;
+    this.#queue.splice(index, 1);
+    return this.#open(choice, share);
+  }
+
+  #resumeWaiting(): Slot[] {
+    const resumed: Slot[] = [];
+    for (const slot of this.#slots) {
+      const wait = slot.waitsFor;
+      if (wait === null) continue;
+      const isLeaderAtWork = this.#slots.includes(wait.slot);
+      if (isLeaderAtWork && wait.slot.computed < wait.length) continue;
+      this.#begin(slot, this.#findShare(slot.choice));
+      if (slot.waitsFor === null) resumed.push(slot);
+    }
+    return resumed;
+  }
+
+  #findShare(choice: Choice): Share {
+    return findShare(choice, this.#slots, this.#prefixes, this.#options.sharesPrefixes);
+  }
+
+  #open(choice: Choice, share: Share): Slot {
+    let slot: Slot;
+    if (share.kind === "adopt") {
+      this.#prefixes.adopt(share.entry);
+      slot = new Slot(choice, share.entry.sequence);
+      slot.computed = share.length;
+      slot.cached = share.length;
+    } else {
+      slot = new Slot(choice, this.#openSequence());
+      this.#begin(slot, share);
+    }
+    slot.reserved = this.#cellsFor(choice, share);
+    insertByAge(this.#slots, slot, (other) => other.choice.age);
+    return slot;
+  }
+
+  /** Applies a share to a slot that has computed nothing. */
+  #begin(slot: Slot, share: Share): void {
+    slot.waitsFor = null;
+    if (share.kind === "wait") {
+      slot.waitsFor = { slot: share.slot, length: share.length };
+    } else if (share.kind === "copy") {
+      if (!this.#kv.share(share.sequence, slot.sequence, share.length)) return;
+      slot.computed = share.length;
+      slot.cached = share.length;
+    }
+  }
+
+  #openSequence(): number {
+    let sequence = this.#kv.open();
+    while (sequence === null) {
+      assert(this.#prefixes.evictOne(), "more sequences are in use than there are slots");
+      sequence = this.#kv.open();
+    }
+    return sequence;
+  }
+
+  #cellsFor(choice: Choice, share: Share): number {
+    return choice.tokens.length - share.length + Math.min(choice.budget, GENERATION_PAGE);
+  }
+
+  #hasRoomFor(choice: Choice, share: Share): boolean {
+    const source =
+      share.kind === "copy" ? share.sequence : share.kind === "adopt" ? share.entry.sequence : null;
+    const pinned = source === null ? 0 : this.#kv.unpinnedCells(source, share.length);
+    return this.#slots.length === 0 || this.#hasCells(this.#cellsFor(choice, share) + pinned);
+  }
+
+  /** Whether `count` cells are neither in use by a slot nor promised to one. */
+  #hasCells(count: number): boolean {
+    let promised = 0;
+    for (const slot of this.#slots) promised += slot.reserved;
+    return count <= this.#kv.total - this.#kv.pinned - promised;
+  }
+
+  /** Evicts stored prefixes until `count` cells are free. */
+  #makeRoom(count: number): boolean {
+    while (this.#kv.free < count) if (!this.#prefixes.evictOne()) return false;
+    return true;
+  }
+
+  #decodingWithRoom(): Slot[] {
+    for (;;) {
+      const decoding = this.#slots.filter((slot) => slot.isDecoding);
+      if (this.#makeRoom(decoding.length)) return decoding;
+      this.#preemptNewest();
+    }
+  }
+
+  /** Takes the slot of the newest choice; it is computed again when there is room. */
+  #preemptNewest(): void {
+    assert(this.#slots.length > 1, "one sequence alone always has room");
+    const newest = defined(this.#slots.at(-1), "there is a newest slot");
+    this.#remove(newest);
+    this.#kv.close(newest.sequence);
+    this.enqueue(newest.choice);
+  }
+
+  #remove(slot: Slot): void {
+    const index = this.#slots.indexOf(slot);
+    assert(index >= 0, "a slot is released once");
+    this.#slots.splice(index, 1);
+  }
+
+  #pack(slot: Slot, count: number): PackedSlot {
+    const { batch } = this.#context;
+    const { tokens } = slot.choice;
+    const first = batch.length;
+    const scored = wantsScores(slot);
+    for (let index = 0; index < count; index++) {
+      const position = slot.computed + index;
+      const isLast = position === tokens.length - 1;
+      batch.add(tokens.at(position), position, slot.sequence, isLast || scored);
+    }
+    return { slot, row: first, count, isDecoding: slot.isDecoding };
+  }
+}
+
+/** Each prompt token of this slot needs its logits. */
+export function wantsScores(slot: Slot): boolean {
+  return slot.choice.index === 0 && slot.choice.job.wantsPromptScores;
+}
+
+function insertByAge<T>(items: T[], item: T, age: (item: T) => number): void {
+  let index = items.length;
+  for (; index > 0; index--) {
+    const before = items[index - 1];
+    if (before === undefined || age(before) < age(item)) break;
+  }
+  items.splice(index, 0, item);
+}

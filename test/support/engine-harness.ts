@@ -1,0 +1,108 @@
+import type { Clock } from "../../src/lib/clock.ts";
+import { Engine } from "../../src/engine/engine.ts";
+import { Embedder } from "../../src/engine/embedder.ts";
+import { Generator } from "../../src/engine/generator.ts";
+import { PieceTable } from "../../src/engine/pieces.ts";
+import type { Model } from "../../src/llama/backend.ts";
+import type { GenerateJob } from "../../src/protocol/commands.ts";
+import type { JobEvent } from "../../src/protocol/events.ts";
+import { DEFAULT_SAMPLING } from "../../src/protocol/sampling.ts";
+
+export interface HarnessOptions {
+  model: Model;
+  parallel?: number;
+  contextLength?: number;
+  batchCapacity?: number;
+  sequences?: number;
+  kvType?: "f16" | "f32";
+}
+
+/** A clock that stands still: every decode seems to take no time. */
+export const stillClock: Clock = {
+  now: () => 0,
+  monotonicMs: () => 0,
+  after: () => () => undefined,
+};
+
+/** A greedy job of eight tokens; `fields` say what is different. */
+export function job(text: string, fields: Partial<GenerateJob> = {}): GenerateJob {
+  return {
+    prompt: { kind: "text", text, addSpecial: true, parseSpecial: true },
+    sampling: { ...DEFAULT_SAMPLING, temperature: 0 },
+    grammar: null,
+    stops: [],
+    maxTokens: 8,
+    choices: 1,
+    logprobs: null,
+    promptLogprobs: false,
+    keepSpecial: [],
+    cachePrompt: true,
+    ...fields,
+  };
+}
+
+const TERMINAL: ReadonlySet<JobEvent["type"]> = new Set([
+  "jobDone",
+  "embedded",
+  "tokenized",
+  "grammarChecked",
+  "jobFailed",
+  "cancelled",
+]);
+
+/** An engine that a test steps by hand, and everything it said. */
+export function engineHarness(options: HarnessOptions) {
+  const { model, parallel = 4, contextLength = 512, batchCapacity = 64 } = options;
+  const kv = { kvTypeK: options.kvType ?? "f16", kvTypeV: options.kvType ?? "f16" } as const;
+  const shape = { threads: 1, flashAttention: "auto", ...kv } as const;
+  const context = model.createContext({
+    ...shape,
+    purpose: "generate",
+    contextLength,
+    sequences: options.sequences ?? parallel + 8,
+    batchCapacity,
+  });
+  const events: JobEvent[] = [];
+  const pieces = new PieceTable(model.vocabulary);
+  const engine = new Engine({
+    model,
+    clock: stillClock,
+    send: (_load, batch) => void events.push(...batch),
+    createGenerator: (emit) =>
+      new Generator({ model, context, pieces, parallel, contextLength, clock: stillClock, emit }),
+    createEmbedder: (emit) =>
+      new Embedder(
+        () =>
+          model.createContext({
+            ...shape,
+            purpose: "embed",
+            contextLength: 256,
+            sequences: 16,
+            batchCapacity: 256,
+          }),
+        model.vocabulary,
+        emit,
+      ),
+  });
+  const of = (jobId: number): JobEvent[] => events.filter((event) => event.jobId === jobId);
+  return {
+    engine,
+    context,
+    events,
+    of,
+    /** Steps until nothing is left to do; fails when that takes too long. */
+    settle(limit = 5000): void {
+      for (let step = 0; !engine.isIdle; step++) {
+        if (step > limit) throw new Error(`the engine is not idle after ${limit} steps`);
+        engine.step();
+      }
+    },
+    text: (jobId: number, choice = 0): string =>
+      of(jobId)
+        .map((event) => (event.type === "text" && event.choice === choice ? event.text : ""))
+        .join(""),
+    terminals: (jobId: number): JobEvent[] => of(jobId).filter((event) => TERMINAL.has(event.type)),
+    find: <Type extends JobEvent["type"]>(jobId: number, type: Type) =>
+      of(jobId).find((event): event is Extract<JobEvent, { type: Type }> => event.type === type),
+  };
+}
