@@ -2,7 +2,7 @@ import type { Catalog } from "../catalog/model.ts";
 import type { Generate, RenderChat } from "../chat/events.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
-import type { Pool } from "../pool/pool.ts";
+import type { PoolManager } from "../pool/pool.ts";
 
 /** Settings that decide how requests are answered. Filled from the configuration by the CLI. */
 export interface HttpSettings {
@@ -49,7 +49,7 @@ export interface Deps {
   generate: Generate;
   renderChat: RenderChat;
   catalog: Pick<Catalog, "list" | "find">;
-  pool: Pick<Pool, "acquire" | "instances">;
+  pool: Pick<PoolManager, "acquire" | "instances" | "statistics">;
   version: VersionInfo;
   clock: Clock;
   log: Log;

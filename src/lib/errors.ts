@@ -8,6 +8,8 @@ export type InvalidReason =
   | "invalid_value"
   | "missing_required_parameter"
   | "unsupported_parameter"
+  /** Only allowed together with another parameter that is absent. */
+  | "misplaced_parameter"
   | "unsupported_content_type"
   | "unsupported_input_modality"
   | "integer_below_min_value"
@@ -34,6 +36,8 @@ export interface ErrorDetails {
   request_too_large: { limitBytes: number };
   unauthorized: NoDetails;
   forbidden: { reason: "host_not_allowed" | "insufficient_permissions" };
+  /** This client, by its address or key, asks too much. */
+  rate_limited: { retryAfterMs: number };
   route_not_found: { method: string; path: string };
   method_not_allowed: { allow: readonly string[] };
   /** `available` holds the ids a client may use instead. */

@@ -1,0 +1,189 @@
+import { cors } from "@elysiajs/cors";
+import { Elysia } from "elysia";
+import { invalidRequest } from "../lib/errors.ts";
+import { randomHexId } from "../lib/id.ts";
+import { recordAnswer } from "./access-log.ts";
+import { Authenticator } from "./auth.ts";
+import { BodyBudget, readJsonObject } from "./body.ts";
+import type { Connection, Deps, HttpApp, HttpSettings } from "./deps.ts";
+import { errorResponse } from "./error-response.ts";
+import type { Server } from "./generation.ts";
+import { Gate } from "./gate.ts";
+import { chatCompletions, chatInputTokens, chatRender } from "./openai/chat-completions.ts";
+import { modelList, modelRetrieve } from "./openai/models.ts";
+import { isAllowedOrigin } from "./origin.ts";
+import type { RequestContext } from "./request-context.ts";
+import { normalPath, type PostRoute, type Route, RouteTable } from "./route.ts";
+import { ServerMetrics } from "./server-metrics.ts";
+import { logFailure } from "./stream-answer.ts";
+import { systemRoutes } from "./system-routes.ts";
+
+const EXPOSED_HEADERS = ["x-request-id", "request-id", "retry-after", "openai-processing-ms"];
+
+/**
+ * The server as a function from request to answer. In front of every route: method, Host, origin;
+ * then CORS, the key, the body's limits; then the route validates and answers.
+ */
+export function createApp(deps: Deps): HttpApp {
+  const app = new App(deps);
+  return {
+    fetch: (request, connection) => app.fetch(request, connection),
+    handle: (request) => app.fetch(request, null),
+    openapi: () => ({}),
+  };
+}
+
+class App {
+  readonly #server: Server;
+  readonly #budget = new BodyBudget();
+  readonly #authenticator: Authenticator;
+  readonly #gate: Gate;
+  readonly #elysia: { handle(request: Request): Promise<Response> };
+  readonly #contexts = new WeakMap<Request, RequestContext>();
+
+  constructor(deps: Deps) {
+    this.#server = { deps, metrics: new ServerMetrics() };
+    this.#authenticator = new Authenticator(deps.settings.apiKeys, deps.clock);
+    const routes = this.#routes();
+    this.#gate = new Gate(new RouteTable(routes), deps.settings);
+    this.#elysia = this.#wire(routes, deps.settings);
+  }
+
+  #routes(): Route[] {
+    const server = this.#server;
+    return [
+      modelList(server),
+      modelRetrieve(server),
+      chatCompletions(server),
+      chatInputTokens(server),
+      chatRender(server),
+      ...systemRoutes(server, this.#budget),
+    ];
+  }
+
+  #wire(routes: readonly Route[], settings: HttpSettings) {
+    const elysia = new Elysia();
+    if (settings.cors !== null) elysia.use(corsPlugin(settings.cors));
+    elysia.onRequest(({ request }) => {
+      const context = this.#contexts.get(request);
+      return context && this.#gate.check(context);
+    });
+    for (const route of routes) {
+      const pattern = route.path.replace("{id}", "*");
+      elysia.route(route.method, pattern, ({ request }) => this.#answer(route, request), {
+        parse: "none",
+      });
+    }
+    // Answers of routes never throw; this is for what happens between them.
+    elysia.onError(({ error }) => errorResponse(error));
+    return elysia;
+  }
+
+  async fetch(request: Request, connection: Connection | null): Promise<Response> {
+    const { clock } = this.#server.deps;
+    const context: RequestContext = {
+      id: randomHexId("req_"),
+      request,
+      path: normalPath(request.url),
+      address: connection?.requestIP(request)?.address ?? "127.0.0.1",
+      startMs: clock.monotonicMs(),
+      connection,
+      facts: { model: null, promptTokens: 0, completionTokens: 0 },
+      route: null,
+      isStreaming: false,
+    };
+    const routed = routable(context);
+    this.#contexts.set(routed, context);
+    const response = await this.#elysia.handle(routed);
+    return this.#finish(context, response);
+  }
+
+  async #answer(route: Route, routed: Request): Promise<Response> {
+    const context = this.#contexts.get(routed);
+    if (!context) return errorResponse(null);
+    context.route = route.path;
+    try {
+      if (route.permission !== "public") {
+        this.#authenticator.check(context.request.headers, context.address);
+      }
+      if (route.method === "POST") return await this.#post(route, context);
+      return await route.answer(context, idOf(route.path, context.path));
+    } catch (error) {
+      logFailure(this.#server, context, error);
+      return errorResponse(error);
+    }
+  }
+
+  async #post(route: PostRoute, context: RequestContext): Promise<Response> {
+    const { deps } = this.#server;
+    const { value, bytes } = await readJsonObject(context.request, {
+      maxBytes: deps.settings.maxBodyBytes,
+      budget: this.#budget,
+      clock: deps.clock,
+    });
+    try {
+      return await route.answer(context, value);
+    } finally {
+      this.#budget.give(bytes);
+    }
+  }
+
+  /** Headers that every answer carries, and the log line of those that are complete. */
+  #finish(context: RequestContext, response: Response): Response {
+    const { headers } = response;
+    headers.set("x-request-id", context.id);
+    headers.set("request-id", context.id);
+    headers.set("x-content-type-options", "nosniff");
+    if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
+    // The plugin writes an empty list, and "*" where the answer is the same for every origin.
+    if (headers.get("access-control-allow-headers") === "") {
+      headers.delete("access-control-allow-headers");
+    }
+    if (headers.get("vary") === "*") headers.delete("vary");
+    if (context.isStreaming) return response;
+    const ms = this.#server.deps.clock.monotonicMs() - context.startMs;
+    headers.set("openai-processing-ms", String(Math.round(ms)));
+    const isHead = context.request.method === "HEAD";
+    const bytes = isHead ? 0 : Number(headers.get("content-length") ?? 0);
+    recordAnswer(this.#server, context, { status: response.status, bytes });
+    return isHead ? new Response(null, { status: response.status, headers }) : response;
+  }
+}
+
+function corsPlugin(origins: "*" | readonly string[]) {
+  return cors({
+    origin: origins === "*" ? "*" : (request) => isOriginAllowed(request, origins),
+    methods: false,
+    allowedHeaders: [],
+    exposeHeaders: EXPOSED_HEADERS,
+    credentials: false,
+    preflight: false,
+  });
+}
+
+function isOriginAllowed(request: Request, origins: readonly string[]): boolean {
+  const origin = request.headers.get("origin");
+  return origin !== null && isAllowedOrigin(origin, origins);
+}
+
+/** The request as Elysia shall route it: normalised path, GET for HEAD. Only its head is used. */
+function routable({ request, path }: RequestContext): Request {
+  const isHead = request.method === "HEAD";
+  const isPlain =
+    request.url.slice(request.url.indexOf("/", "https://".length)) === path && !isHead;
+  if (isPlain) return request;
+  const method = isHead ? "GET" : request.method;
+  return new Request(`http://localhost${path}`, { method, headers: request.headers });
+}
+
+/** The decoded rest of a path whose route ends with `{id}`. @throws LmError on a bad escape. */
+function idOf(template: string, path: string): string {
+  if (!template.endsWith("{id}")) return "";
+  try {
+    return decodeURIComponent(path.slice(template.length - "{id}".length));
+  } catch (cause) {
+    throw invalidRequest(null, "invalid_value", "The path holds a malformed percent escape.", {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,75 @@
+import { LmError } from "../lib/errors.ts";
+import type { HttpSettings } from "./deps.ts";
+import { errorResponse } from "./error-response.ts";
+import { checkHost } from "./host.ts";
+import { checkOrigin, isAllowedOrigin } from "./origin.ts";
+import type { RequestContext } from "./request-context.ts";
+import type { RouteTable } from "./route.ts";
+
+const METHODS = ["GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS"];
+
+/** What stands in front of every route: method, Host, origin, and whether the route exists. */
+export class Gate {
+  readonly #table: RouteTable;
+  readonly #settings: HttpSettings;
+
+  constructor(table: RouteTable, settings: HttpSettings) {
+    this.#table = table;
+    this.#settings = settings;
+  }
+
+  /** @returns The answer when the request goes no further. */
+  check(context: RequestContext): Response | undefined {
+    try {
+      return this.#check(context);
+    } catch (error) {
+      return errorResponse(error);
+    }
+  }
+
+  #check({ request, path }: RequestContext): Response | undefined {
+    const { method, headers } = request;
+    if (!METHODS.includes(method)) throw notAllowed(METHODS);
+    checkHost(headers.get("host"), this.#settings);
+    checkOrigin(request, this.#settings.cors);
+    const methods = this.#table.methods(path);
+    if (methods === null) {
+      const shown = path.slice(0, 256);
+      throw new LmError(
+        "route_not_found",
+        { method, path: shown },
+        `Unexpected endpoint or method. (${method} ${shown})`,
+      );
+    }
+    if (method === "OPTIONS") return this.#options(request, methods);
+    if (!methods.includes(method)) throw notAllowed([...methods, "OPTIONS"]);
+    return undefined;
+  }
+
+  #options({ headers }: Request, methods: readonly string[]): Response {
+    const answer = new Response(null, {
+      status: 204,
+      headers: { allow: [...methods, "OPTIONS"].join(", ") },
+    });
+    const origin = headers.get("origin");
+    const isPreflight = origin !== null && headers.has("access-control-request-method");
+    if (!isPreflight || !isAllowedOrigin(origin, this.#settings.cors)) return answer;
+    answer.headers.set("access-control-allow-methods", "GET, POST, DELETE, OPTIONS");
+    answer.headers.set("access-control-max-age", "86400");
+    answer.headers.set("vary", "Origin, Access-Control-Request-Headers");
+    const wanted = headers.get("access-control-request-headers");
+    if (wanted !== null) answer.headers.set("access-control-allow-headers", wanted);
+    if (headers.get("access-control-request-private-network") === "true") {
+      answer.headers.set("access-control-allow-private-network", "true");
+    }
+    return answer;
+  }
+}
+
+function notAllowed(allow: readonly string[]): LmError {
+  return new LmError(
+    "method_not_allowed",
+    { allow },
+    `This method is not allowed here. Allowed: ${allow.join(", ")}.`,
+  );
+}

@@ -1,0 +1,105 @@
+import type { FinishReason, GenerateEvent } from "../../chat/events.ts";
+import { defined } from "../../lib/assert.ts";
+import type { HttpSettings } from "../deps.ts";
+import type { AnswerMessage, ChatCompletion, WireLogprob } from "./response.schema.ts";
+import { type Stamp, toWireLogprob, UsageCounter } from "./stamp.ts";
+
+export interface ChatEncoding {
+  stamp: Stamp;
+  choices: number;
+  reasoningField: HttpSettings["reasoningField"];
+  /** Calls are written as `function_call`, for requests that used `functions`. */
+  legacyFunctions: boolean;
+}
+
+type WireFinish = ChatCompletion["choices"][number]["finish_reason"];
+
+export function wireFinish(reason: FinishReason, legacyFunctions: boolean): WireFinish {
+  return reason === "tool_calls" && legacyFunctions ? "function_call" : reason;
+}
+
+/** What one choice has become so far. */
+class ChoiceDraft {
+  text = "";
+  reasoning = "";
+  finish: FinishReason = "stop";
+  readonly logprobs: WireLogprob[] = [];
+  readonly calls: { id: string; name: string; arguments: string }[] = [];
+
+  message({ reasoningField, legacyFunctions }: ChatEncoding): AnswerMessage {
+    const { text, reasoning, calls } = this;
+    const functions = calls.map(({ id, name, arguments: args }) => ({
+      id,
+      type: "function" as const,
+      function: { name, arguments: args === "" && this.finish !== "length" ? "{}" : args },
+    }));
+    const legacy = legacyFunctions ? functions[0] : undefined;
+    return {
+      role: "assistant",
+      content: text === "" && calls.length > 0 ? null : text,
+      refusal: null,
+      ...(reasoning !== "" && reasoningField !== "reasoning" && { reasoning_content: reasoning }),
+      ...(reasoning !== "" && reasoningField !== "reasoning_content" && { reasoning }),
+      annotations: [],
+      ...(legacy && { function_call: legacy.function }),
+      ...(!legacy && functions.length > 0 && { tool_calls: functions }),
+    };
+  }
+}
+
+/** Reads a generation to its end and writes it as one `chat.completion` object. */
+export async function chatCompletion(
+  events: AsyncIterable<GenerateEvent>,
+  encoding: ChatEncoding,
+  wantsLogprobs: boolean,
+): Promise<ChatCompletion> {
+  const drafts = Array.from({ length: encoding.choices }, () => new ChoiceDraft());
+  const usage = new UsageCounter();
+  let model = "";
+  for await (const event of events) {
+    if (event.type === "started") {
+      model = event.model;
+      usage.started(event);
+    } else if ("choice" in event) {
+      collect(defined(drafts[event.choice], "an event of a choice nobody asked for"), event);
+      if (event.type === "finished") usage.finished(event);
+    }
+  }
+  return {
+    id: encoding.stamp.id,
+    object: "chat.completion",
+    created: encoding.stamp.created,
+    model,
+    system_fingerprint: encoding.stamp.fingerprint,
+    service_tier: "default",
+    choices: drafts.map((draft, index) => ({
+      index,
+      message: draft.message(encoding),
+      logprobs: wantsLogprobs ? { content: draft.logprobs, refusal: null } : null,
+      finish_reason: wireFinish(draft.finish, encoding.legacyFunctions),
+    })),
+    usage: usage.toWire(),
+    stats: {},
+  };
+}
+
+function collect(draft: ChoiceDraft, event: Extract<GenerateEvent, { choice: number }>): void {
+  switch (event.type) {
+    case "text":
+      draft.text += event.text;
+      for (const token of event.logprobs ?? []) draft.logprobs.push(toWireLogprob(token));
+      break;
+    case "reasoning":
+      draft.reasoning += event.text;
+      break;
+    case "toolCall":
+      draft.calls.push({ id: event.id, name: event.name, arguments: "" });
+      break;
+    case "toolArguments":
+      defined(draft.calls[event.index], "arguments before their call").arguments += event.text;
+      break;
+    case "finished":
+      draft.finish = event.reason;
+      break;
+  }
+}

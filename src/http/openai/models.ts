@@ -1,0 +1,101 @@
+import type { CatalogModel } from "../../catalog/model.ts";
+import { LmError } from "../../lib/errors.ts";
+import type { InstanceStatus } from "../../pool/pool.ts";
+import type { Deps } from "../deps.ts";
+import type { Server } from "../generation.ts";
+import { jsonResponse } from "../json-response.ts";
+import type { GetRoute } from "../route.ts";
+import { printable } from "../validate.ts";
+import { MODEL_EXAMPLE, MODEL_LIST_EXAMPLE } from "./examples.ts";
+import { ModelList, ModelObject } from "./response.schema.ts";
+
+/** GET /v1/models. */
+export function modelList({ deps }: Server): GetRoute {
+  return {
+    method: "GET",
+    path: "/v1/models",
+    permission: "inference",
+    doc: {
+      summary: "List the models",
+      tag: "OpenAI",
+      response: {
+        description: "Loaded models first, then the others by id.",
+        schema: ModelList,
+        example: MODEL_LIST_EXAMPLE,
+      },
+    },
+    async answer() {
+      const data = await listModels(deps);
+      const list: ModelList = {
+        object: "list",
+        data,
+        has_more: false,
+        first_id: data[0]?.id ?? null,
+        last_id: data.at(-1)?.id ?? null,
+      };
+      return jsonResponse(list);
+    },
+  };
+}
+
+/** GET /v1/models/{id}; ids may contain slashes. */
+export function modelRetrieve({ deps }: Server): GetRoute {
+  return {
+    method: "GET",
+    path: "/v1/models/{id}",
+    permission: "inference",
+    doc: {
+      summary: "Describe one model",
+      tag: "OpenAI",
+      response: { description: "The model.", schema: ModelObject, example: MODEL_EXAMPLE },
+    },
+    async answer(_context, id) {
+      const models = await listModels(deps);
+      const exact = models.find((model) => model.id === id);
+      const named = exact ? null : await deps.catalog.find(id);
+      const found = exact ?? models.find((model) => model.id === named?.key);
+      if (found) return jsonResponse(found);
+      throw new LmError(
+        "model_not_found",
+        { model: id, available: models.map((model) => model.id), param: "model" },
+        `Model "${printable(id)}" not found. Please specify a valid model.\n\n` +
+          `Your models:\n\n${models.map((model) => model.id).join("\n")}`,
+      );
+    },
+  };
+}
+
+/** Loaded instances under their identifiers, then models that are not loaded under their keys. */
+async function listModels({ catalog, pool, settings }: Deps): Promise<ModelObject[]> {
+  const instances = pool
+    .instances()
+    .filter(({ state }) => state !== "failed" && state !== "crashed");
+  const loaded = instances
+    .filter(({ state }) => settings.jit || state === "ready")
+    .map((instance) => toModelObject(instance.model, instance));
+  const taken = new Set(instances.map(({ model }) => model.path));
+  const installed = settings.jit ? await catalog.list() : [];
+  const others = installed
+    .filter((model) => !taken.has(model.path))
+    .map((model) => toModelObject(model, null));
+  return [...loaded.sort(byId), ...others.sort(byId)];
+}
+
+const byId = (a: ModelObject, b: ModelObject): number => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+
+function toModelObject(model: CatalogModel, instance: InstanceStatus | null): ModelObject {
+  const loadedContext = instance?.info?.contextLength;
+  return {
+    id: instance?.identifier ?? model.key,
+    object: "model",
+    created: Math.floor(model.modifiedMs / 1000),
+    owned_by: "organization_owner",
+    type: "model",
+    display_name: model.displayName,
+    created_at: new Date(model.modifiedMs).toISOString(),
+    max_context_length: model.maxContextLength,
+    ...(loadedContext !== undefined && { loaded_context_length: loadedContext }),
+    context_length: loadedContext ?? model.maxContextLength,
+    state: instance === null ? "not-loaded" : instance.state === "ready" ? "loaded" : "loading",
+  };
+}

@@ -1,0 +1,46 @@
+import type { LogFields } from "../lib/log.ts";
+import type { Connection } from "./deps.ts";
+
+/** One HTTP request on its way through the server. */
+export interface RequestContext {
+  /** `req_` and 32 hexadecimal digits; the client sees it in two headers. */
+  readonly id: string;
+  /** As it arrived: its signal fires when the client leaves. */
+  readonly request: Request;
+  /** Path without query, slashes normalised, still percent-encoded. */
+  readonly path: string;
+  /** Of the peer; "127.0.0.1" without a connection. */
+  readonly address: string;
+  readonly startMs: number;
+  readonly connection: Connection | null;
+  /** Facts for the access log, filled by the route. */
+  readonly facts: { model: string | null; promptTokens: number; completionTokens: number };
+  /** Template of the route that answers, null until it is known. */
+  route: string | null;
+  /** The answer is a stream that ends later and writes its own log line. */
+  isStreaming: boolean;
+}
+
+/** Lets a computed answer take its time: Bun would close a silent connection. */
+export function holdOpen(context: RequestContext): void {
+  context.connection?.timeout(context.request, 0);
+}
+
+/** The fixed keys of an access log line. Nothing of the bodies. */
+export function accessFields(
+  context: RequestContext,
+  answer: { status: number; bytes: number; ms: number },
+): LogFields {
+  return {
+    method: context.request.method,
+    path: context.path.slice(0, 256),
+    status: answer.status,
+    ms: Math.round(answer.ms),
+    bytes: answer.bytes,
+    requestId: context.id,
+    model: context.facts.model,
+    promptTokens: context.facts.promptTokens,
+    completionTokens: context.facts.completionTokens,
+    client: context.address,
+  };
+}

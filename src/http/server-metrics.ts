@@ -1,0 +1,135 @@
+import type { PoolManager } from "../pool/pool.ts";
+import { Registry, type Series } from "./metrics.ts";
+
+const REQUEST_SECONDS = [0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300];
+const TTFT_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120];
+const ITL_SECONDS = [0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 5];
+
+/** Everything the server counts. Models are labelled by the identifier of their instance. */
+export class ServerMetrics {
+  readonly #registry = new Registry();
+  readonly requests = this.#registry.counter(
+    "lmserver_http_requests_total",
+    "Answered requests by route template, method and status.",
+  );
+  readonly requestSeconds = this.#registry.histogram(
+    "lmserver_http_request_duration_seconds",
+    "Time from arrival to the end of the answer.",
+    REQUEST_SECONDS,
+  );
+  readonly generations = this.#registry.counter(
+    "lmserver_generations_total",
+    "Generations by model and outcome: done, cancelled or error.",
+  );
+  readonly promptTokens = this.#registry.counter(
+    "lmserver_prompt_tokens_total",
+    "Prompt tokens of started generations, cached ones included.",
+  );
+  readonly cachedTokens = this.#registry.counter(
+    "lmserver_cached_prompt_tokens_total",
+    "Prompt tokens that were found in the KV cache.",
+  );
+  readonly completionTokens = this.#registry.counter(
+    "lmserver_completion_tokens_total",
+    "Generated tokens.",
+  );
+  readonly ttft = this.#registry.histogram(
+    "lmserver_time_to_first_token_seconds",
+    "Time from arrival of a request to its first generated text.",
+    TTFT_SECONDS,
+  );
+  readonly itl = this.#registry.histogram(
+    "lmserver_inter_token_seconds",
+    "Time between two pieces of generated text of one choice.",
+    ITL_SECONDS,
+  );
+  readonly streams = this.#registry.gauge("lmserver_sse_streams", "Event streams that are open.");
+  readonly stalls = this.#registry.counter(
+    "lmserver_sse_stalls_total",
+    "Event streams ended because their reader took nothing for too long.",
+  );
+  readonly #bodyBytes = this.#registry.gauge(
+    "lmserver_request_body_bytes",
+    "Bytes of request bodies held in memory.",
+  );
+  readonly #memory = this.#registry.gauge(
+    "process_resident_memory_bytes",
+    "Resident memory of the server process, engines not included.",
+  );
+  readonly #models = [
+    ["lmserver_slots", "Slots of a loaded model.", "parallel"],
+    ["lmserver_requests_running", "Jobs that hold a slot.", "running"],
+    ["lmserver_requests_queued", "Jobs that wait for a slot.", "queued"],
+    ["lmserver_kv_cells", "Tokens the KV cache holds at most.", "kvCells"],
+    ["lmserver_kv_cells_used", "Tokens in the KV cache.", "kvCellsUsed"],
+    ["lmserver_model_memory_bytes", "Weights, KV cache and buffers as allocated.", "memory"],
+    ["lmserver_engine_steps", "Decode steps of the running engine.", "step"],
+    ["lmserver_engine_up", "1 when the engine is ready.", "up"],
+  ].map(([name = "", help = "", field = ""]) => ({
+    gauge: this.#registry.gauge(name, help),
+    field,
+  }));
+  readonly #pool = this.#registry.gauge(
+    "lmserver_pool_events",
+    "Counts of engine processes and jobs since the start, by kind.",
+  );
+  readonly #restarts = this.#registry.gauge(
+    "lmserver_engine_restarts_total",
+    "Engine starts that followed a crash.",
+  );
+  readonly #cancelSteps = this.#registry.gauge(
+    "lmserver_cancel_steps_max",
+    "Most engine steps that a cancel took to have effect.",
+  );
+
+  /** Series of one model, to be kept while it generates. */
+  latency(model: string): { ttft: Series; itl: Series } {
+    return { ttft: this.ttft.labels({ model }), itl: this.itl.labels({ model }) };
+  }
+
+  /** The whole text, with what the pool knows at this moment. */
+  render(pool: Pick<PoolManager, "instances" | "statistics">, bodyBytes: number): string {
+    this.#bodyBytes.set(bodyBytes);
+    this.#memory.set(process.memoryUsage.rss());
+    this.#readInstances(pool);
+    this.#readStatistics(pool);
+    return this.#registry.render();
+  }
+
+  #readInstances(pool: Pick<PoolManager, "instances">): void {
+    for (const { gauge } of this.#models) gauge.clear();
+    for (const instance of pool.instances()) {
+      const memory = instance.info?.memory;
+      const values: Readonly<Record<string, number | undefined>> = {
+        parallel: instance.parallel,
+        running: instance.running,
+        queued: instance.queued,
+        kvCells: instance.load?.kvCells,
+        kvCellsUsed: instance.load?.kvCellsUsed,
+        step: instance.load?.step,
+        memory: memory && memory.modelBytes + memory.kvBytes + memory.computeBytes,
+        up: instance.state === "ready" ? 1 : 0,
+      };
+      for (const { gauge, field } of this.#models) {
+        const value = values[field];
+        if (value !== undefined) gauge.set(value, { model: instance.identifier });
+      }
+    }
+  }
+
+  #readStatistics(pool: Pick<PoolManager, "statistics">): void {
+    const counts = pool.statistics();
+    this.#restarts.set(counts.engineRestarts);
+    this.#cancelSteps.set(counts.cancelStepsMax);
+    this.#pool.set(counts.engineStarts, { kind: "engine_start" });
+    this.#pool.set(counts.watchdogKills, { kind: "watchdog_kill" });
+    this.#pool.set(counts.queueRefused, { kind: "queue_refused" });
+    this.#pool.set(counts.staleEvents, { kind: "stale_event" });
+    for (const [reason, count] of Object.entries(counts.engineExits)) {
+      this.#pool.set(count, { kind: `engine_exit_${reason}` });
+    }
+    for (const [stage, count] of Object.entries(counts.cancelled)) {
+      this.#pool.set(count, { kind: `cancelled_in_${stage}` });
+    }
+  }
+}

@@ -1,0 +1,299 @@
+import type { CatalogModel } from "../../src/catalog/model.ts";
+import type { Generate, GenerateEvent, GenerateRequest } from "../../src/chat/events.ts";
+import { createApp } from "../../src/http/app.ts";
+import type { Deps, HttpApp, HttpSettings } from "../../src/http/deps.ts";
+import type { Clock } from "../../src/lib/clock.ts";
+import { systemClock } from "../../src/lib/clock.ts";
+import { LmError } from "../../src/lib/errors.ts";
+import { silentLog } from "../../src/lib/log.ts";
+import type { Embeddings, InstanceStatus, Lease, PoolStatistics } from "../../src/pool/pool.ts";
+import type { LoadedModelInfo, TokenLogprob } from "../../src/protocol/events.ts";
+
+export const settings: HttpSettings = {
+  apiKeys: [],
+  cors: null,
+  allowedHosts: [],
+  bindAddress: "127.0.0.1",
+  hostname: "box",
+  maxBodyBytes: 1024 * 1024,
+  maxChoices: 16,
+  jit: true,
+  modelFallback: false,
+  allowLlmEmbeddings: false,
+  reasoningField: "reasoning_content",
+  requestTimeoutMs: 0,
+  metrics: true,
+};
+
+export function fakeModel(over: Partial<CatalogModel> = {}): CatalogModel {
+  const key = over.key ?? "acme/tiny";
+  return {
+    key,
+    variant: `${key}@q4_0`,
+    kind: "llm",
+    displayName: "Tiny",
+    publisher: "acme",
+    path: `/models/${key}.gguf`,
+    files: [],
+    sizeBytes: 1,
+    modifiedMs: 1_731_990_317_000,
+    architecture: "llama",
+    parameters: null,
+    quantization: "Q4_0",
+    maxContextLength: 4096,
+    embeddingSize: 3,
+    chatTemplate: null,
+    bosText: null,
+    eosText: null,
+    pooling: null,
+    source: "models-dir",
+    ...over,
+  };
+}
+
+export const embedder = fakeModel({ key: "acme/embed", kind: "embedding", pooling: "mean" });
+
+export const modelInfo: LoadedModelInfo = {
+  contextLength: 2048,
+  trainContextLength: 4096,
+  vocabularySize: 1000,
+  embeddingSize: 3,
+  parallel: 4,
+  layerCount: 1,
+  gpuLayers: 0,
+  bosText: "",
+  eosText: "",
+  addsBos: false,
+  addsEos: false,
+  supportsInfill: false,
+  isRecurrent: false,
+  threads: 1,
+  devices: ["CPU"],
+  memory: { modelBytes: 1, kvBytes: 2, computeBytes: 3 },
+  loadMs: 1,
+};
+
+export function fakeInstance(
+  model: CatalogModel,
+  over: Partial<InstanceStatus> = {},
+): InstanceStatus {
+  return {
+    identifier: model.key,
+    model,
+    state: "ready",
+    info: modelInfo,
+    load: null,
+    pid: 1,
+    running: 0,
+    queued: 0,
+    lastUsedMs: 0,
+    starts: 1,
+    crashes: 0,
+    jit: true,
+    ttlMs: null,
+    parallel: 4,
+    ...over,
+  };
+}
+
+const noStatistics: PoolStatistics = {
+  engineStarts: 1,
+  engineExits: { unloaded: 0, load_failed: 0, crashed: 0, watchdog: 0, shutdown: 0 },
+  engineRestarts: 2,
+  watchdogKills: 0,
+  queueRefused: 0,
+  cancelled: { queue: 0, prefill: 0, decode: 0 },
+  cancelStepsMax: 1,
+  staleEvents: 0,
+  mutedJobs: 0,
+  ipcInflightBytes: 0,
+};
+
+export interface FakeOptions {
+  generate?: Generate;
+  settings?: Partial<HttpSettings>;
+  models?: readonly CatalogModel[];
+  instances?: readonly InstanceStatus[];
+  embed?: (inputs: readonly (string | number[])[]) => Embeddings;
+  released?: () => void;
+  deps?: Partial<Deps>;
+}
+
+/** The whole HTTP layer on fakes; generation is a generator written in the test. */
+export function fakeDeps(options: FakeOptions = {}): Deps {
+  const models = options.models ?? [fakeModel(), embedder];
+  return {
+    settings: { ...settings, ...options.settings },
+    generate: options.generate ?? answer("Hello"),
+    renderChat: async (request) => ({
+      model: request.model ?? "acme/tiny",
+      prompt: "<prompt>",
+      promptTokens: 7,
+    }),
+    catalog: {
+      list: async () => models,
+      find: async (name) =>
+        models.find((model) => model.key === name || model.variant === name) ?? null,
+    },
+    pool: {
+      acquire: async (model) => fakeLease(model, options),
+      instances: () => options.instances ?? [],
+      statistics: () => noStatistics,
+    },
+    version: { version: "0.1.0", commit: null, engine: "v0.5.0" },
+    clock: systemClock,
+    log: silentLog,
+    newId: (prefix, length) => prefix + "x".repeat(length),
+    isReady: () => true,
+    isStopping: () => false,
+    swaggerAsset: (name) =>
+      name === "swagger-ui.css"
+        ? { bytes: new TextEncoder().encode("body{}"), type: "text/css" }
+        : null,
+    ...options.deps,
+  };
+}
+
+function fakeLease(model: CatalogModel, options: FakeOptions): Lease {
+  return {
+    identifier: model.key,
+    model,
+    info: modelInfo,
+    // eslint-disable-next-line require-yield
+    async *generate() {
+      throw new LmError("internal", {}, "not used");
+    },
+    embed: async (inputs) =>
+      options.embed?.(inputs) ?? {
+        vectors: inputs.map(() => new Float32Array([0.6, 0, -0.8])),
+        tokens: inputs.length * 2,
+      },
+    tokenize: async () => [],
+    checkGrammar: async () => undefined,
+    release: () => options.released?.(),
+  };
+}
+
+export function appWith(options: FakeOptions = {}): HttpApp {
+  return createApp(fakeDeps(options));
+}
+
+export const timings = {
+  queuedMs: 0,
+  prefillMs: 1,
+  decodeMs: 1,
+  ttftMs: 1,
+  computedPromptTokens: 3,
+};
+
+export const started = (over: object = {}): GenerateEvent => ({
+  type: "started",
+  model: "acme/tiny",
+  promptTokens: 3,
+  cachedTokens: 1,
+  ...over,
+});
+export const text = (value: string, choice = 0, logprobs: TokenLogprob[] | null = null) =>
+  ({ type: "text", choice, text: value, logprobs }) satisfies GenerateEvent;
+export const finished = (over: Partial<Extract<GenerateEvent, { type: "finished" }>> = {}) =>
+  ({
+    type: "finished",
+    choice: 0,
+    reason: "stop",
+    stop: null,
+    completionTokens: 2,
+    reasoningTokens: 0,
+    meanLogprob: null,
+    ...over,
+  }) satisfies GenerateEvent;
+export const done = { type: "done", timings } satisfies GenerateEvent;
+
+/** A generation that says these texts, one event each. */
+export function answer(...texts: string[]): Generate {
+  return play([started(), ...texts.map((value) => text(value)), finished(), done]);
+}
+
+/** A generation that plays these events; `seen` receives the request. */
+export function play(
+  events: readonly GenerateEvent[],
+  seen?: (request: GenerateRequest) => void,
+): Generate {
+  return async function* (request) {
+    seen?.(request);
+    yield* events;
+  };
+}
+
+/** A generation that fails before its first event, or after these. */
+export function failWith(error: Error, before: readonly GenerateEvent[] = []): Generate {
+  return async function* () {
+    yield* before;
+    throw error;
+  };
+}
+
+export const HOST = { host: "localhost:1234" };
+
+export function get(path: string, headers: Record<string, string> = {}, method = "GET"): Request {
+  return new Request(`http://localhost:1234${path}`, { method, headers: { ...HOST, ...headers } });
+}
+
+export function post(path: string, body: unknown, headers: Record<string, string> = {}): Request {
+  return new Request(`http://localhost:1234${path}`, {
+    method: "POST",
+    headers: { ...HOST, "content-type": "application/json", ...headers },
+    body: typeof body === "string" ? body : JSON.stringify(body),
+  });
+}
+
+export const chatBody = { model: "acme/tiny", messages: [{ role: "user", content: "Hi" }] };
+
+export interface ErrorBody {
+  error: { message: string; type: string; param: string | null; code: string | null };
+}
+
+export async function errorOf(response: Response): Promise<ErrorBody["error"]> {
+  const body = (await response.json()) as ErrorBody;
+  return body.error;
+}
+
+/** The payloads of an event stream; `[DONE]` stays a word. */
+export function payloads(transcript: string): unknown[] {
+  return transcript
+    .split("\n\n")
+    .filter((frame) => frame.startsWith("data: "))
+    .map((frame) => frame.slice("data: ".length))
+    .map((data): unknown => (data === "[DONE]" ? data : JSON.parse(data)));
+}
+
+/** Time that moves only when told. */
+export function manualClock(): Clock & { advance(ms: number): Promise<void> } {
+  let now = 0;
+  let timers: { dueMs: number; callback: () => void }[] = [];
+  return {
+    now: () => 1_700_000_000_000 + now,
+    monotonicMs: () => now,
+    after(delayMs, callback) {
+      const timer = { dueMs: now + delayMs, callback };
+      timers.push(timer);
+      return () => {
+        timers = timers.filter((other) => other !== timer);
+      };
+    },
+    async advance(ms) {
+      const end = now + ms;
+      for (;;) {
+        const next = timers
+          .filter(({ dueMs }) => dueMs <= end)
+          .sort((a, b) => a.dueMs - b.dueMs)[0];
+        if (!next) break;
+        now = next.dueMs;
+        timers = timers.filter((other) => other !== next);
+        next.callback();
+        await Bun.sleep(0);
+      }
+      now = end;
+      await Bun.sleep(0);
+    },
+  };
+}
