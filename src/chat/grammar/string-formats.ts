@@ -34,5 +34,8 @@ export const STRING_FORMATS: ReadonlyMap<string, string> = new Map([
   ["hostname", HOST],
   ["ipv4", `${OCTET} ( "." ${OCTET} ){3}`],
   ["ipv6", `( ${GROUP} ( ":" ${GROUP} ){7} | ( ${GROUP} ( ":" ${GROUP} ){0,5} )? "::" ${GROUP}? )`],
-  ["uri", `[a-z] [a-z0-9+.]{1,15} "://" ${HOST} ( ":" [0-9]{1,4} )? ( "/" ${PATH_CHAR}{0,200} )?`],
+  [
+    "uri",
+    `[a-z] [a-z0-9]{1,15} "://" ${HOST} ( ":" [0-9]{1,4} )? ( "/" ${PATH_CHAR}{0,200} ( "?" ${PATH_CHAR}{1,200} )? ( "#" ${PATH_CHAR}{1,50} )? )?`,
+  ],
 ]);

@@ -1,0 +1,463 @@
+import { describe, expect, test } from "bun:test";
+import { jsonObjectGrammar, schemaGrammar } from "../../src/chat/grammar/schema-grammar.ts";
+import { matched } from "../support/grammar-matcher.ts";
+import { sharedPath } from "../support/shared.ts";
+
+/** The texts a schema's grammar must match and those it must not, by llama.cpp's own matcher. */
+interface Case {
+  name: string;
+  schema: unknown;
+  accepts: readonly string[];
+  refuses: readonly string[];
+  /** Pointers of keywords that are reported as not enforced. */
+  unsupported?: readonly string[];
+}
+
+const tables: Record<string, readonly Case[]> = {
+  strings: [
+    {
+      name: "any string, with each kind of escape",
+      schema: { type: "string" },
+      accepts: ['""', '"é 漢 😀"', '"\\n\\"\\u00e9"', '"\\ud83d\\ude00"'],
+      refuses: ['"\n"', '"\\x"', '"\\ud83d"', '"\\ude00x"', "'a'", '"a'],
+    },
+    {
+      name: "length counts code points, however they are written",
+      schema: { type: "string", minLength: 2, maxLength: 2 },
+      accepts: ['"😀é"', '"\\ud83d\\ude00\\n"'],
+      refuses: ['"😀"', '"\\ud83d\\ude00"', '"abc"'],
+    },
+    {
+      name: "lengths beyond what llama.cpp repeats at once",
+      schema: { type: "string", minLength: 2500, maxLength: 5001 },
+      accepts: [2500, 3999, 4000, 5000, 5001].map((length) => `"${"x".repeat(length)}"`),
+      refuses: [0, 2499, 5002, 6000].map((length) => `"${"x".repeat(length)}"`),
+    },
+    {
+      name: "pattern with classes, groups, alternatives and counts",
+      schema: { type: "string", pattern: "^(\\d{3}-|[A-F]+?)(?:x|\\w\\s)?$" },
+      accepts: ['"123-"', '"ABx"', '"C_ "', '"D9\\t"'],
+      refuses: ['"12-"', '"123-y"', '"abc"', '""'],
+    },
+    {
+      name: "pattern whose alternatives have anchors of their own",
+      schema: { type: "string", pattern: "^a|b$" },
+      accepts: ['"axx"', '"xxb"'],
+      refuses: ['"xxa"', '"bxx"'],
+    },
+    {
+      name: "negated classes and the dot keep JSON's own quoting",
+      schema: { type: "string", pattern: '^[^a-z].["\\\\/]\\D$' },
+      accepts: ['"A😀\\"x"', '"\\"\\"\\\\!"', '"0./é"'],
+      refuses: ['"a./x"', '"A"./x"', '"A.\\\\9"'],
+    },
+    {
+      name: "pattern with unicode escapes",
+      schema: { type: "string", pattern: "^\\u00e9\\x41\\u{1F600}\\.$" },
+      accepts: ['"éA😀."'],
+      refuses: ['"eA😀."', '"éA😀x"'],
+    },
+    {
+      name: "a repeated group that may be empty",
+      schema: { type: "string", pattern: "^(a*|b?)*c$" },
+      accepts: ['"c"', '"aabac"'],
+      refuses: ['"a"', '"dc"'],
+    },
+    {
+      name: "pattern and length together",
+      schema: { type: "string", pattern: "^[a-z_]+$", maxLength: 3 },
+      accepts: ['"a"', '"a_z"'],
+      refuses: ['""', '"abcd"'],
+    },
+    {
+      name: "look-ahead is reported, and the length still holds",
+      schema: { type: "string", pattern: "^(?=a)", maxLength: 1 },
+      accepts: ['"b"'],
+      refuses: ['"bc"'],
+      unsupported: ["/pattern"],
+    },
+    {
+      name: "dates that exist",
+      schema: { type: "string", format: "date" },
+      accepts: ['"2024-02-29"', '"2000-02-29"', '"1999-12-31"'],
+      refuses: ['"2023-02-29"', '"1900-02-29"', '"2024-04-31"', '"2024-00-10"', '"24-01-01"'],
+    },
+    {
+      name: "times with an offset",
+      schema: { type: "string", format: "time" },
+      accepts: ['"23:59:59Z"', '"00:00:00.123+02:00"'],
+      refuses: ['"24:00:00Z"', '"10:00"', '"10:00:60Z"'],
+    },
+    {
+      name: "addresses",
+      schema: {
+        anyOf: ["ipv4", "ipv6", "email", "uri"].map((format) => ({ type: "string", format })),
+      },
+      accepts: [
+        '"192.168.0.255"',
+        '"fe80::1"',
+        '"1:2:3:4:5:6:7:8"',
+        '"a.b+c@d-e.org"',
+        '"https://x.org:80/a?b=c"',
+      ],
+      refuses: ['"256.1.1.1"', '"1.2.3"', '"a@b"', '"x y"', '"fe80:::1"'],
+    },
+    {
+      name: "an unknown format is reported",
+      schema: { type: "string", format: "telephone" },
+      accepts: ['"anything"'],
+      refuses: ["1"],
+      unsupported: ["/format"],
+    },
+  ],
+  numbers: [
+    {
+      name: "integer range across zero and lengths",
+      schema: { type: "integer", minimum: -12, exclusiveMaximum: 105 },
+      accepts: ["-12", "-9", "0", "7", "99", "100", "104"],
+      refuses: ["-13", "-20", "105", "110", "1000", "1.0", "01", "1e2"],
+    },
+    {
+      name: "integer with one side open",
+      schema: { type: "integer", exclusiveMinimum: 99 },
+      accepts: ["100", "101", "200", "1000", "9999999999999999"],
+      refuses: ["99", "0", "-100", "12345678901234567"],
+    },
+    {
+      name: "integer with only a negative maximum",
+      schema: { type: "integer", maximum: -5 },
+      accepts: ["-5", "-10", "-999"],
+      refuses: ["-4", "0", "5"],
+    },
+    {
+      name: "bounds that are no integers",
+      schema: { type: "integer", minimum: 0.5, maximum: 2.5 },
+      accepts: ["1", "2"],
+      refuses: ["0", "3"],
+    },
+    {
+      name: "multiples of a number coprime to ten",
+      schema: { type: "integer", multipleOf: 7, minimum: 0 },
+      accepts: ["0", "7", "14", "7000", "1001"],
+      refuses: ["1", "13", "7001", "-7"],
+    },
+    {
+      name: "multiples in a range, of an awkward number",
+      schema: { type: "integer", multipleOf: 1009, minimum: -1009, maximum: 3000 },
+      accepts: ["-1009", "0", "1009", "2018"],
+      refuses: ["3027", "5"],
+    },
+    {
+      name: "number between two decimals, both exclusive",
+      schema: { type: "number", exclusiveMinimum: 0.25, exclusiveMaximum: 1.5 },
+      accepts: ["0.26", "0.3", "0.2500001", "0.9", "1", "1.0", "1.4999", "1.49"],
+      refuses: ["0.25", "0.250", "0.2", "0", "1.5", "1.50", "1.6", "2", "-1", "1e0"],
+    },
+    {
+      name: "number between two inclusive bounds across zero",
+      schema: { type: "number", minimum: -1.5, maximum: 10 },
+      accepts: ["-1.5", "-1.50", "-0.1", "0", "0.001", "9.99", "10", "10.00"],
+      refuses: ["-1.51", "-2", "10.01", "11", "100"],
+    },
+    {
+      name: "positive numbers",
+      schema: { type: "number", exclusiveMinimum: 0 },
+      accepts: ["0.1", "0.000000001", "1", "123456.789"],
+      refuses: ["0", "0.0", "-1", "-0.5"],
+    },
+    {
+      name: "cents",
+      schema: { type: "number", multipleOf: 0.01, minimum: 0, maximum: 2 },
+      accepts: ["0.01", "1.5", "2", "2.00"],
+      refuses: ["0.001", "2.01"],
+    },
+    {
+      name: "a divisor that is no power of ten is reported",
+      schema: { type: "number", multipleOf: 0.3 },
+      accepts: ["0.3"],
+      refuses: ['"x"'],
+      unsupported: ["/multipleOf"],
+    },
+    {
+      name: "exclusive bounds of draft 4",
+      schema: { type: "integer", minimum: 1, exclusiveMinimum: true, maximum: 3 },
+      accepts: ["2", "3"],
+      refuses: ["1", "4"],
+    },
+  ],
+  values: [
+    {
+      name: "listed values of every kind",
+      schema: { enum: ["a", "ab", 1.5, null, true, [1, "x"], { k: "v" }] },
+      accepts: ['"a"', '"ab"', "1.5", "null", "true", '[1,"x"]', '{"k":"v"}'],
+      refuses: ['"b"', '"abc"', "1", "false", "[1]"],
+    },
+    {
+      name: "listed values that the type beside them rules out",
+      schema: { type: "string", enum: ["a", 1, "long"], maxLength: 2 },
+      accepts: ['"a"'],
+      refuses: ["1", '"long"'],
+    },
+    {
+      name: "text that means something to GBNF",
+      schema: { const: 'x" | "y\\ [a-z] \n#' },
+      accepts: [JSON.stringify('x" | "y\\ [a-z] \n#')],
+      refuses: ['"x"', '"y"'],
+    },
+    {
+      name: "not a type, not these strings",
+      schema: { not: { type: ["string", "number"] } },
+      accepts: ["null", "true", "[]", "{}"],
+      refuses: ['"a"', "1", "1.5"],
+    },
+    {
+      name: "a string that is none of a list",
+      schema: { type: "string", not: { enum: ["red", "re", "reddish"] } },
+      accepts: ['"r"', '""', '"redd"', '"green"', '"xred"'],
+      refuses: ['"red"', '"re"', '"reddish"', '"\\u0072ed"'],
+    },
+    {
+      name: "type lists, nullable, and schemas without keywords",
+      schema: {
+        type: "array",
+        items: [{ type: ["integer", "null"] }, { type: "string", nullable: true }, {}, true],
+      },
+      accepts: ['[1,"a",{},[]]', "[null,null,null,1.5]"],
+      refuses: ['["a","a",1,1]', "[1.5,null,1,1]"],
+    },
+  ],
+  objects: [
+    {
+      name: "declared order, required and optional",
+      schema: {
+        properties: { z: { type: "integer" }, a: { type: "integer" }, m: { type: "integer" } },
+        required: ["a"],
+      },
+      accepts: ['{"a":1}', '{"z":1,"a":2}', '{"a":1,"m":2}', '{"z":1,"a":2,"m":3}'],
+      refuses: ["{}", '{"z":1}', '{"a":1,"z":2}', '{"m":1,"a":2}', '{"a":1,"a":2}', '{"a":1,}'],
+    },
+    {
+      name: "other names never spell a declared one",
+      schema: { properties: { ab: { type: "integer" } }, additionalProperties: { type: "string" } },
+      accepts: ["{}", '{"ab":1}', '{"ab":1,"a":"x","abc":"y"}', '{"b":"x"}'],
+      refuses: ['{"ab":"x"}', '{"\\u0061b":"x"}', '{"x":1}', '{"b":"x","ab":1}'],
+    },
+    {
+      name: "required without a declaration",
+      schema: { type: "object", required: ["id"], additionalProperties: { type: "integer" } },
+      accepts: ['{"id":1}', '{"id":1,"x":2}'],
+      refuses: ["{}", '{"x":1}', '{"id":"a"}'],
+    },
+    {
+      name: "counted properties",
+      schema: {
+        properties: { a: { const: 1 }, b: { const: 1 }, c: { const: 1 } },
+        minProperties: 1,
+        maxProperties: 2,
+      },
+      accepts: ['{"a":1}', '{"c":1}', '{"a":1,"c":1}', '{"b":1,"c":1}'],
+      refuses: ["{}", '{"a":1,"b":1,"c":1}'],
+    },
+    {
+      name: "names by pattern",
+      schema: {
+        patternProperties: { "^x-\\d+$": { type: "integer" } },
+        additionalProperties: false,
+      },
+      accepts: ["{}", '{"x-1":1,"x-22":2}'],
+      refuses: ['{"x-":1}', '{"y":1}', '{"x-1":"a"}'],
+    },
+    {
+      name: "names of a schema",
+      schema: {
+        type: "object",
+        propertyNames: { enum: ["a", "b"] },
+        additionalProperties: { type: "integer" },
+      },
+      accepts: ["{}", '{"a":1,"b":2}'],
+      refuses: ['{"c":1}', '{"a":""}'],
+    },
+    {
+      name: "a property no value fits is left out",
+      schema: { properties: { a: false, b: { type: "integer" } } },
+      accepts: ["{}", '{"b":1}'],
+      refuses: ['{"a":1}'],
+    },
+    {
+      name: "names that are special in JavaScript",
+      schema: JSON.parse(
+        '{"properties":{"__proto__":{"type":"integer"}},"required":["__proto__"]}',
+      ),
+      accepts: ['{"__proto__":1}'],
+      refuses: ["{}", '{"__proto__":"x"}'],
+    },
+    {
+      name: "names that need quoting",
+      schema: { properties: { 'a"b\\c\n': { type: "integer" } }, required: ['a"b\\c\n'] },
+      accepts: ['{"a\\"b\\\\c\\n":1}'],
+      refuses: ['{"a":1}'],
+    },
+  ],
+  arrays: [
+    {
+      name: "tuple with a rest",
+      schema: { prefixItems: [{ const: 1 }], items: { const: 2 }, minItems: 2, maxItems: 3 },
+      accepts: ["[1,2]", "[1, 2, 2]"],
+      refuses: ["[1]", "[2,2]", "[1,2,2,2]"],
+    },
+    {
+      name: "closed tuple is complete, or as short as minItems says",
+      schema: {
+        anyOf: [
+          { prefixItems: [{ const: 1 }, { const: 2 }] },
+          { prefixItems: [{ const: 3 }, { const: 4 }], minItems: 1, items: false },
+        ],
+      },
+      accepts: ["[1,2]", "[3]", "[3,4]"],
+      refuses: ["[]", "[1]", "[1,2,3]", "[3,4,5]"],
+    },
+    {
+      name: "empty only",
+      schema: { type: "array", items: false },
+      accepts: ["[]", "[ ]"],
+      refuses: ["[1]"],
+    },
+    {
+      name: "counts beyond llama.cpp's limit",
+      schema: { type: "array", items: { const: 1 }, minItems: 3, maxItems: 2500 },
+      accepts: [3, 2000, 2500].map((count) => `[${Array(count).fill(1).join()}]`),
+      refuses: [2, 2501].map((count) => `[${Array(count).fill(1).join()}]`),
+    },
+    {
+      name: "uniqueItems is reported",
+      schema: { type: "array", items: { type: "integer" }, uniqueItems: true },
+      accepts: ["[1,1]"],
+      refuses: ['["a"]'],
+      unsupported: ["/uniqueItems"],
+    },
+  ],
+  combinations: [
+    {
+      name: "anyOf with siblings",
+      schema: {
+        properties: { kind: { type: "string" } },
+        required: ["kind"],
+        anyOf: [
+          { properties: { kind: { const: "a" }, x: { type: "integer" } }, required: ["x"] },
+          { properties: { kind: { const: "b" } } },
+        ],
+      },
+      accepts: ['{"kind":"a","x":1}', '{"kind":"b"}'],
+      refuses: ['{"kind":"a"}', '{"kind":"b","x":1}', '{"kind":"c"}'],
+    },
+    {
+      name: "allOf narrows types, bounds, lists and closed objects",
+      schema: {
+        allOf: [
+          {
+            properties: { a: { type: "number", minimum: 0 } },
+            additionalProperties: { type: "integer" },
+          },
+          {
+            properties: { a: { type: "integer", maximum: 5 }, b: { maximum: 3 } },
+            required: ["b"],
+          },
+        ],
+      },
+      accepts: ['{"a":5,"b":3}', '{"b":-7}'],
+      refuses: ['{"a":6,"b":1}', '{"a":1.5,"b":1}', '{"a":1}', '{"b":2.5}'],
+    },
+    {
+      name: "references: definitions, pointers with escapes, anchors, recursion",
+      schema: {
+        $defs: { "a/b": { type: "integer" }, c: { $anchor: "here", type: "null" } },
+        type: "object",
+        properties: {
+          x: { $ref: "#/$defs/a~1b" },
+          y: { $ref: "#here" },
+          z: { $ref: "#/properties/x" },
+          next: { $ref: "#" },
+        },
+        required: ["x"],
+      },
+      accepts: ['{"x":1,"y":null,"z":2,"next":{"x":3,"next":{"x":4}}}'],
+      refuses: ['{"x":1,"next":{}}', '{"x":1,"y":1}', '{"x":1,"z":"a"}'],
+    },
+    {
+      name: "a reference with siblings keeps both",
+      schema: { $defs: { n: { type: "integer", minimum: 3 } }, $ref: "#/$defs/n", maximum: 4 },
+      accepts: ["3", "4"],
+      refuses: ["2", "5"],
+    },
+    {
+      name: "two recursive schemas that point at each other",
+      schema: {
+        $defs: {
+          tree: {
+            type: "array",
+            items: { anyOf: [{ $ref: "#/$defs/leaf" }, { $ref: "#/$defs/tree" }] },
+          },
+          leaf: { type: "object", properties: { tree: { $ref: "#/$defs/tree" } } },
+        },
+        $ref: "#/$defs/tree",
+      },
+      accepts: ["[]", '[[],[{"tree":[{}]}]]'],
+      refuses: ["{}", "[1]"],
+    },
+    {
+      name: "keywords no grammar holds are reported by pointer",
+      schema: {
+        properties: { "a/b": { if: { const: 1 }, then: true }, c: { not: { required: ["x"] } } },
+        dependentRequired: { c: ["a/b"] },
+      },
+      accepts: ["{}"],
+      refuses: ["[]"],
+      unsupported: ["/dependentRequired", "/properties/a~1b/if", "/properties/c/not"],
+    },
+  ],
+};
+
+for (const [group, cases] of Object.entries(tables)) {
+  describe(`the grammar of a schema about ${group}`, () => {
+    test.each(cases as Case[])("$name", ({ schema, accepts, refuses, unsupported = [] }) => {
+      const { gbnf, unsupported: reported } = schemaGrammar(schema, "format");
+      expect(matched(gbnf, accepts)).toEqual([...accepts]);
+      expect(matched(gbnf, refuses)).toEqual([]);
+      expect(reported.map(({ pointer }) => pointer).toSorted()).toEqual([...unsupported]);
+    });
+  });
+}
+
+test("white space is bounded, so that a model cannot write blanks for ever", () => {
+  const { gbnf } = schemaGrammar({ type: "array", items: { type: "integer" } }, "format");
+  expect(matched(gbnf, ["[ 1 , 2 ]", "[\n  1,\n\n\t2\n]"])).toHaveLength(2);
+  expect(matched(gbnf, ["[  1]", "[\n\n\n1]", `[\n${" ".repeat(21)}1]`, " []", "[] "])).toEqual([]);
+});
+
+test("json_object means any object and nothing else", () => {
+  const gbnf = jsonObjectGrammar();
+  const objects = ["{}", '{"a":[1,{"b":null}],"c":-1.5e-3}', '{ "a" : true }'];
+  expect(matched(gbnf, objects)).toEqual(objects);
+  expect(matched(gbnf, ["[]", "1", '{"a"}', '{"a":1,}', '{"a":01}', "{a:1}"])).toEqual([]);
+});
+
+const casesPath = sharedPath("templates/schema-cases.json");
+test.skipIf(casesPath === null)(
+  "the reference cases are accepted and refused as listed",
+  async () => {
+    type Row = [name: string, schema: unknown, accepts: string[], refuses: string[]];
+    const { cases }: { cases: Row[] } = await Bun.file(casesPath ?? "").json();
+    const wrong = cases.flatMap(([name, schema, accepts, refuses]) => {
+      const { gbnf } = schemaGrammar(schema, "format");
+      const found = matched(gbnf, [...accepts, ...refuses]);
+      const missing = accepts.filter((text) => !found.includes(text));
+      const extra = refuses.filter((text) => found.includes(text));
+      return [
+        ...missing.map((text) => `${name}: refuses ${text}`),
+        ...extra.map((text) => `${name}: accepts ${text}`),
+      ];
+    });
+    expect(wrong).toEqual([]);
+    expect(cases.length).toBeGreaterThan(30);
+  },
+);
