@@ -23,6 +23,8 @@ export interface CatalogOptions {
   folders: readonly CatalogFolder[];
   /** The built-in model's file; null = none, or hidden. */
   demoPath: string | null;
+  /** Replaces the template of every language model; null = each has its own. */
+  chatTemplate: string | null;
   /** Asked at each look-up, so that a reload of the configuration takes effect. */
   aliases: () => readonly ModelAlias[];
   clock: Clock;
@@ -94,7 +96,11 @@ export class ModelCatalog implements Catalog {
     if (demo !== null) sources.set(demo.path, "demo");
     const unique = [...new Map(scanned.map((file) => [file.stamp.path, file])).values()];
     const described = describeAll(unique, sources);
-    this.#keyed = assignKeys(described.drafts);
+    const { chatTemplate } = this.#options;
+    const drafts = described.drafts.map((draft) =>
+      chatTemplate === null || draft.kind !== "llm" ? draft : { ...draft, chatTemplate },
+    );
+    this.#keyed = assignKeys(drafts);
     this.#broken = [
       ...walks.flatMap((walk) => walk.broken),
       ...described.broken,

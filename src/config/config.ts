@@ -27,10 +27,10 @@ export interface Resolved<S extends Settings> {
   values: Values<S>;
   /** Words of the command line that are no flags. */
   positionals: readonly string[];
-  /** Settings that were given anywhere: the others have their default. */
-  given: ReadonlySet<keyof S & string>;
   /** Settings given on the command line itself. */
-  fromFlags: ReadonlySet<keyof S & string>;
+  fromFlags: ReadonlySet<string>;
+  /** One sentence each; empty when everything makes sense. */
+  problems: readonly string[];
 }
 
 interface Found {
@@ -42,8 +42,8 @@ interface Found {
 }
 
 /**
- * Flag over environment over configuration file over default.
- * @throws LmError invalid_config with every problem of every source.
+ * Flag over environment over configuration file over default. Never throws: a setting with a
+ * problem has its default, so that the caller can look for more problems and report all of them.
  */
 export function resolveConfig<S extends Settings>(
   settings: S,
@@ -53,29 +53,20 @@ export function resolveConfig<S extends Settings>(
   const problems = [...flags.problems];
   const file =
     sources.file === null ? new Map<string, unknown>() : readFile(sources.file, problems);
-  const fileLabel = sources.file?.path ?? "";
   const values: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
-  const given = new Set<string>();
-  const fromFlags = new Set<string>();
   for (const [name, setting] of Object.entries(settings)) {
     const words = flags.values.get(name);
-    if (words !== undefined) fromFlags.add(name);
     const found =
       words === undefined
-        ? (fromEnv(setting, sources.env) ?? fromFile(setting, file, fileLabel))
+        ? (fromEnv(setting, sources.env) ?? fromFile(setting, file, sources.file?.path ?? ""))
         : { value: setting.read(words), origin: `--${setting.flag}`, shown: words.join(", ") };
-    values[name] = found === null ? setting.fallback : found.value;
-    if (found === null) continue;
-    given.add(name);
-    if (!Value.Check(setting.schema, found.value)) problems.push(problemOf(setting, found));
+    const isValid = found !== null && Value.Check(setting.schema, found.value);
+    values[name] = isValid ? found.value : setting.fallback;
+    if (found !== null && !isValid) problems.push(problemOf(setting, found));
   }
-  if (problems.length > 0) throw invalidConfig(problems);
-  return {
-    values: Object.freeze(values) as Values<S>,
-    positionals: flags.positionals,
-    given,
-    fromFlags,
-  };
+  const { positionals } = flags;
+  const fromFlags = new Set(flags.values.keys());
+  return { values: Object.freeze(values) as Values<S>, positionals, fromFlags, problems };
 }
 
 /** Every problem on its own line. */

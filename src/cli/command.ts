@@ -1,0 +1,46 @@
+import type { Setting } from "../config/setting.ts";
+
+/** Process exit codes; the contract of scripts and service managers. */
+export const EXIT = {
+  ok: 0,
+  /** Not found, load failed, the server answered an error. */
+  failed: 1,
+  /** Unknown verb or flag, bad value. */
+  usage: 2,
+  /** No server answers. */
+  unreachable: 3,
+  /** Port in use, bind refused, no permission. */
+  cannotStart: 4,
+  /** The carried libraries cannot be extracted or loaded. */
+  engineUnavailable: 5,
+} as const;
+
+/** What a verb may use of the process it runs in. Tests hand in their own. */
+export interface Terminal {
+  /** Writes one line to stdout: data only. */
+  print: (line: string) => void;
+  /** Writes one line to stderr: messages, progress, problems. */
+  note: (line: string) => void;
+  env: Readonly<Record<string, string | undefined>>;
+}
+
+/** One verb of the command line. */
+export interface Command {
+  /** Flags it accepts, for its help. */
+  settings: Readonly<Record<string, Setting>>;
+  /** Words after the verb, for its help, such as "[verb]"; "" = none. */
+  operands: string;
+  /** @returns the exit code. @throws LmError for expected failures. */
+  run(args: readonly string[], terminal: Terminal): Promise<number>;
+}
+
+/** A failure with an exit code of its own. */
+export class ExitError extends Error {
+  override readonly name = "ExitError";
+  readonly exitCode: number;
+
+  constructor(exitCode: number, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.exitCode = exitCode;
+  }
+}

@@ -1,0 +1,44 @@
+import type { CatalogModel } from "../catalog/model.ts";
+
+/** One model as `ls --json` prints it; the keys are those of LM Studio's `lms ls --json`. */
+export function modelJson(model: CatalogModel): Record<string, unknown> {
+  const { kind, key, displayName, publisher, path, sizeBytes, maxContextLength, quantization } =
+    model;
+  return {
+    type: kind,
+    modelKey: key,
+    format: "gguf",
+    displayName,
+    publisher,
+    path,
+    indexedModelIdentifier: key,
+    sizeBytes,
+    maxContextLength,
+    deviceIdentifier: null,
+    ...(model.parameters !== null && { paramsString: model.parameters }),
+    architecture: model.architecture,
+    ...(quantization !== null && {
+      quantization: { name: quantization, bits: bitsOf(quantization) },
+    }),
+    variants: [model.variant],
+    selectedVariant: model.variant,
+    ...(kind === "llm" && {
+      vision: false,
+      trainedForToolUse: /\btools\b/.test(model.chatTemplate ?? ""),
+    }),
+  };
+}
+
+/** Bits per weight as the name says them: Q4_K_M = 4, F16 = 16. */
+function bitsOf(quantization: string): number | null {
+  const digits = /(?:MXFP|NVFP|BF|FP|F|TQ|IQ|Q)(\d+)/.exec(quantization)?.[1];
+  return digits === undefined ? null : Number(digits);
+}
+
+/** Base 1000 with two decimals, as LM Studio's command line. */
+export function sizeText(bytes: number): string {
+  const units = ["B", "KB", "MB", "GB", "TB"];
+  const power = bytes < 1_000 ? 0 : Math.min(4, Math.floor(Math.log10(bytes) / 3));
+  const value = bytes / 1_000 ** power;
+  return `${power === 0 ? value : value.toFixed(2)} ${units[power]}`;
+}

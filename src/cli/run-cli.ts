@@ -1,0 +1,50 @@
+import { hasCode, LmError } from "../lib/errors.ts";
+import { EXIT, ExitError, type Terminal } from "./command.ts";
+import { findVerb, overview, verbHelp } from "./help.ts";
+
+/** Runs one command line. @returns the exit code. */
+export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {
+  const { verb: name, rest } = splitVerb(args);
+  if (name === "engine") {
+    if (rest.includes("--probe")) {
+      const { runProbe } = await import("../engine/probe.ts");
+      return runProbe(rest, terminal.print);
+    }
+    const { runEngine } = await import("../engine/main-engine.ts");
+    return await runEngine([...rest]);
+  }
+  try {
+    if (name === null) {
+      terminal.print(overview());
+      return EXIT.ok;
+    }
+    const verb = findVerb(name);
+    if (rest.some((arg) => arg === "--help" || arg === "-h")) {
+      terminal.print(await verbHelp(verb));
+      return EXIT.ok;
+    }
+    return await (await verb.load()).run(rest, terminal);
+  } catch (error) {
+    return report(error, args.includes("--json"), terminal);
+  }
+}
+
+/** The verb comes first; without one, flags are those of `serve`. null = the overview is wanted. */
+function splitVerb(args: readonly string[]): { verb: string | null; rest: readonly string[] } {
+  const [first, ...rest] = args;
+  if (first === undefined) return { verb: "serve", rest: [] };
+  if (first === "--help" || first === "-h") return { verb: null, rest };
+  if (first === "--version" || first === "-v") return { verb: "version", rest };
+  return first.startsWith("-") ? { verb: "serve", rest: args } : { verb: first, rest };
+}
+
+/** Says what failed: a sentence, or with `--json` the error as one document, both on stderr. */
+function report(error: unknown, asJson: boolean, { note }: Terminal): number {
+  if (!(error instanceof ExitError) && !(error instanceof LmError)) throw error;
+  const code = error instanceof LmError ? error.code : "failed";
+  if (asJson) note(JSON.stringify({ error: { message: error.message, code } }));
+  else note(`error: ${error.message}`);
+  if (error instanceof ExitError) return error.exitCode;
+  if (hasCode(error, "invalid_config")) return EXIT.usage;
+  return hasCode(error, "engine_unavailable") ? EXIT.engineUnavailable : EXIT.failed;
+}

@@ -1,0 +1,123 @@
+import { accessSync, constants, mkdirSync, readFileSync, statSync } from "node:fs";
+import type { CatalogFolder } from "../catalog/model-catalog.ts";
+import { invalidConfig, resolveConfig, type ServeConfig } from "../config/config.ts";
+import { configPath, resolveFolders, type Folders } from "../config/paths.ts";
+import { CONFIG_FILE, SERVE_SETTINGS } from "../config/settings.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Everything `serve` was told, checked against the disk as well. */
+export interface ServePlan {
+  config: ServeConfig;
+  folders: Folders;
+  /** Keys that clients must show one of; empty = no authentication. */
+  apiKeys: readonly string[];
+  /** Text that replaces the models' own chat templates; null = their own. */
+  chatTemplate: string | null;
+  /** Sentences for the person who starts the server. */
+  warnings: readonly string[];
+}
+
+/** All settings of `serve`, with the one that names the file of the others. */
+export const SERVE_FLAGS = { ...SERVE_SETTINGS, config: CONFIG_FILE };
+
+/**
+ * Reads flags, environment and configuration file, and looks at the files and folders they name.
+ * @throws LmError invalid_config with every problem found.
+ */
+export function planServe(args: readonly string[], env: Environment): ServePlan {
+  const file = findConfigFile(args, env);
+  const { values, positionals, fromFlags, problems } = resolveConfig(SERVE_FLAGS, {
+    args,
+    env,
+    file,
+  });
+  const all = [...problems];
+  for (const word of problems.length > 0 ? [] : positionals) {
+    all.push(`${JSON.stringify(word.slice(0, 80))} is not a flag; serve takes no other words`);
+  }
+  const warnings: string[] = [];
+  const found = resolveFolders(values, env);
+  const folders = "folders" in found ? found.folders : null;
+  if ("problems" in found) all.push(...found.problems);
+  if (folders !== null) all.push(...checkModelsDirs(folders));
+  const apiKeys = [...values.apiKeys, ...readKeyFile(values.apiKeyFile, all, warnings)];
+  if (values.requireAuth === true && apiKeys.length === 0)
+    all.push("--require-auth needs a key: give one with --api-key or --api-key-file");
+  if (fromFlags.has("apiKeys"))
+    warnings.push(
+      "The key given with --api-key is visible to every user of this machine (ps); prefer --api-key-file.",
+    );
+  const chatTemplate = readTemplate(values.chatTemplate, all);
+  if (all.length > 0 || folders === null) throw invalidConfig(all);
+  const demanded = values.requireAuth === false ? [] : apiKeys;
+  return { config: values, folders, apiKeys: demanded, chatTemplate, warnings };
+}
+
+/** The folders to scan for models, ours first. */
+export function catalogFolders({ modelsDirs, lmStudioDir }: Folders): CatalogFolder[] {
+  const own = modelsDirs.map((path) => ({ path, source: "models-dir" }) as const);
+  return lmStudioDir === null ? own : [...own, { path: lmStudioDir, source: "lm-studio" }];
+}
+
+/** The file named by flag or environment, else the default one. */
+export function findConfigFile(
+  args: readonly string[],
+  env: Environment,
+): { path: string; isExplicit: boolean } | null {
+  const { values } = resolveConfig({ config: CONFIG_FILE }, { args, env, file: null });
+  if (values.config !== null) return { path: values.config, isExplicit: true };
+  const path = configPath(env);
+  return path === null ? null : { path, isExplicit: false };
+}
+
+function checkModelsDirs({ modelsDirs, isDefaultModelsDir }: Folders): string[] {
+  return modelsDirs.flatMap((path) => {
+    const facts = statSync(path, { throwIfNoEntry: false });
+    if (facts?.isDirectory() === true) return [];
+    if (facts !== undefined) return [`--models-dir: ${path} is not a folder`];
+    if (!isDefaultModelsDir) return [`--models-dir: ${path} does not exist`];
+    try {
+      mkdirSync(path, { recursive: true, mode: 0o700 });
+      return [];
+    } catch (error) {
+      return [`--models-dir must be given, because ${path} cannot be created (${codeOf(error)})`];
+    }
+  });
+}
+
+/** Keys, one per line; empty lines and lines that start with # are passed over. */
+function readKeyFile(path: string | null, problems: string[], warnings: string[]): string[] {
+  if (path === null) return [];
+  try {
+    const mode = statSync(path).mode & 0o777;
+    const keys = readFileSync(path, "utf8")
+      .split(/\r?\n/)
+      .map((line) => line.trim())
+      .filter((line) => line !== "" && !line.startsWith("#"));
+    if (keys.length === 0) problems.push(`--api-key-file: ${path} holds no key`);
+    if ((mode & 0o077) !== 0)
+      warnings.push(
+        `The key file ${path} can be read by other users (mode ${mode.toString(8)}); run: chmod 600 ${path}`,
+      );
+    return keys;
+  } catch (error) {
+    problems.push(`--api-key-file: ${path} cannot be read (${codeOf(error)})`);
+    return [];
+  }
+}
+
+function readTemplate(path: string | null, problems: string[]): string | null {
+  if (path === null) return null;
+  try {
+    accessSync(path, constants.R_OK);
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    problems.push(`--chat-template: ${path} cannot be read (${codeOf(error)})`);
+    return null;
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "unknown failure";
+}

@@ -1,0 +1,254 @@
+import { hostname } from "node:os";
+import { buildInfo, prepareBundle, type BuildInfo, type PreparedBundle } from "../bundle/bundle.ts";
+import { swaggerAsset } from "../bundle/assets.ts";
+import { ModelCatalog } from "../catalog/model-catalog.ts";
+import { createChatTemplates } from "../chat/chat-templates.ts";
+import { createGenerate, createRenderChat } from "../chat/generate.ts";
+import { createApp } from "../http/app.ts";
+import type { HttpApp, HttpSettings } from "../http/deps.ts";
+import { systemClock } from "../lib/clock.ts";
+import { LmError } from "../lib/errors.ts";
+import { randomId } from "../lib/id.ts";
+import type { Log } from "../lib/log.ts";
+import { ModelPool } from "../pool/model-pool.ts";
+import { bannerLines, exposureWarnings } from "./banner.ts";
+import { EXIT, ExitError, type Command, type Terminal } from "./command.ts";
+import { listen, type Listener } from "./listen.ts";
+import { createLog } from "./log-writer.ts";
+import { reloadConfig } from "./reload.ts";
+import { catalogFolders, planServe, SERVE_FLAGS, type ServePlan } from "./serve-config.ts";
+import { watchSignals, type Signals } from "./signals.ts";
+import { takeStateLock, type StateLock } from "./state-lock.ts";
+import { LineSink } from "./stderr-sink.ts";
+
+/** Time open answers get to leave after the last engine ended. */
+const FLUSH_MS = 2_000;
+
+/** `lmserver serve`: runs the server in the foreground until it is signalled. */
+export const serve: Command = {
+  settings: SERVE_FLAGS,
+  operands: "",
+  async run(args, terminal) {
+    process.umask(0o077);
+    const plan = planServe(args, terminal.env);
+    const build = buildInfo();
+    const lock = takeStateLock(plan.folders.stateDir, build.version);
+    try {
+      const bundle = prepareBundle({ cacheDir: plan.folders.cacheDir });
+      return await runServer({ args, plan, build, bundle, lock, terminal });
+    } finally {
+      lock.release();
+    }
+  },
+};
+
+interface Start {
+  args: readonly string[];
+  plan: ServePlan;
+  build: BuildInfo;
+  bundle: PreparedBundle;
+  lock: StateLock;
+  terminal: Terminal;
+}
+
+/** The program's parts, wired. */
+interface Server {
+  app: HttpApp;
+  catalog: ModelCatalog;
+  pool: ModelPool;
+  isReady: boolean;
+}
+
+async function runServer(start: Start): Promise<number> {
+  const { args, plan, lock, terminal } = start;
+  const sink = new LineSink(Bun.stderr.writer());
+  // What a reload may change while running.
+  const live = { logLevel: plan.config.logLevel, aliases: plan.config.aliases };
+  const format = plan.config.logFormat ?? (process.stderr.isTTY ? "text" : "json");
+  const log = createLog({
+    format,
+    level: () => live.logLevel,
+    now: () => systemClock.now(),
+    write: (line) => sink.write(line),
+  });
+  const signals = watchSignals(() => {
+    reloadConfig({ args, env: terminal.env, running: plan.config, live, log });
+    void server.catalog.rescan();
+  });
+  const server = wire(start, log, signals, () => live.aliases);
+  const { bind, port, maxBodyBytes, shutdownGraceSeconds } = plan.config;
+  let listener: Listener;
+  try {
+    listener = await listen({ bind, port, maxBodyBytes, app: server.app });
+  } catch (error) {
+    await server.pool.close(0);
+    throw error;
+  }
+  try {
+    lock.announce({ url: listener.url, port: listener.port });
+    await preload(plan, server, signals, log);
+    server.isReady = true;
+    if (!signals.stopping.aborted) await announceReady(start, server, listener, sink);
+    const signal = await signals.stop;
+    log.info("stopping", { signal, graceSeconds: shutdownGraceSeconds });
+  } finally {
+    await drain(listener, server, shutdownGraceSeconds * 1_000);
+    log.info("stopped");
+    await sink.drain(FLUSH_MS);
+  }
+  return EXIT.ok;
+}
+
+function wire(
+  { plan, build, bundle }: Start,
+  log: Log,
+  signals: Signals,
+  aliases: () => ServePlan["config"]["aliases"],
+): Server {
+  const { config, folders, chatTemplate } = plan;
+  const catalog = new ModelCatalog({
+    folders: catalogFolders(folders),
+    demoPath: config.demo ? bundle.demoPath : null,
+    chatTemplate,
+    aliases,
+    clock: systemClock,
+    log,
+  });
+  const pool = createPool(plan, bundle, log);
+  const resolve = {
+    jit: config.jit,
+    modelFallback: config.modelFallback,
+    allowLlmEmbeddings: config.allowLlmEmbeddings,
+  };
+  const generation = { catalog, pool, resolve, templates: createChatTemplates() };
+  const server: Server = {
+    catalog,
+    pool,
+    isReady: false,
+    app: createApp({
+      settings: httpSettings(plan),
+      generate: createGenerate(generation),
+      renderChat: createRenderChat(generation),
+      catalog,
+      pool,
+      version: { version: build.version, commit: build.commit, engine: build.llamaRelease },
+      clock: systemClock,
+      log,
+      newId: randomId,
+      isReady: () => server.isReady,
+      isStopping: () => signals.stopping.aborted,
+      swaggerAsset(name) {
+        const asset = swaggerAsset(name);
+        return asset === null ? null : { bytes: asset.bytes, type: asset.contentType };
+      },
+    }),
+  };
+  return server;
+}
+
+function createPool({ config }: ServePlan, bundle: PreparedBundle, log: Log): ModelPool {
+  const { contextLength, parallel, threads, maxQueue, ttlSeconds, gpu } = config;
+  return new ModelPool({
+    engine: { command: bundle.engineCommand, buildId: bundle.buildId },
+    load: {
+      contextLength,
+      parallel,
+      threads,
+      gpuLayers: gpu,
+      batchCapacity: 512,
+      kvTypeK: "f16",
+      kvTypeV: "f16",
+      flashAttention: "auto",
+      mmap: true,
+    },
+    maxQueue,
+    ttlMs: ttlSeconds * 1_000,
+    keepLastJit: false,
+    memoryLimitBytes: null,
+    clock: systemClock,
+    log,
+    limits: { loadTimeoutMs: config.loadTimeoutSeconds * 1_000 },
+  });
+}
+
+function httpSettings({ config, apiKeys }: ServePlan): HttpSettings {
+  return {
+    apiKeys,
+    cors: config.cors,
+    allowedHosts: config.allowedHosts,
+    bindAddress: config.bind,
+    hostname: hostname(),
+    maxBodyBytes: config.maxBodyBytes,
+    maxChoices: config.maxChoices,
+    jit: config.jit,
+    modelFallback: config.modelFallback,
+    allowLlmEmbeddings: config.allowLlmEmbeddings,
+    reasoningField: config.reasoningField,
+    requestTimeoutMs: config.requestTimeoutSeconds * 1_000,
+    metrics: config.metrics,
+  };
+}
+
+/** Loads what `--load` names. @throws ExitError when one cannot be loaded and must be. */
+async function preload(
+  { config }: ServePlan,
+  { catalog, pool }: Server,
+  { stopping }: Signals,
+  log: Log,
+): Promise<void> {
+  for (const name of config.preload) {
+    if (stopping.aborted) return;
+    try {
+      const model = await catalog.find(name);
+      if (model === null) throw new ExitError(EXIT.failed, `--load: no model is called "${name}".`);
+      await pool.load(model, {}, stopping);
+    } catch (error) {
+      if (stopping.aborted) return;
+      if (!(error instanceof ExitError) && !(error instanceof LmError)) throw error;
+      if (!config.loadOptional) throw new ExitError(EXIT.failed, error.message, { cause: error });
+      log.warn("a model of --load could not be loaded", { model: name, reason: error.message });
+    }
+  }
+}
+
+async function announceReady(
+  { plan, build, terminal }: Start,
+  { catalog }: Server,
+  listener: Listener,
+  sink: LineSink,
+): Promise<void> {
+  const { config, folders, apiKeys, warnings } = plan;
+  const isProtected = apiKeys.length > 0;
+  const cors = config.cors !== null;
+  const lines = [
+    ...bannerLines({
+      build,
+      urls: listener.urls,
+      models: await catalog.list(),
+      brokenCount: (await catalog.broken()).length,
+      modelsDirs: catalogFolders(folders).map((folder) => folder.path),
+      jit: config.jit,
+      cors,
+      isProtected,
+      keyInShell: config.apiKeyFile === null ? null : `$(head -n 1 ${config.apiKeyFile})`,
+    }),
+    ...warnings,
+    ...exposureWarnings({ bind: config.bind, isProtected, cors }),
+  ];
+  sink.write(`${lines.join("\n")}\n`);
+  if (config.jsonReady) {
+    const { url, port } = listener;
+    terminal.print(JSON.stringify({ event: "ready", url, port, pid: process.pid }));
+  }
+}
+
+/**
+ * Stops accepting, lets running requests finish within the grace time, fails the rest with their
+ * dialect's error, ends every engine, closes every connection.
+ */
+async function drain(listener: Listener, { pool }: Server, graceMs: number): Promise<void> {
+  const quiet = listener.stopAccepting();
+  await pool.close(graceMs);
+  await Promise.race([quiet, Bun.sleep(FLUSH_MS)]);
+  await listener.closeAll();
+}

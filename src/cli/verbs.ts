@@ -1,0 +1,51 @@
+import type { Command } from "./command.ts";
+
+export interface Verb {
+  name: string;
+  summary: string;
+  load(): Promise<Command>;
+}
+
+/** Verbs in the order of the help. Each is loaded only when it runs: engines start often. */
+export const VERBS: readonly Verb[] = [
+  {
+    name: "serve",
+    summary: "Run the server until it is signalled (the default)",
+    load: async () => (await import("./serve.ts")).serve,
+  },
+  {
+    name: "status",
+    summary: "Say whether a server runs, and what it has loaded",
+    load: async () => (await import("./status.ts")).status,
+  },
+  {
+    name: "stop",
+    summary: "Stop the server of this user",
+    load: async () => (await import("./stop.ts")).stop,
+  },
+  {
+    name: "ls",
+    summary: "List the models on disk",
+    load: async () => (await import("./ls.ts")).ls,
+  },
+  {
+    name: "ps",
+    summary: "List the loaded models",
+    load: async () => (await import("./ps.ts")).ps,
+  },
+  {
+    name: "doctor",
+    summary: "Check that everything the server needs works on this machine",
+    load: async () => (await import("./doctor.ts")).doctor,
+  },
+  {
+    name: "version",
+    summary: "Print the version of the program and of its engine",
+    load: async () => (await import("./version.ts")).version,
+  },
+  {
+    name: "help",
+    summary: "Explain a verb",
+    load: async () => (await import("./help.ts")).help,
+  },
+];
