@@ -10,12 +10,16 @@ import { errorResponse } from "./error-response.ts";
 import type { Server } from "./generation.ts";
 import { Gate } from "./gate.ts";
 import { chatCompletions, chatInputTokens, chatRender } from "./openai/chat-completions.ts";
+import { completions } from "./openai/completions.ts";
+import { embeddings } from "./openai/embeddings.ts";
 import { modelList, modelRetrieve } from "./openai/models.ts";
+import { openapiDocument } from "./openapi.ts";
 import { isAllowedOrigin } from "./origin.ts";
 import type { RequestContext } from "./request-context.ts";
 import { normalPath, type PostRoute, type Route, RouteTable } from "./route.ts";
 import { ServerMetrics } from "./server-metrics.ts";
 import { logFailure } from "./stream-answer.ts";
+import { swaggerRoutes } from "./swagger.ts";
 import { systemRoutes } from "./system-routes.ts";
 
 const EXPOSED_HEADERS = ["x-request-id", "request-id", "retry-after", "openai-processing-ms"];
@@ -29,7 +33,7 @@ export function createApp(deps: Deps): HttpApp {
   return {
     fetch: (request, connection) => app.fetch(request, connection),
     handle: (request) => app.fetch(request, null),
-    openapi: () => ({}),
+    openapi: () => app.openapi(),
   };
 }
 
@@ -40,24 +44,32 @@ class App {
   readonly #gate: Gate;
   readonly #elysia: { handle(request: Request): Promise<Response> };
   readonly #contexts = new WeakMap<Request, RequestContext>();
+  readonly #routes: readonly Route[];
 
   constructor(deps: Deps) {
     this.#server = { deps, metrics: new ServerMetrics() };
     this.#authenticator = new Authenticator(deps.settings.apiKeys, deps.clock);
-    const routes = this.#routes();
-    this.#gate = new Gate(new RouteTable(routes), deps.settings);
-    this.#elysia = this.#wire(routes, deps.settings);
+    this.#routes = this.#listRoutes();
+    this.#gate = new Gate(new RouteTable(this.#routes), deps.settings);
+    this.#elysia = this.#wire(this.#routes, deps.settings);
   }
 
-  #routes(): Route[] {
+  openapi(): Record<string, unknown> {
+    return openapiDocument(this.#routes, this.#server.deps.version);
+  }
+
+  #listRoutes(): Route[] {
     const server = this.#server;
     return [
       modelList(server),
       modelRetrieve(server),
       chatCompletions(server),
+      completions(server),
+      embeddings(server),
       chatInputTokens(server),
       chatRender(server),
       ...systemRoutes(server, this.#budget),
+      ...swaggerRoutes(server.deps, () => this.openapi()),
     ];
   }
 

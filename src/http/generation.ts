@@ -1,5 +1,5 @@
 import type { GenerateEvent, GenerateRequest } from "../chat/events.ts";
-import { LmError } from "../lib/errors.ts";
+import { hasCode, LmError } from "../lib/errors.ts";
 import type { Deps } from "./deps.ts";
 import type { RequestContext } from "./request-context.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
@@ -20,8 +20,15 @@ export interface GenerationScope {
   close(): void;
 }
 
-/** @throws LmError overloaded while the server shuts down. */
-export function openScope(server: Server, context: RequestContext): GenerationScope {
+/**
+ * @param promptParam The field that holds the prompt, for prompts that do not fit.
+ * @throws LmError server_shutdown while the server stops.
+ */
+export function openScope(
+  server: Server,
+  context: RequestContext,
+  promptParam: "messages" | "prompt" | "input",
+): GenerationScope {
   const { deps } = server;
   if (deps.isStopping()) throw new LmError("server_shutdown", {}, "The server is shutting down.");
   const abort = new AbortController();
@@ -34,7 +41,7 @@ export function openScope(server: Server, context: RequestContext): GenerationSc
     limitMs > 0 ? deps.clock.after(limitMs, () => abort.abort(timeoutError(limitMs))) : null;
   return {
     abort,
-    run: (request) => observed(server, context, request, abort.signal),
+    run: (request) => observed(server, context, request, { signal: abort.signal, promptParam }),
     close() {
       cancelTimeout?.();
       signal.removeEventListener("abort", leave);
@@ -46,16 +53,11 @@ function timeoutError(limitMs: number): LmError {
   return new LmError("timeout", { limitMs }, `The request took longer than ${limitMs} ms.`);
 }
 
-/** Whether the work ended because the client went away: nobody reads an answer then. */
-export function isClientGone(context: RequestContext): boolean {
-  return context.request.signal.aborted;
-}
-
 async function* observed(
   { deps, metrics }: Server,
   context: RequestContext,
   request: GenerateRequest,
-  signal: AbortSignal,
+  { signal, promptParam }: { signal: AbortSignal; promptParam: string },
 ): AsyncGenerator<GenerateEvent, void, void> {
   const { clock } = deps;
   let latency: ReturnType<ServerMetrics["latency"]> | null = null;
@@ -89,7 +91,7 @@ async function* observed(
     if (outcome !== "done") throw abortReason(signal);
   } catch (error) {
     if (!signal.aborted) outcome = "error";
-    throw signal.aborted ? abortReason(signal) : error;
+    throw signal.aborted ? abortReason(signal) : named(error, promptParam);
   } finally {
     if (model !== null) metrics.generations.add(1, { model, outcome });
   }
@@ -98,4 +100,10 @@ async function* observed(
 function abortReason(signal: AbortSignal): unknown {
   if (signal.reason instanceof LmError) return signal.reason;
   return new LmError("internal", {}, "The generation ended early.");
+}
+
+/** The field's name as the client knows it: the engine only knows a prompt. */
+function named(error: unknown, param: string): unknown {
+  if (!hasCode(error, "context_length_exceeded")) return error;
+  return new LmError(error.code, { ...error.details, param }, error.message, { cause: error });
 }

@@ -17,7 +17,8 @@ export interface RouteDoc {
 interface RouteBase {
   path: string;
   permission: Permission;
-  doc: RouteDoc;
+  /** null = not part of the API's document. */
+  doc: RouteDoc | null;
 }
 
 export interface GetRoute extends RouteBase {

@@ -25,78 +25,80 @@ const health = (path: string, summary: string, check: () => void): GetRoute => (
 
 /** What operators, load balancers and LM Studio's own clients ask. */
 export function systemRoutes(server: Server, budget: BodyBudget): GetRoute[] {
-  const { deps, metrics } = server;
+  const { deps } = server;
   const checkReady = (): void => {
     if (deps.isReady() && !deps.isStopping()) return;
     const what = deps.isStopping() ? "shutting down" : "starting";
     throw new LmError("overloaded", { retryAfterMs: 1_000 }, `The server is ${what}.`);
   };
-  const routes: GetRoute[] = [
+  return [
     health("/health", "Whether the server takes requests", checkReady),
     health("/v1/health", "Whether the server takes requests", checkReady),
     health("/readyz", "Whether the server takes requests", checkReady),
     health("/livez", "Whether the process answers", () => undefined),
-    {
-      method: "GET",
-      path: "/lmstudio-greeting",
-      permission: "public",
-      doc: {
-        summary: "Tells LM Studio's clients whom they speak to",
-        tag: "System",
-        response: {
-          description: "Always the same.",
-          schema: Type.Object({ lmstudio: Type.Literal(true) }),
-          example: { lmstudio: true },
-        },
-      },
-      answer: () => jsonResponse({ lmstudio: true }),
-    },
-    {
-      method: "GET",
-      path: "/version",
-      permission: "inference",
-      doc: {
-        summary: "Version of the server and its engine",
-        tag: "System",
-        response: {
-          description: "Versions.",
-          schema: Type.Object({
-            version: Type.String(),
-            commit: Type.Union([Type.String(), Type.Null()]),
-            engine: Type.String(),
-          }),
-          example: { version: "0.1.0", commit: null, engine: "llama.cpp v0.5.0" },
-        },
-      },
-      answer: () =>
-        jsonResponse({
-          version: deps.version.version,
-          commit: deps.version.commit,
-          engine: `llama.cpp ${deps.version.engine}`,
-        }),
-    },
-  ];
-  if (!deps.settings.metrics) return routes;
-  return [
-    ...routes,
-    {
-      method: "GET",
-      path: "/metrics",
-      permission: "inference",
-      doc: {
-        summary: "Counters and histograms for Prometheus",
-        tag: "System",
-        response: {
-          description: "Prometheus text format, version 0.0.4.",
-          schema: null,
-          type: "text/plain",
-          example: 'lmserver_http_requests_total{route="/health",method="GET",status="200"} 1\n',
-        },
-      },
-      answer: () =>
-        new Response(metrics.render(deps.pool, budget.usedBytes), {
-          headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
-        }),
-    },
+    greeting,
+    version(server),
+    ...(deps.settings.metrics ? [metricsText(server, budget)] : []),
   ];
 }
+
+const greeting: GetRoute = {
+  method: "GET",
+  path: "/lmstudio-greeting",
+  permission: "public",
+  doc: {
+    summary: "Tells LM Studio's clients whom they speak to",
+    tag: "System",
+    response: {
+      description: "Always the same.",
+      schema: Type.Object({ lmstudio: Type.Literal(true) }),
+      example: { lmstudio: true },
+    },
+  },
+  answer: () => jsonResponse({ lmstudio: true }),
+};
+
+const version = ({ deps }: Server): GetRoute => ({
+  method: "GET",
+  path: "/version",
+  permission: "inference",
+  doc: {
+    summary: "Version of the server and its engine",
+    tag: "System",
+    response: {
+      description: "Versions.",
+      schema: Type.Object({
+        version: Type.String(),
+        commit: Type.Union([Type.String(), Type.Null()]),
+        engine: Type.String(),
+      }),
+      example: { version: "0.1.0", commit: null, engine: "llama.cpp v0.5.0" },
+    },
+  },
+  answer: () =>
+    jsonResponse({
+      version: deps.version.version,
+      commit: deps.version.commit,
+      engine: `llama.cpp ${deps.version.engine}`,
+    }),
+});
+
+const metricsText = ({ deps, metrics }: Server, budget: BodyBudget): GetRoute => ({
+  method: "GET",
+  path: "/metrics",
+  permission: "inference",
+  doc: {
+    summary: "Counters and histograms for Prometheus",
+    tag: "System",
+    response: {
+      description: "Prometheus text format, version 0.0.4.",
+      schema: null,
+      type: "text/plain",
+      example: 'lmserver_http_requests_total{route="/health",method="GET",status="200"} 1\n',
+    },
+  },
+  answer: () =>
+    new Response(metrics.render(deps.pool, budget.usedBytes), {
+      headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
+    }),
+});

@@ -36,9 +36,9 @@ export type Validator<T> = (value: unknown) => T;
 export function validator<Schema extends TSchema>(schema: Schema): Validator<Static<Schema>> {
   const compiled = Compile(schema);
   return (value) => {
-    if (compiled.Check(value)) return value as Static<Schema>;
+    if (compiled.Check(value)) return value;
     throw (
-      explain(schema as Node, value, "") ??
+      explain(schema, value, "") ??
       invalidRequest(null, "invalid_value", "The request does not have the expected form.")
     );
   };

@@ -109,35 +109,27 @@ class ChunkWriter {
   }
 
   #body(event: ChoiceEvent, state: ChoiceState): string {
-    switch (event.type) {
-      case "text":
-        return this.#frame(
-          event.choice,
-          `{"content":${JSON.stringify(event.text)}}`,
-          takeLogprobs(state),
-        );
-      case "reasoning":
-        return this.#frame(event.choice, this.#reasoning(JSON.stringify(event.text)));
-      case "toolCall":
-        return this.#frame(event.choice, this.#callHeader(event));
-      case "toolArguments":
-        return event.text === "" ? "" : this.#frame(event.choice, this.#callPart(event));
-      case "finished": {
-        const reason = wireFinish(event.reason, this.#encoding.legacyFunctions);
-        return this.#frame(event.choice, "{}", takeLogprobs(state), `"${reason}"`);
-      }
+    const { choice } = event;
+    if (event.type === "text") {
+      const delta = `{"content":${JSON.stringify(event.text)}}`;
+      return this.#frame(choice, delta, takeLogprobs(state));
     }
+    if (event.type === "reasoning") {
+      return this.#frame(choice, this.#reasoning(JSON.stringify(event.text)));
+    }
+    if (event.type === "toolCall") return this.#frame(choice, this.#callHeader(event));
+    if (event.type === "toolArguments") {
+      return event.text === "" ? "" : this.#frame(choice, this.#callPart(event));
+    }
+    const reason = wireFinish(event.reason, this.#encoding.legacyFunctions);
+    return this.#frame(choice, "{}", takeLogprobs(state), `"${reason}"`);
   }
 
   #reasoning(text: string): string {
-    switch (this.#encoding.reasoningField) {
-      case "reasoning_content":
-        return `{"reasoning_content":${text}}`;
-      case "reasoning":
-        return `{"reasoning":${text}}`;
-      case "both":
-        return `{"reasoning_content":${text},"reasoning":${text}}`;
-    }
+    const field = this.#encoding.reasoningField;
+    return field === "both"
+      ? `{"reasoning_content":${text},"reasoning":${text}}`
+      : `{"${field}":${text}}`;
   }
 
   #callHeader({ index, id, name }: Extract<ChoiceEvent, { type: "toolCall" }>): string {

@@ -44,7 +44,7 @@ export function chatCompletions(server: Server): PostRoute {
         reasoningField: deps.settings.reasoningField,
         legacyFunctions: decoded.legacyFunctions,
       };
-      const scope = openScope(server, context);
+      const scope = openScope(server, context, "messages");
       const events = scope.run(decoded.request);
       if (decoded.stream) {
         const frames = chatChunks(events, encoding, decoded.includeUsage);
@@ -121,7 +121,7 @@ export function chatRender(server: Server): PostRoute {
 
 async function render(server: Server, context: RequestContext, body: unknown) {
   const { request } = await decode(server.deps, body);
-  const scope = openScope(server, context);
+  const scope = openScope(server, context, "messages");
   holdOpen(context);
   try {
     const rendered = await server.deps.renderChat(request, scope.abort.signal);

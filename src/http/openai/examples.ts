@@ -77,8 +77,7 @@ export const COMPLETION_EXAMPLE = {
   usage,
 };
 
-export const COMPLETION_STREAM_EXAMPLE =
-  `data: ${JSON.stringify({ ...COMPLETION_EXAMPLE, usage: undefined })}\n\n` + "data: [DONE]\n\n";
+export const COMPLETION_STREAM_EXAMPLE = `data: ${JSON.stringify({ ...COMPLETION_EXAMPLE, usage: undefined })}\n\ndata: [DONE]\n\n`;
 
 export const EMBEDDING_REQUEST_EXAMPLE = {
   model: "text-embedding-nomic-embed-text-v1.5",

@@ -22,27 +22,20 @@ export function toMessages(messages: readonly ChatMessage[], model: string): Mes
   const open: OpenCall[] = [];
   return messages.map((message, index) => {
     const path = `messages[${index}]`;
-    switch (message.role) {
-      case "assistant": {
-        const decoded = toAssistant(message, path);
-        open.push(...decoded.toolCalls);
-        return decoded;
-      }
-      case "tool":
-        return {
-          ...base("tool", parts(message.content, path, model), message.name),
-          toolCallId: answeredCall(message, open, path),
-        };
-      case "function":
-        return {
-          ...base("tool", text(message.content ?? ""), message.name),
-          toolCallId: takeByName(open, message.name),
-        };
-      case "system":
-      case "developer":
-      case "user":
-        return base(message.role, parts(message.content, path, model), message.name);
+    if (message.role === "assistant") {
+      const decoded = toAssistant(message, path);
+      open.push(...decoded.toolCalls);
+      return decoded;
     }
+    if (message.role === "tool") {
+      const toolCallId = answeredCall(message, open, path);
+      return { ...base("tool", parts(message.content, path, model), message.name), toolCallId };
+    }
+    if (message.role === "function") {
+      const toolCallId = takeByName(open, message.name);
+      return { ...base("tool", text(message.content ?? ""), message.name), toolCallId };
+    }
+    return base(message.role, parts(message.content, path, model), message.name);
   });
 }
 

@@ -1,0 +1,62 @@
+import { openScope, type Server } from "../generation.ts";
+import { jsonResponse } from "../json-response.ts";
+import { mergeGenerations } from "../merge-generations.ts";
+import { holdOpen } from "../request-context.ts";
+import type { PostRoute } from "../route.ts";
+import { streamAnswer } from "../stream-answer.ts";
+import { validator } from "../validate.ts";
+import { checkDraftModel } from "./chat-completions.ts";
+import { checkPromptForm, toCompletionRequests } from "./completions.decode.ts";
+import { completion, completionChunks } from "./completions.encode.ts";
+import { CompletionRequest } from "./completions.schema.ts";
+import {
+  COMPLETION_EXAMPLE,
+  COMPLETION_REQUEST_EXAMPLE,
+  COMPLETION_STREAM_EXAMPLE,
+} from "./examples.ts";
+import { Completion } from "./response.schema.ts";
+import { newStamp } from "./stamp.ts";
+
+const parse = validator(CompletionRequest);
+
+/** POST /v1/completions. Source: OpenAI API reference, "Create completion". */
+export function completions(server: Server): PostRoute {
+  const { deps } = server;
+  return {
+    method: "POST",
+    path: "/v1/completions",
+    permission: "inference",
+    body: CompletionRequest,
+    bodyExample: COMPLETION_REQUEST_EXAMPLE,
+    doc: {
+      summary: "Continue a text",
+      tag: "OpenAI",
+      response: {
+        description: "The continuation.",
+        schema: Completion,
+        example: COMPLETION_EXAMPLE,
+      },
+      stream: { schema: Completion, example: COMPLETION_STREAM_EXAMPLE },
+    },
+    async answer(context, body) {
+      checkPromptForm(body["prompt"]);
+      const parsed = parse(body);
+      const decoded = toCompletionRequests(parsed, deps.settings.maxChoices);
+      await checkDraftModel(deps, parsed.draft_model ?? null);
+      const stamp = newStamp(deps, "cmpl-");
+      const scope = openScope(server, context, "prompt");
+      const starts = decoded.requests.map((request) => () => scope.run(request));
+      const events = mergeGenerations(starts, scope.abort);
+      if (decoded.stream) {
+        const frames = completionChunks(events, decoded, stamp);
+        return streamAnswer(server, context, scope, frames);
+      }
+      holdOpen(context);
+      try {
+        return jsonResponse(await completion(events, decoded, stamp));
+      } finally {
+        scope.close();
+      }
+    },
+  };
+}
