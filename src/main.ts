@@ -1,8 +1,5 @@
-import { writeSync } from "node:fs";
+import { processTerminal } from "./cli/process-terminal.ts";
 import { runCli } from "./cli/run-cli.ts";
 
-process.exitCode = await runCli(process.argv.slice(2), {
-  print: (line) => void writeSync(1, `${line}\n`),
-  note: (line) => void writeSync(2, `${line}\n`),
-  env: process.env,
-});
+// An open channel or timer must not keep a finished process alive.
+process.exit(await runCli(process.argv.slice(2), processTerminal()));
