@@ -19,13 +19,16 @@ import {
 
 const MEBIBYTE = 1024 * 1024;
 
+const MAX_POSITION = 2 ** 31 - 1;
+
 /** Most tokens computed at once; a larger batch is split. llama.cpp's own default. */
 const MICRO_BATCH = 512;
 
 export interface NativeContext {
   handle: NativeHandle;
-  /** Positions of a sequence are below it. */
   contextLength: number;
+  /** Positions are below it. */
+  positions: number;
   batchCapacity: number;
   memory: ModelContext["memory"];
 }
@@ -49,6 +52,8 @@ export function createNativeContext(model: ModelHost, options: ContextOptions): 
     return {
       handle,
       contextLength: llama.llama_n_ctx(handle.pointer),
+      // A sequence longer than the cache finds no room: that is an answer, not a bug.
+      positions: MAX_POSITION,
       batchCapacity: llama.llama_n_batch(handle.pointer),
       memory: memoryUse(model, lines),
     };
@@ -58,9 +63,12 @@ export function createNativeContext(model: ModelHost, options: ContextOptions): 
   const pooling = embeddingPooling(model);
   const sizes = { cells: capacity, batch: capacity, microBatch: capacity, pooling };
   const { handle, lines } = create(model, options, sizes);
+  // An encoder may have a table of positions that must not be left.
+  const longest = Math.min(contextLength, model.facts.trainContextLength);
   return {
     handle,
-    contextLength: Math.min(contextLength, model.facts.trainContextLength),
+    contextLength: longest,
+    positions: longest,
     batchCapacity: llama.llama_n_batch(handle.pointer),
     memory: memoryUse(model, lines),
   };

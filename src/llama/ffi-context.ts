@@ -34,6 +34,7 @@ export class FfiContext implements ModelContext {
   /** Views of the library's logits by address: the same few addresses come back. */
   readonly #logitViews = new Map<NativePointer, Float32Array>();
   #decoded = false;
+  #samplers = 0;
 
   constructor(model: ModelHost, options: ContextOptions) {
     const { library } = model;
@@ -56,7 +57,7 @@ export class FfiContext implements ModelContext {
     this.#threadpool?.attach(created.handle.pointer);
     const limits = {
       vocabSize: model.vocabulary.size,
-      positions: created.contextLength,
+      positions: created.positions,
       sequences: options.sequences,
     };
     this.batch = new FfiBatch(created.batchCapacity, limits, this.#embeds);
@@ -131,12 +132,14 @@ export class FfiContext implements ModelContext {
   removeSequence(sequence: number, start: number, end: number): boolean {
     this.#assertSequence(sequence);
     assert(start >= 0 && (end === -1 || end >= start), "a removed range has an order");
+    if (this.#embeds) return true;
     const { llama } = this.#library;
     return llama.llama_memory_seq_rm(this.#cache(), sequence, start === 0 ? -1 : start, end);
   }
 
   lastPosition(sequence: number): number {
     this.#assertSequence(sequence);
+    if (this.#embeds) return -1;
     return this.#library.llama.llama_memory_seq_pos_max(this.#cache(), sequence);
   }
 
@@ -163,10 +166,17 @@ export class FfiContext implements ModelContext {
   }
 
   createSampler(sampling: Sampling, choice: number, history: Int32Array): Sampler {
-    return new FfiSampler(this.#model, this, sampling, choice, history);
+    this.#handle.assertLive();
+    const onDispose = () => {
+      this.#samplers--;
+    };
+    const sampler = new FfiSampler(this.#model, this, sampling, choice, history, onDispose);
+    this.#samplers++;
+    return sampler;
   }
 
   dispose(): void {
+    assert(this.#samplers === 0, `context disposed while ${this.#samplers} samplers use it`);
     this.#handle.dispose();
     this.#threadpool?.dispose();
     this.#logitViews.clear();
@@ -174,8 +184,8 @@ export class FfiContext implements ModelContext {
   }
 
   #cache(): NativePointer {
-    const { pointer } = this;
-    assert(pointer !== null && this.#memory !== null, "this model keeps no KV cache");
+    this.#handle.assertLive();
+    assert(this.#memory !== null, "this model keeps no KV cache");
     return this.#memory;
   }
 

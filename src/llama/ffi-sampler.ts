@@ -28,7 +28,7 @@ export class FfiSampler implements Sampler {
   readonly #looksBack: boolean;
   readonly #biases: ReadonlyMap<number, number>;
   readonly #ignoresEnd: boolean;
-  readonly #releaseModel: () => void;
+  readonly #release: () => void;
   #endBanned = false;
   #grammar: FfiGrammar | null = null;
   #disposed = false;
@@ -39,6 +39,7 @@ export class FfiSampler implements Sampler {
     sampling: Sampling,
     choice: number,
     history: Int32Array,
+    onDispose: () => void,
   ) {
     const { repeatPenalty } = sampling;
     if (!Number.isFinite(1 / repeatPenalty) || repeatPenalty <= 0) {
@@ -55,7 +56,11 @@ export class FfiSampler implements Sampler {
       chain === null ? null : new NativeHandle("sampler", chain, llama.llama_sampler_free);
     this.#drawsFromChain = plan.draw !== "argmax";
     this.#looksBack = plan.historyLength > 0 || plan.draw === "adaptive";
-    this.#releaseModel = model.retain();
+    const releaseModel = model.retain();
+    this.#release = () => {
+      releaseModel();
+      onDispose();
+    };
     if (chain !== null && plan.historyLength > 0) {
       for (const token of history.subarray(-plan.historyLength)) {
         model.vocabulary.assertToken(token);
@@ -103,7 +108,7 @@ export class FfiSampler implements Sampler {
     this.#disposed = true;
     this.#chain?.dispose();
     this.#grammar?.dispose();
-    this.#releaseModel();
+    this.#release();
   }
 
   /** Null when everything is banned. */

@@ -22,6 +22,11 @@ export class NativeHandle {
     return this.#pointer;
   }
 
+  /** Asserts that the object is there, for calls that do not take its pointer. */
+  assertLive(): void {
+    assert(this.#pointer !== null, `${this.#name} used after it was disposed`);
+  }
+
   /** Gives up ownership without freeing. */
   release(): NativePointer {
     const { pointer } = this;

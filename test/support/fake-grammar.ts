@@ -1,3 +1,4 @@
+import { assert } from "../../src/lib/assert.ts";
 import { invalidRequest } from "../../src/lib/errors.ts";
 import type { Grammar } from "../../src/llama/backend.ts";
 
@@ -168,6 +169,7 @@ export class FakeGrammar implements Grammar {
 
   constructor(source: string | FakeGrammar) {
     if (typeof source === "string") {
+      if (source.includes("\0")) bad("it holds a NUL");
       this.#rules = new Reader(source).rules();
       this.#text = "";
       if (!this.#rules.has("root")) bad("no root rule");
@@ -213,6 +215,6 @@ export class FakeGrammar implements Grammar {
   }
 
   #check(): void {
-    if (this.#isDisposed) throw new Error("a grammar was used after it was disposed");
+    assert(!this.#isDisposed, "a grammar was used after it was disposed");
   }
 }

@@ -68,7 +68,9 @@ export class FakeSampler implements Sampler {
   setGrammar(grammar: Grammar | null): void {
     this.#lifetime.check();
     this.#grammar?.dispose();
-    this.#grammar = grammar as FakeGrammar | null;
+    // A copy: the giver's object is of no more use, as with the real library.
+    this.#grammar = (grammar?.clone() ?? null) as FakeGrammar | null;
+    grammar?.dispose();
   }
 
   banEndOfGeneration(banned: boolean): void {

@@ -1,3 +1,4 @@
+import { assert } from "../../src/lib/assert.ts";
 import type { Vocabulary } from "../../src/llama/backend.ts";
 
 const SPECIALS = [
@@ -62,7 +63,7 @@ export class FakeVocabulary implements Vocabulary {
 
   piece(token: number, special: boolean): Uint8Array {
     const piece = this.#pieces[token];
-    if (piece === undefined) throw new Error(`token ${token} is outside the vocabulary`);
+    assert(piece !== undefined, `token ${token} is outside the vocabulary`);
     return this.isControl(token) && !special ? this.#none : piece;
   }
 
