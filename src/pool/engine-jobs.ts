@@ -17,7 +17,7 @@ export interface Job {
   readonly id: number;
   readonly type: JobCommand["type"];
   readonly events: EventQueue;
-  /** The engine works on it; before that it waits. */
+  /** The engine works on it; before that it waits. Only generate jobs are told to wait. */
   accepted: boolean;
   /** Nobody reads it any more; it stays until the engine says that it is over. */
   abandoned: boolean;
@@ -78,7 +78,7 @@ export class EngineJobs {
       id,
       type: command.type,
       events: new EventQueue(),
-      accepted: false,
+      accepted: command.type !== "generate",
       abandoned: false,
       startedMs: this.#options.clock.monotonicMs(),
       lastStep: 0,
@@ -164,7 +164,7 @@ export class EngineJobs {
     this.#checkedStep = step;
     for (const job of this.#jobs.values()) {
       const isSilent = step - job.lastStep >= this.#options.limits.muteSteps;
-      if (!job.accepted || job.abandoned || !isSilent) continue;
+      if (job.type !== "generate" || !job.accepted || job.abandoned || !isSilent) continue;
       this.#options.counters.mutedJobs += 1;
       this.abandon(job, new LmError("internal", {}, "The engine stopped reporting this job."));
     }

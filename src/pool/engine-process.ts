@@ -25,6 +25,8 @@ export interface EngineProcessOptions {
   clock: Clock;
   log: Log;
   counters: PoolCounters;
+  /** Aborted when the server takes no new jobs; its reason is what they fail with. */
+  closing: AbortSignal;
 }
 
 /** How an engine ended. `cause` is a clause such as "the engine was killed by SIGSEGV". */
@@ -136,6 +138,7 @@ export class EngineProcess {
    */
   async *run(command: NewJob, signal: AbortSignal): AsyncGenerator<JobEvent, void, void> {
     signal.throwIfAborted();
+    this.#options.closing.throwIfAborted();
     if (this.#stage !== "ready") throw this.#goneError();
     const job = this.#jobs.open(command);
     this.#watchdog.start();
@@ -240,6 +243,9 @@ export class EngineProcess {
     this.#fraction = 1;
     this.#watchdog.stop();
     this.#ready.resolve(info);
+    const { log, model } = this.#options;
+    const { contextLength, loadMs } = info;
+    log.info("model loaded", { model, contextLength, loadMs, pid: this.#channel.pid });
   }
 
   #step(message: Extract<EngineMessage, { type: "step" }>): void {

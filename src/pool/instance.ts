@@ -19,7 +19,6 @@ export interface InstanceOptions {
   maxQueue: number;
   loadTimeoutMs: number;
   clock: Clock;
-  closing: AbortSignal;
   /** Makes room and starts an engine. Rejects with an LmError. */
   start: (instance: ModelInstance) => Promise<EngineProcess>;
   /** The engine ended in a way nobody asked for, or did not load. */
@@ -218,9 +217,8 @@ export class ModelInstance {
 
   #newLease(engine: EngineProcess, info: LoadedModelInfo): Lease {
     const { identifier, model } = this;
-    const { closing } = this.#options;
     const onRelease = () => this.#unuse();
-    return new EngineLease({ identifier, model, info, engine, closing, onRelease });
+    return new EngineLease({ identifier, model, info, engine, onRelease });
   }
 
   #use(): void {

@@ -12,8 +12,6 @@ export interface LeaseOptions {
   model: CatalogModel;
   info: LoadedModelInfo;
   engine: EngineProcess;
-  /** The pool takes no new jobs. */
-  closing: AbortSignal;
   onRelease: () => void;
 }
 
@@ -59,7 +57,6 @@ export class EngineLease implements Lease {
 
   #run(command: NewJob, signal: AbortSignal): AsyncGenerator<JobEvent, void, void> {
     assert(!this.#isReleased, "a released lease runs no jobs");
-    this.#options.closing.throwIfAborted();
     return this.#options.engine.run(command, signal);
   }
 

@@ -90,11 +90,12 @@ export class ModelPool implements PoolManager {
     signal: AbortSignal,
   ): Promise<InstanceStatus> {
     const { identifier, ttlMs = null, ...overrides } = request;
+    const either = AbortSignal.any([signal, this.#closing.signal]);
+    either.throwIfAborted();
+    await this.#ended(model, either);
     if (this.#instances.some((instance) => instance.identifier === identifier)) {
       throw invalidRequest("identifier", "invalid_value", `"${identifier}" is loaded already.`);
     }
-    const either = AbortSignal.any([signal, this.#closing.signal]);
-    either.throwIfAborted();
     const name = identifier ?? null;
     const instance =
       this.#pinned(model, request) ??
@@ -156,6 +157,14 @@ export class ModelPool implements PoolManager {
     return candidates.toSorted((a, b) => rank(a) - rank(b))[0] ?? null;
   }
 
+  /** Waits for instances of the model that are on their way out: their names become free. */
+  async #ended(model: CatalogModel, signal: AbortSignal): Promise<void> {
+    const isEnding = (instance: ModelInstance) =>
+      instance.model.key === model.key && instance.isEnding;
+    const ending = this.#instances.filter(isEnding).map((instance) => instance.gone);
+    await waitFor(Promise.all(ending), signal);
+  }
+
   /** An explicit load without settings of its own keeps what a request loaded. */
   #pinned(model: CatalogModel, request: LoadRequest): ModelInstance | null {
     if (Object.keys(request).some((key) => key !== "ttlMs")) return null;
@@ -178,7 +187,6 @@ export class ModelPool implements PoolManager {
       maxQueue: this.#options.maxQueue,
       loadTimeoutMs: this.#limits.loadTimeoutMs,
       clock: this.#options.clock,
-      closing: this.#closing.signal,
       start: async (starting) => await this.#start(starting, load),
       onFailure: (failed, end) => this.#failed(failed, end),
       onGone: (gone) => {
@@ -259,6 +267,7 @@ export class ModelPool implements PoolManager {
       clock,
       log,
       counters: this.#counters,
+      closing: this.#closing.signal,
     });
     process.ready.then(
       () => this.#policy.loaded(model),

@@ -105,7 +105,7 @@ test("what is sent to a stopped engine stays within the window", async () => {
   const jobs = Array.from({ length: 20 }, () =>
     lease.tokenize({ kind: "text", text: prompt, addSpecial: true, parseSpecial: true }, never()),
   );
-  await until(() => pool.instances()[0]?.queued === 20);
+  await until(() => pool.instances()[0]?.running === 20);
   expect(pool.statistics().ipcInflightBytes).toBeLessThanOrEqual(1 << 20);
   process.kill(enginePid(), "SIGCONT");
   for (const tokens of await Promise.all(jobs)) expect(tokens).toEqual([1, 2, 3]);

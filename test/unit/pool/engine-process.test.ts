@@ -1,0 +1,199 @@
+import { beforeEach, expect, test } from "bun:test";
+import { LmError } from "../../../src/lib/errors.ts";
+import { silentLog } from "../../../src/lib/log.ts";
+import { PoolCounters } from "../../../src/pool/counters.ts";
+import { ENGINE_LIMITS } from "../../../src/pool/engine-limits.ts";
+import { nextStage, type EngineInput, type EngineStage } from "../../../src/pool/engine-machine.ts";
+import { EngineProcess } from "../../../src/pool/engine-process.ts";
+import { doneEvents, fakeSpawner, type FakeChannel } from "../../support/fake-channel.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+import {
+  BUILD_ID,
+  failure,
+  LOAD_DEFAULTS,
+  never,
+  scriptedJob,
+  textOf,
+} from "../../support/pool-fixture.ts";
+
+let clock: ManualClock;
+let counters: PoolCounters;
+let channel: FakeChannel;
+let engine: EngineProcess;
+
+const generate = { type: "generate", job: scriptedJob({ op: "forever" }) } as const;
+const unloaded = new LmError("model_unloaded", { model: "m" }, "unloaded");
+const flush = () => new Promise((resolve) => setImmediate(resolve));
+const types = () => channel.received.map(({ type }) => type);
+
+beforeEach(() => {
+  clock = new ManualClock();
+  counters = new PoolCounters();
+  const { spawn, engines } = fakeSpawner();
+  engine = new EngineProcess({
+    model: "m",
+    spawn,
+    buildId: BUILD_ID,
+    load: { ...LOAD_DEFAULTS, modelPath: "/m.gguf", purpose: "generate" },
+    maxQueue: 2,
+    limits: ENGINE_LIMITS,
+    clock,
+    log: silentLog,
+    counters,
+    closing: never(),
+  });
+  [channel] = engines as [FakeChannel];
+});
+
+async function makeReady(): Promise<void> {
+  channel.hello();
+  channel.ready();
+  await engine.ready;
+}
+
+test("hello is answered with the load, ready opens it for jobs", async () => {
+  expect(engine.stage).toBe("starting");
+  channel.hello();
+  expect([engine.stage, types()]).toEqual(["loading", ["load"]]);
+  channel.ready();
+  expect([engine.stage, (await engine.ready).contextLength]).toEqual(["ready", 1_024]);
+  expect(clock.pending).toBe(0);
+});
+
+test("a job before ready is refused", async () => {
+  expect((await failure(textOf(engine.run(generate, never())))).code).toBe("model_unloaded");
+});
+
+test("every 64 messages are acknowledged at once", async () => {
+  await makeReady();
+  const stream = engine.run(generate, never());
+  void stream.next();
+  await flush();
+  for (let n = 0; n < 62; n += 1) channel.step([]);
+  expect(channel.received.filter(({ type }) => type === "ack")).toEqual([
+    { type: "ack", upTo: 64 },
+  ]);
+});
+
+test("steps without progress do not hold off the watchdog", async () => {
+  await makeReady();
+  const outcome = failure(textOf(engine.run(generate, never())));
+  await flush();
+  const idle = { step: 0, running: 0, queued: 0 };
+  for (let n = 0; n < 100; n += 1) {
+    clock.advance(500);
+    channel.say({ type: "step", seq: 100 + n, load: idle, events: [] });
+  }
+  expect((await outcome).code).toBe("engine_crashed");
+  expect(counters.watchdogKills).toBe(1);
+});
+
+test("progress holds off the watchdog, and the limit is twenty median steps", async () => {
+  await makeReady();
+  const outcome = textOf(engine.run(generate, never()));
+  await flush();
+  for (let n = 0; n < 10; n += 1) {
+    clock.advance(5_000);
+    channel.step([{ type: "text", jobId: 1, choice: 0, text: "x", tokens: 1 }]);
+  }
+  clock.advance(99_000);
+  expect(engine.stage).toBe("ready");
+  channel.step(doneEvents(1));
+  expect(await outcome).toBe("x".repeat(10));
+  expect(clock.pending).toBe(0);
+});
+
+test("a suspended server accuses no engine when it wakes up", async () => {
+  await makeReady();
+  const outcome = textOf(engine.run(generate, never()));
+  await flush();
+  clock.advance(20_000);
+  clock.jump(3_600_000);
+  clock.advance(2_000);
+  channel.step(doneEvents(1));
+  expect(await outcome).toBe("");
+  expect(counters.watchdogKills).toBe(0);
+});
+
+test("a closed channel is forgiven for as long as the exit may take, then it is a crash", async () => {
+  await makeReady();
+  const outcome = failure(textOf(engine.run(generate, never())));
+  await flush();
+  channel.disconnect();
+  expect(engine.stage).toBe("ready");
+  clock.advance(200);
+  expect([engine.stage, channel.signals]).toEqual(["crashed", ["SIGKILL"]]);
+  expect((await outcome).code).toBe("engine_crashed");
+  expect(await engine.ended).toMatchObject({ stage: "crashed", refused: false });
+});
+
+test("a stop is polite, then SIGTERM after 2 s, then SIGKILL after one more", async () => {
+  await makeReady();
+  channel.isUnkillable = true;
+  const stopped = engine.stop("unloaded", unloaded);
+  expect([engine.stage, types().at(-1), channel.signals]).toEqual(["stopping", "shutdown", []]);
+  clock.advance(2_000);
+  expect(channel.signals).toEqual(["SIGTERM"]);
+  clock.advance(1_000);
+  expect(channel.signals).toEqual(["SIGTERM", "SIGKILL"]);
+  channel.end(null, "SIGKILL");
+  await stopped;
+  expect([engine.stage, engine.pid, clock.pending]).toEqual(["stopped", null, 0]);
+  expect(counters.engineExits.unloaded).toBe(1);
+});
+
+test("a polite engine gets no signal", async () => {
+  await makeReady();
+  const stopped = engine.stop("shutdown", unloaded);
+  channel.end(0);
+  await stopped;
+  expect([channel.signals, clock.pending]).toEqual([[], 0]);
+});
+
+test("a process the kernel cannot end is given up after a while", async () => {
+  channel.hello();
+  channel.isUnkillable = true;
+  const stopped = engine.stop("unloaded", unloaded);
+  clock.advance(5_000);
+  await stopped;
+  expect((await failure(engine.ready)).code).toBe("model_unloaded");
+});
+
+test("jobs of a stopped engine fail with what the stop says, also those not yet read", async () => {
+  await makeReady();
+  const outcomes = [1, 2, 3].map(() => failure(textOf(engine.run(generate, never()))));
+  await flush();
+  void engine.stop("unloaded", unloaded);
+  for (const error of await Promise.all(outcomes)) expect(error).toBe(unloaded);
+});
+
+test("messages after the end are not heard", async () => {
+  await makeReady();
+  channel.say({ type: "wobble" });
+  expect(engine.stage).toBe("crashed");
+  channel.ready();
+  channel.step([]);
+  expect(engine.stage).toBe("crashed");
+});
+
+interface Transition {
+  from: EngineStage;
+  input: EngineInput;
+  to: EngineStage | null;
+}
+
+const transitions: Transition[] = [
+  { from: "starting", input: "ready", to: null },
+  { from: "loading", input: "hello", to: null },
+  { from: "loading", input: "exit", to: "failed" },
+  { from: "ready", input: "loadFailed", to: null },
+  { from: "ready", input: "exit", to: "crashed" },
+  { from: "stopping", input: "stop", to: null },
+  { from: "stopping", input: "exit", to: "stopped" },
+  { from: "crashed", input: "stop", to: null },
+  { from: "failed", input: "exit", to: null },
+];
+
+test.each(transitions)("$input in $from gives $to", ({ from, input, to }) => {
+  expect(nextStage(from, input)).toBe(to);
+});
