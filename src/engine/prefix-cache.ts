@@ -68,6 +68,10 @@ export class PrefixCache {
     return { entry: best, length: bestLength };
   }
 
+  has(entry: StoredPrefix): boolean {
+    return this.#stored.has(entry);
+  }
+
   /** Gives the sequence itself to a slot: pinned, and no longer stored. */
   adopt(entry: StoredPrefix): void {
     this.#stored.delete(entry);

@@ -9,14 +9,14 @@ const WORTH_WAITING = 32;
 /** Where the first `length` tokens of a choice come from. */
 export type Share =
   | { kind: "none"; length: 0 }
-  /** Cells of a stored or running sequence. */
-  | { kind: "copy"; sequence: number; length: number }
+  /** Cells of a stored sequence, or of a running one (`entry` null). */
+  | { kind: "copy"; entry: StoredPrefix | null; sequence: number; length: number }
   /** A stored sequence itself, for memory that cannot be cut. */
   | { kind: "adopt"; entry: StoredPrefix; length: number }
   /** An older slot is about to compute them. */
   | { kind: "wait"; slot: Slot; length: number };
 
-const NONE: Share = { kind: "none", length: 0 };
+export const NO_SHARE: Share = { kind: "none", length: 0 };
 
 /**
  * The longest prefix of a choice's tokens that is in the KV cache, or soon will be. The last token
@@ -34,24 +34,24 @@ export function findShare(
   if (first !== undefined && first.choice !== choice && first.choice.generated === 0) {
     return { kind: "wait", slot: first, length: choice.tokens.length };
   }
-  if (!job.spec.cachePrompt || (choice.index === 0 && job.wantsPromptScores)) return NONE;
+  if (!job.spec.cachePrompt || (choice.index === 0 && job.wantsPromptScores)) return NO_SHARE;
   const tokens = choice.tokens.view();
   const limit = tokens.length - 1;
   const stored = prefixes.longest(tokens, limit, !sharesPrefixes);
   if (!sharesPrefixes) {
-    return stored === null ? NONE : { kind: "adopt", entry: stored.entry, length: stored.length };
+    return stored === null
+      ? NO_SHARE
+      : { kind: "adopt", entry: stored.entry, length: stored.length };
   }
   let best: Share =
-    stored === null
-      ? NONE
-      : { kind: "copy", sequence: stored.entry.sequence, length: stored.length };
-  let leader: Share = NONE;
+    stored === null ? NO_SHARE : { kind: "copy", ...stored, sequence: stored.entry.sequence };
+  let leader: Share = NO_SHARE;
   for (const slot of slots) {
     if (slot.choice === choice || !slot.choice.job.spec.cachePrompt) continue;
     const planned = commonPrefixLength(slot.choice.tokens.view(), tokens, limit);
     const computed = Math.min(planned, slot.computed);
     if (computed > best.length) {
-      best = { kind: "copy", sequence: slot.sequence, length: computed };
+      best = { kind: "copy", entry: null, sequence: slot.sequence, length: computed };
     }
     // Only the older is waited for, so that nobody waits in a circle.
     const isOlder = slot.choice.age < choice.age;

@@ -3,12 +3,16 @@ import type { ModelContext } from "../llama/backend.ts";
 import type { Choice } from "./choice.ts";
 import type { KvCache } from "./kv-cache.ts";
 import type { PrefillPacer } from "./prefill-pacer.ts";
-import { findShare, type Share } from "./prefix-share.ts";
+import { findShare, NO_SHARE, type Share } from "./prefix-share.ts";
 import { PrefixCache } from "./prefix-cache.ts";
 import { Slot } from "./slot.ts";
 
-/** Cells promised for generation at admission; a longer answer takes more as it grows. */
+/**
+ * Most cells promised for generation at admission; a longer answer takes more as it grows. In a
+ * small cache a slot is promised a quarter of its even share, so that slots do not stand empty.
+ */
 const GENERATION_PAGE = 256;
+const PAGES_PER_SLOT = 4;
 /** Rows per step that need scores of their own: each costs a pass over the vocabulary. */
 const SCORED_ROWS = 32;
 
@@ -37,6 +41,7 @@ export class Scheduler {
   readonly #kv: KvCache;
   readonly #prefixes: PrefixCache;
   readonly #options: SchedulerOptions;
+  readonly #page: number;
   /** Oldest first. */
   readonly #queue: Choice[] = [];
   /** Oldest first. */
@@ -47,6 +52,8 @@ export class Scheduler {
     this.#kv = kv;
     this.#prefixes = new PrefixCache(kv);
     this.#options = options;
+    const share = Math.floor(kv.total / (options.parallel * PAGES_PER_SLOT));
+    this.#page = Math.min(share, GENERATION_PAGE);
     assert(options.parallel <= context.sequences, "each slot needs a sequence");
     assert(options.parallel <= context.batch.capacity, "a batch holds a token of every slot");
   }
@@ -205,7 +212,10 @@ export class Scheduler {
       slot.cached = share.length;
     } else {
       slot = new Slot(choice, this.#openSequence());
-      this.#begin(slot, share);
+      // The last stored prefix may have had to give up its sequence id for this slot.
+      const isGone =
+        share.kind === "copy" && share.entry !== null && !this.#prefixes.has(share.entry);
+      this.#begin(slot, isGone ? NO_SHARE : share);
     }
     slot.reserved = this.#cellsFor(choice, share);
     insertByAge(this.#slots, slot, (other) => other.choice.age);
@@ -234,7 +244,7 @@ export class Scheduler {
   }
 
   #cellsFor(choice: Choice, share: Share): number {
-    return choice.tokens.length - share.length + Math.min(choice.budget, GENERATION_PAGE);
+    return choice.tokens.length - share.length + Math.min(choice.budget, this.#page);
   }
 
   #hasRoomFor(choice: Choice, share: Share): boolean {

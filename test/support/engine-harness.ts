@@ -91,7 +91,7 @@ export function engineHarness(options: HarnessOptions) {
     events,
     of,
     /** Steps until nothing is left to do; fails when that takes too long. */
-    settle(limit = 5000): void {
+    settle: (limit = 5000): void => {
       for (let step = 0; !engine.isIdle; step++) {
         if (step > limit) throw new Error(`the engine is not idle after ${limit} steps`);
         engine.step();

@@ -165,11 +165,13 @@ export class FakeGrammar implements Grammar {
   readonly #rules: ReadonlyMap<string, Node>;
   #text: string;
   #isDisposed = false;
+  #isGiven = false;
   static live = 0;
 
   constructor(source: string | FakeGrammar) {
     if (typeof source === "string") {
       if (source.includes("\0")) bad("it holds a NUL");
+      if (source.includes("\0")) bad("a NUL byte");
       this.#rules = new Reader(source).rules();
       this.#text = "";
       if (!this.#rules.has("root")) bad("no root rule");
@@ -205,6 +207,19 @@ export class FakeGrammar implements Grammar {
   }
 
   dispose(): void {
+    assert(!this.#isGiven, "a grammar that was given to a sampler is the sampler's");
+    this.#end();
+  }
+
+  /** Gives the grammar to a sampler, which alone may end it by the returned function. */
+  give(): () => void {
+    this.#check();
+    assert(!this.#isGiven, "a grammar has one owner");
+    this.#isGiven = true;
+    return () => this.#end();
+  }
+
+  #end(): void {
     this.#check();
     this.#isDisposed = true;
     FakeGrammar.live--;

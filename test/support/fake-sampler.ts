@@ -20,6 +20,7 @@ export class FakeSampler implements Sampler {
   readonly #onDispose: () => void;
   #random: number;
   #grammar: FakeGrammar | null = null;
+  #endGrammar: () => void = () => undefined;
   #banned = false;
   #samples = 0;
 
@@ -80,7 +81,7 @@ export class FakeSampler implements Sampler {
 
   dispose(): void {
     this.#lifetime.end();
-    this.#grammar?.dispose();
+    this.#endGrammar();
     this.#onDispose();
   }
 

@@ -1,0 +1,143 @@
+import { expect, test } from "bun:test";
+import { EngineSession } from "../../../src/engine/engine-session.ts";
+import type { LoadOptions } from "../../../src/protocol/commands.ts";
+import type { EngineMessage } from "../../../src/protocol/events.ts";
+import { job, stillClock } from "../../support/engine-harness.ts";
+import { FakeBackend, type FakeOptions } from "../../support/fake-backend.ts";
+
+const load: LoadOptions = {
+  modelPath: "/models/fake.gguf",
+  contextLength: null,
+  parallel: 2,
+  batchCapacity: 32,
+  gpuLayers: "off",
+  threads: null,
+  kvTypeK: "f16",
+  kvTypeV: "f16",
+  flashAttention: "auto",
+  mmap: true,
+  purpose: "generate",
+};
+const endless = { maxTokens: null, sampling: { ...job("").sampling, ignoreEos: true } };
+
+function start(options: FakeOptions = {}) {
+  const sent: EngineMessage[] = [];
+  let onSend: () => void = () => undefined;
+  const session = new EngineSession({
+    createBackend: () => new FakeBackend(options),
+    defaultThreads: () => 3,
+    buildId: "build",
+    clock: stillClock,
+    send: (message) => {
+      sent.push(message);
+      onSend();
+    },
+  });
+  return {
+    session,
+    sent,
+    /** Resolves when a message makes `condition` true. */
+    until: (condition: () => boolean): Promise<void> =>
+      new Promise((resolve) => {
+        onSend = () => (condition() ? resolve() : undefined);
+        onSend();
+      }),
+    ends: (jobId: number): boolean =>
+      sent.some(
+        (message) =>
+          message.type === "step" &&
+          message.events.some((event) => event.type === "jobDone" && event.jobId === jobId),
+      ),
+  };
+}
+
+test("hello, loading, ready, steps: numbered from 1 without a gap", async () => {
+  const { session, sent, until, ends } = start();
+  session.receive({ type: "load", options: load });
+  session.receive({ type: "generate", jobId: 5, job: job("abc") });
+  await until(() => ends(5));
+  session.receive({ type: "shutdown" });
+  expect(await session.over).toBe("shutdown");
+  expect(sent.map((message) => message.seq)).toEqual(sent.map((_, index) => index + 1));
+  expect(sent.slice(0, 4).map((message) => message.type)).toEqual([
+    "hello",
+    "loading",
+    "loading",
+    "ready",
+  ]);
+  expect(sent[0]).toMatchObject({ buildId: "build", pid: process.pid });
+  expect(sent[3]).toMatchObject({
+    model: { contextLength: 4096, threads: 3, bosText: "<s>", supportsInfill: true },
+  });
+  expect(sent.at(-1)).toMatchObject({ type: "step", receivedJobId: 5 });
+});
+
+test("a file that is no model is told with the library's words", async () => {
+  const { session, sent } = start();
+  session.receive({ type: "load", options: { ...load, modelPath: "corrupt" } });
+  expect(await session.over).toBe("loadFailed");
+  expect(sent.at(-1)).toEqual({
+    type: "loadFailed",
+    seq: 2,
+    reason: "fake: the file is not a model",
+  });
+});
+
+test("an encoder cannot be loaded to generate, but to embed", async () => {
+  const facts = { hasEncoder: true, hasDecoder: false };
+  const generating = start({ facts });
+  generating.session.receive({ type: "load", options: load });
+  expect(generating.sent.at(-1)?.type).toBe("loadFailed");
+  const { session, sent, until } = start({ facts });
+  session.receive({ type: "load", options: { ...load, purpose: "embed" } });
+  session.receive({ type: "generate", jobId: 1, job: job("abc") });
+  session.receive({ type: "embed", jobId: 2, inputs: ["abc"] });
+  const types = (): string[] =>
+    sent.flatMap((message) =>
+      message.type === "step" ? message.events.map((event) => event.type) : [],
+    );
+  await until(() => types().length === 2);
+  expect(types()).toEqual(["jobFailed", "embedded"]);
+  session.receive({ type: "shutdown" });
+});
+
+test("the engine stops when 512 messages are unread, and goes on when they are", async () => {
+  const { session, sent, until, ends } = start();
+  session.receive({ type: "load", options: load });
+  session.receive({ type: "generate", jobId: 1, job: job("abc", endless) });
+  await until(() => sent.length > 512);
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+  expect(sent).toHaveLength(513);
+  session.receive({ type: "ack", upTo: 300 });
+  await until(() => sent.length > 812);
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+  expect(sent).toHaveLength(813);
+  session.receive({ type: "cancel", jobId: 1 });
+  session.receive({ type: "generate", jobId: 2, job: job("abc") });
+  session.receive({ type: "ack", upTo: 813 });
+  await until(() => ends(2));
+  session.receive({ type: "shutdown" });
+});
+
+test("an idle engine does not step", async () => {
+  const { session, sent, until, ends } = start();
+  session.receive({ type: "load", options: load });
+  session.receive({ type: "generate", jobId: 1, job: job("abc") });
+  await until(() => ends(1));
+  const count = sent.length;
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+  expect(sent).toHaveLength(count);
+  session.receive({ type: "shutdown" });
+});
+
+test("a fault in the loop ends the session as a crash", async () => {
+  const { session } = start({
+    gate: (point) => {
+      if (point === "decode.step") throw new Error("planted");
+    },
+  });
+  session.receive({ type: "load", options: load });
+  session.receive({ type: "generate", jobId: 1, job: job("abc") });
+  const outcome = await session.over.catch((error: unknown) => error);
+  expect(String(outcome)).toContain("planted");
+});

@@ -1,0 +1,99 @@
+import { expect, test } from "bun:test";
+import { KvCache } from "../../../src/engine/kv-cache.ts";
+import { PrefixCache } from "../../../src/engine/prefix-cache.ts";
+import type { ModelContext } from "../../../src/llama/backend.ts";
+import { FakeBackend, type FakeContext } from "../../support/fake-backend.ts";
+
+function setUp(facts = {}): { context: FakeContext; kv: KvCache } {
+  const options = { path: "m", gpuLayers: "off", contextLength: null, mmap: true } as const;
+  const model = new FakeBackend({ facts }).loadModel(options, () => undefined);
+  const context = model.createContext({
+    purpose: "generate",
+    contextLength: 32,
+    sequences: 4,
+    batchCapacity: 32,
+    threads: 1,
+    kvTypeK: "f16",
+    kvTypeV: "f16",
+    flashAttention: "auto",
+  });
+  return { context, kv: new KvCache(context) };
+}
+
+function grow(context: ModelContext, kv: KvCache, sequence: number, tokens: number[]): void {
+  const start = kv.length(sequence);
+  context.batch.clear();
+  for (const [index, token] of tokens.entries()) {
+    context.batch.add(token, start + index, sequence, false);
+  }
+  expect(context.decode()).toBe("ok");
+  kv.append(sequence, tokens.length);
+}
+
+function fresh(context: ModelContext, kv: KvCache, tokens: number[]): number {
+  const sequence = kv.open();
+  if (sequence === null) throw new Error("no sequence is free");
+  grow(context, kv, sequence, tokens);
+  return sequence;
+}
+
+test("copies share cells, and the books agree with the backend", () => {
+  const { context, kv } = setUp();
+  const a = fresh(context, kv, [1, 2, 3, 4]);
+  const b = kv.open() ?? -1;
+  expect(kv.share(a, b, 3)).toBe(true);
+  grow(context, kv, b, [9]);
+  expect([kv.used, kv.pinned, context.usedCells]).toEqual([5, 5, 5]);
+  kv.close(a);
+  expect([kv.used, kv.free, context.usedCells]).toEqual([4, 28, 4]);
+  kv.unpin(b);
+  expect([kv.used, kv.pinned]).toEqual([4, 0]);
+  kv.close(b);
+  expect([kv.used, context.usedCells, kv.openSequences]).toEqual([0, 0, 0]);
+});
+
+test("sequence ids run out and come back", () => {
+  const { kv } = setUp();
+  const all = [kv.open(), kv.open(), kv.open(), kv.open()];
+  expect([...all, kv.open()]).toEqual([0, 1, 2, 3, null]);
+  kv.close(2);
+  expect(kv.open()).toBe(2);
+});
+
+test("memory that cannot be cut refuses a partial copy and stays empty", () => {
+  const { context, kv } = setUp({ isRecurrent: true });
+  const a = fresh(context, kv, [1, 2, 3]);
+  const b = kv.open() ?? -1;
+  expect(kv.share(a, b, 2)).toBe(false);
+  expect(kv.length(b)).toBe(0);
+  grow(context, kv, b, [7]);
+});
+
+test("the longest stored prefix is found, and using it keeps it", () => {
+  const { context, kv } = setUp();
+  const prefixes = new PrefixCache(kv);
+  for (const tokens of [
+    [1, 2],
+    [1, 2, 3, 4],
+    [5, 6],
+  ].map((list) => Int32Array.from(list))) {
+    prefixes.store(fresh(context, kv, Array.from(tokens)), tokens);
+  }
+  // [1, 2] is part of [1, 2, 3, 4], and dropped.
+  expect(prefixes.size).toBe(2);
+  expect(prefixes.longest(Int32Array.of(1, 2, 3, 9), 3, false)?.length).toBe(3);
+  expect(prefixes.longest(Int32Array.of(1, 2, 3, 9), 3, true)).toBeNull();
+  expect(prefixes.longest(Int32Array.of(7), 0, false)).toBeNull();
+  prefixes.evictOne();
+  expect(prefixes.longest(Int32Array.of(5, 6, 7), 2, false)).toBeNull();
+  prefixes.clear();
+  expect(context.usedCells).toBe(0);
+});
+
+test("a prefix of a stored one is not stored again", () => {
+  const { context, kv } = setUp();
+  const prefixes = new PrefixCache(kv);
+  prefixes.store(fresh(context, kv, [1, 2, 3]), Int32Array.of(1, 2, 3));
+  prefixes.store(fresh(context, kv, [1, 2]), Int32Array.of(1, 2));
+  expect([prefixes.size, kv.used]).toEqual([1, 3]);
+});

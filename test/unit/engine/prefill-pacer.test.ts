@@ -1,0 +1,32 @@
+import { expect, test } from "bun:test";
+import { PrefillPacer } from "../../../src/engine/prefill-pacer.ts";
+
+test("with nobody streaming and nothing measured the whole batch is for prompts", () => {
+  expect(new PrefillPacer(512).allowance(0)).toBe(512);
+});
+
+test("beside streams prompts get about as much time as the streams", () => {
+  const pacer = new PrefillPacer(512);
+  for (let step = 0; step < 50; step++) pacer.record(4, 0, 10);
+  for (let step = 0; step < 50; step++) pacer.record(4, 20, 10 + 20 * 0.5);
+  expect(pacer.allowance(4)).toBe(20);
+});
+
+test("a prompt never starves, however slow its tokens are", () => {
+  const pacer = new PrefillPacer(512);
+  pacer.record(1, 0, 1);
+  pacer.record(1, 1, 1000);
+  expect(pacer.allowance(1)).toBe(4);
+});
+
+test("a step stays short enough for cancels to be noticed", () => {
+  const pacer = new PrefillPacer(2048);
+  pacer.record(0, 100, 1000);
+  expect(pacer.allowance(0)).toBe(100);
+});
+
+test("the allowance never exceeds the rows that are left", () => {
+  const pacer = new PrefillPacer(8);
+  expect(pacer.allowance(8)).toBe(0);
+  expect(pacer.allowance(6)).toBe(2);
+});
