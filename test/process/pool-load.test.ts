@@ -1,7 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { hasCode, type LmError } from "../../src/lib/errors.ts";
 import type { ModelPool } from "../../src/pool/model-pool.ts";
 import {
@@ -158,32 +156,6 @@ test("an engine sees no keys, tokens or runtime switches of the server", async (
       if (before[name] === undefined) delete process.env[name];
       else process.env[name] = before[name];
     }
-  }
-});
-
-test("an engine dies with its parent, SIGKILL included", async () => {
-  pool = scriptedPool();
-  const folder = mkdtempSync(join(tmpdir(), "lmserver-test-"));
-  try {
-    const pidFile = join(folder, "pid");
-    const parent = Bun.spawn(
-      [process.execPath, join(import.meta.dir, "../support/pool-parent.ts"), pidFile],
-      { stdin: "ignore", stdout: "ignore", stderr: "inherit" },
-    );
-    const pid = () => {
-      try {
-        return Number(readFileSync(pidFile, "utf8"));
-      } catch {
-        return 0;
-      }
-    };
-    await until(() => pid() > 0);
-    expect(isAlive(pid())).toBe(true);
-    parent.kill("SIGKILL");
-    await parent.exited;
-    await until(() => !isAlive(pid()));
-  } finally {
-    rmSync(folder, { recursive: true });
   }
 });
 

@@ -16,8 +16,6 @@ export interface LoadScript {
   says?: string;
   /** ms before it is ready. */
   delayMs?: number;
-  /** It writes its pid to this file at start of the load. */
-  pidFile?: string;
 }
 
 /** What a job does. `count` and `forever` stream one token per step. */
@@ -181,7 +179,6 @@ function flood(bytes: number): void {
 }
 
 function loadModel(script: LoadScript): void {
-  if (script.pidFile !== undefined) void Bun.write(script.pidFile, String(process.pid));
   if (script.says !== undefined) writeSync(2, script.says);
   send({ type: "loading", fraction: 0.5 });
   switch (script.load ?? "ready") {

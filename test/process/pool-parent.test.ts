@@ -1,0 +1,54 @@
+import { expect, test } from "bun:test";
+import { join } from "node:path";
+import { isAlive, until } from "../support/pool-fixture.ts";
+
+interface Report {
+  pid: number;
+  watchdogKills: number;
+}
+
+/** Starts a process with a pool that streams, and hands over its newest report. */
+function startParent() {
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, "../support/pool-parent.ts")], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  const reports: Report[] = [];
+  void (async () => {
+    const decoder = new TextDecoder();
+    let rest = "";
+    for await (const bytes of child.stdout) {
+      const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+      rest = lines.pop() ?? "";
+      reports.push(...lines.map((line) => JSON.parse(line) as Report));
+    }
+  })();
+  return { child, reports };
+}
+
+test("an engine dies with its server, SIGKILL included", async () => {
+  const { child, reports } = startParent();
+  await until(() => reports.length > 0);
+  const pid = reports[0]?.pid ?? 0;
+  expect(isAlive(pid)).toBe(true);
+  child.kill("SIGKILL");
+  await child.exited;
+  await until(() => !isAlive(pid));
+});
+
+test("a server that was stopped and continued ends no engine", async () => {
+  const { child, reports } = startParent();
+  try {
+    await until(() => reports.length > 0);
+    child.kill("SIGSTOP");
+    await Bun.sleep(1_000);
+    child.kill("SIGCONT");
+    const seen = reports.length;
+    await until(() => reports.length > seen + 20);
+    expect(reports.at(-1)).toEqual({ pid: reports[0]?.pid ?? 0, watchdogKills: 0 });
+  } finally {
+    child.kill("SIGKILL");
+    await child.exited;
+  }
+});
