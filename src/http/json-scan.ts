@@ -31,7 +31,7 @@ export function scanJson(bytes: Uint8Array): number {
         break;
       case OPEN_OBJECT:
       case OPEN_ARRAY:
-        if (++depth > MAX_JSON_DEPTH) throw tooMuch(`more than ${MAX_JSON_DEPTH} levels deep`);
+        if (++depth > MAX_JSON_DEPTH) throw tooMuch(`more than ${MAX_JSON_DEPTH} levels`, at);
         commas[depth] = 0;
         arrays[depth] = bytes[at] === OPEN_ARRAY ? 1 : 0;
         break;
@@ -40,13 +40,13 @@ export function scanJson(bytes: Uint8Array): number {
         if (depth > 0) depth--;
         break;
       case COLON:
-        if (++keys > MAX_JSON_KEYS) throw tooMuch(`more than ${MAX_JSON_KEYS} object keys`);
+        if (++keys > MAX_JSON_KEYS) throw tooMuch(`more than ${MAX_JSON_KEYS} object keys`, at);
         break;
       case COMMA: {
         const count = (commas[depth] ?? 0) + 1;
         commas[depth] = count;
         if (arrays[depth] === 1 && count >= MAX_JSON_ARRAY_ITEMS) {
-          throw tooMuch(`an array of more than ${MAX_JSON_ARRAY_ITEMS} items`);
+          throw tooMuch(`an array of more than ${MAX_JSON_ARRAY_ITEMS} items`, at);
         }
         break;
       }
@@ -68,10 +68,10 @@ function endOfString(bytes: Uint8Array, start: number): number {
   return bytes.length;
 }
 
-function tooMuch(what: string): LmError {
+function tooMuch(what: string, at: number): LmError {
   return invalidRequest(
     null,
     "invalid_json",
-    `We could not parse the JSON body of your request: it holds ${what}.`,
+    `We could not parse the JSON body of your request: it holds ${what} (at byte ${at + 1}).`,
   );
 }

@@ -1,0 +1,183 @@
+import { describe, expect, spyOn, test } from "bun:test";
+import * as crypto from "node:crypto";
+import { Authenticator } from "../../src/http/auth.ts";
+import { hasCode } from "../../src/lib/errors.ts";
+import { appWith, chatBody, errorOf, get, manualClock, post } from "./fakes.ts";
+
+const PUBLIC = [
+  "/health",
+  "/v1/health",
+  "/livez",
+  "/readyz",
+  "/lmstudio-greeting",
+  "/swagger",
+  "/swagger/json",
+  "/swagger/start.js",
+  "/swagger/swagger-ui.css",
+];
+const PRIVATE = ["/v1/models", "/v1/models/acme/tiny", "/metrics", "/version"];
+const POSTS = [
+  "/v1/chat/completions",
+  "/v1/chat/completions/render",
+  "/v1/chat/completions/input_tokens",
+  "/v1/completions",
+  "/v1/embeddings",
+];
+
+const locked = { settings: { apiKeys: ["right-key", "second-key"] } };
+
+test("any or no key is accepted while none is configured", async () => {
+  const app = appWith();
+  for (const headers of [{}, { authorization: "Bearer whatever" }, { "x-api-key": "whatever" }]) {
+    expect((await app.handle(get("/v1/models", headers))).status).toBe(200);
+  }
+});
+
+test("with a key, health and the static page are open and everything else is not", async () => {
+  const app = appWith(locked);
+  for (const path of PUBLIC) expect((await app.handle(get(path))).status).toBe(200);
+  for (const path of PRIVATE) expect((await app.handle(get(path))).status).toBe(401);
+  for (const path of POSTS) expect((await app.handle(post(path, chatBody))).status).toBe(401);
+});
+
+describe("T-B3: where a key may be", () => {
+  const rows: { name: string; headers: Record<string, string>; status: number }[] = [
+    { name: "bearer", headers: { authorization: "Bearer right-key" }, status: 200 },
+    {
+      name: "bearer, any case of the word",
+      headers: { authorization: "bearer right-key" },
+      status: 200,
+    },
+    { name: "x-api-key", headers: { "x-api-key": "second-key" }, status: 200 },
+    {
+      name: "both alike",
+      headers: { authorization: "Bearer right-key", "x-api-key": "right-key" },
+      status: 200,
+    },
+    {
+      name: "both, of two valid keys",
+      headers: { authorization: "Bearer right-key", "x-api-key": "second-key" },
+      status: 401,
+    },
+    {
+      name: "basic beside x-api-key",
+      headers: { authorization: "Basic cmlnaHQ=", "x-api-key": "right-key" },
+      status: 401,
+    },
+    { name: "basic", headers: { authorization: "Basic cmlnaHQta2V5" }, status: 401 },
+    { name: "bare", headers: { authorization: "right-key" }, status: 401 },
+    { name: "prefix", headers: { authorization: "Bearer right-ke" }, status: 401 },
+    { name: "longer", headers: { authorization: "Bearer right-keyy" }, status: 401 },
+    { name: "empty", headers: { authorization: "Bearer " }, status: 401 },
+    { name: "two joined", headers: { authorization: "Bearer right-key, Bearer x" }, status: 401 },
+    { name: "cookie", headers: { cookie: "api_key=right-key" }, status: 401 },
+  ];
+  test.each(rows)("$name: $status", async ({ headers, status }) => {
+    const response = await appWith(locked).handle(get("/v1/models", headers));
+    expect(response.status).toBe(status);
+    if (status === 200) return;
+    expect(response.headers.get("www-authenticate")).toBe("Bearer");
+    const error = await errorOf(response);
+    expect(error).toMatchObject({
+      type: "invalid_request_error",
+      param: null,
+      code: "invalid_api_key",
+    });
+    expect(error.message).not.toContain("right-ke");
+  });
+
+  test("not in the query", async () => {
+    const response = await appWith(locked).handle(get("/v1/models?api_key=right-key"));
+    expect(response.status).toBe(401);
+  });
+});
+
+test("T-B4: no spelling of a path reaches a locked route", async () => {
+  const app = appWith(locked);
+  const spellings = (path: string): string[] => [
+    path,
+    `${path}/`,
+    `/${path}`,
+    path.replace("/v1/", "//v1//"),
+    path.replace("/v1/", "/v1/./"),
+    path.replace("/v1/", "/x/../v1/"),
+    path.replace("/v1/", "/v1/%2e/"),
+    path.replace("/v1", "/v1%2F"),
+    path.toUpperCase(),
+    `${path}?x=1`,
+    `${path}#x`,
+    path.replace("/v1/", "\\v1\\"),
+  ];
+  for (const path of [...PRIVATE, ...POSTS]) {
+    for (const spelling of spellings(path)) {
+      for (const method of ["GET", "HEAD", "POST", "DELETE"]) {
+        const override = { "x-http-method-override": "GET" };
+        const request =
+          method === "POST" ? post(spelling, chatBody, override) : get(spelling, override, method);
+        const { status } = await app.handle(request);
+        expect([401, 404, 405]).toContain(status);
+      }
+    }
+  }
+});
+
+test("T-B2a: a wrong key is compared with every key, like a right one", () => {
+  const compare = spyOn(crypto, "timingSafeEqual");
+  const authenticator = new Authenticator(["one", "two", "three"], manualClock());
+  const counts = ["one", "three", "nope", "on"].map((key) => {
+    compare.mockClear();
+    try {
+      authenticator.check(new Headers({ "x-api-key": key }), "10.0.0.1");
+    } catch (error) {
+      expect(hasCode(error, "unauthorized")).toBe(true);
+    }
+    return compare.mock.calls.length;
+  });
+  compare.mockRestore();
+  expect(counts).toEqual([3, 3, 3, 3]);
+});
+
+describe("too many wrong keys", () => {
+  const attempt = (authenticator: Authenticator, address: string): string => {
+    try {
+      authenticator.check(new Headers({ "x-api-key": "nope" }), address);
+      return "passed";
+    } catch (error) {
+      return hasCode(error, "rate_limited") ? "limited" : "refused";
+    }
+  };
+
+  test("an address is told to wait after ten failures in a minute", async () => {
+    const clock = manualClock();
+    const authenticator = new Authenticator(["key"], clock);
+    for (let index = 0; index < 10; index++) {
+      expect(attempt(authenticator, "10.0.0.1")).toBe("refused");
+    }
+    expect(attempt(authenticator, "10.0.0.1")).toBe("limited");
+    expect(attempt(authenticator, "10.0.0.2")).toBe("refused");
+    await clock.advance(60_000);
+    expect(attempt(authenticator, "10.0.0.1")).toBe("refused");
+  });
+
+  test("loopback is never told to wait", () => {
+    const authenticator = new Authenticator(["key"], manualClock());
+    for (const address of ["127.0.0.1", "::1", "::ffff:127.0.0.1"]) {
+      for (let index = 0; index < 20; index++) {
+        expect(attempt(authenticator, address)).toBe("refused");
+      }
+    }
+  });
+
+  test("the answer is 429 with Retry-After", async () => {
+    const app = appWith(locked);
+    const peer = { requestIP: () => ({ address: "10.0.0.9" }), timeout: () => undefined };
+    for (let index = 0; index < 10; index++) await app.fetch(get("/v1/models"), peer);
+    const response = await app.fetch(get("/v1/models"), peer);
+    expect(response.status).toBe(429);
+    expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect(await errorOf(response)).toMatchObject({
+      type: "rate_limit_error",
+      code: "rate_limit_exceeded",
+    });
+  });
+});
