@@ -3,7 +3,7 @@
  * Without options: dist/lmserver for this machine. A target is built from its platform's packages,
  * which are fetched when they are not installed here; the result is not run.
  */
-import { mkdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { collectLibraries } from "./build/libraries.ts";
@@ -12,6 +12,9 @@ import { stageBundle } from "./build/stage.ts";
 import { TARGETS, type TargetName, hostTarget } from "./build/targets.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
+
+/** Workers are started by name, so the bundler must be told of them. */
+const WORKERS = ["src/chat/render-worker.ts"].filter((path) => existsSync(join(ROOT, path)));
 
 const { values } = parseArgs({
   options: {
@@ -39,7 +42,7 @@ const libraries = collectLibraries(ROOT, name, gpus);
 const manifest = stageBundle(ROOT, stage, libraries);
 
 const result = await Bun.build({
-  entrypoints: [join(ROOT, "src/main.ts"), join(ROOT, "src/chat/render-worker.ts")],
+  entrypoints: [join(ROOT, "src/main.ts"), ...WORKERS.map((path) => join(ROOT, path))],
   root: join(ROOT, "src"),
   minify: { whitespace: true, syntax: true, identifiers: false },
   sourcemap: "linked",
