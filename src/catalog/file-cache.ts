@@ -14,12 +14,6 @@ const CONCURRENCY = 4;
 /** Headers of files by path, read again only when size, time or inode changed. */
 export class FileCache {
   #known = new Map<string, ScannedFile>();
-  #scans = 0;
-
-  /** Files read since the start. */
-  get scans(): number {
-    return this.#scans;
-  }
 
   /** One result per stamp, in order. Forgets files that are not among the stamps. */
   async scanAll(stamps: readonly FileStamp[]): Promise<ScannedFile[]> {
@@ -32,7 +26,6 @@ export class FileCache {
     }
     const worker = async (): Promise<void> => {
       for (let stamp = waiting.pop(); stamp !== undefined; stamp = waiting.pop()) {
-        this.#scans += 1;
         results.set(stamp.path, await scanFile(stamp));
       }
     };

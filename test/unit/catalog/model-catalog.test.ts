@@ -1,0 +1,242 @@
+import { expect, test } from "bun:test";
+import { readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { piece, tinyModel } from "../../../scripts/make-hostile-gguf.ts";
+import { FileCache } from "../../../src/catalog/file-cache.ts";
+import { walkFolder } from "../../../src/catalog/folder-walk.ts";
+import { addModel, catalogOf } from "../../support/catalog-fixture.ts";
+import { tempFolder } from "../../support/temp-folder.ts";
+
+const DEMO = resolve(import.meta.dir, "../../../src/assets/demo.gguf");
+
+interface KeyCase {
+  name: string;
+  files: string[];
+  keys: string[];
+}
+
+const keyCases: KeyCase[] = [
+  {
+    name: "publisher and repository give way to the file's own name",
+    files: ["lmstudio-community/Qwen2.5-7B-Instruct-GGUF/Qwen2.5-7B-Instruct-Q4_K_M.gguf"],
+    keys: ["qwen2.5-7b-instruct"],
+  },
+  {
+    name: "of several quantisations one has the plain name",
+    files: ["a/r/m-7b-Q8_0.gguf", "a/r/m-7b-Q4_K_M.gguf", "a/r/m-7b.Q2_K.gguf"],
+    keys: ["m-7b", "m-7b@q2_k", "m-7b@q8_0"],
+  },
+  {
+    name: "two publishers of one name are told apart",
+    files: ["Alpha/m-GGUF/m-Q8_0.gguf", "beta/m-GGUF/m-Q8_0.gguf"],
+    keys: ["alpha/m", "beta/m"],
+  },
+  {
+    name: "the same quantisation twice is named by its path",
+    files: ["a/one/m-Q8_0.gguf", "a/two/m-Q8_0.gguf"],
+    keys: ["a/two/m-q8_0", "m"],
+  },
+  {
+    name: "a file without a telling name takes its folder's",
+    files: ["pub/Nice-Model-GGUF/model.gguf", "pub/Other-GGUF/ggml-model-f16.gguf"],
+    keys: ["nice-model", "other"],
+  },
+  {
+    name: "loose files and any case of the ending",
+    files: ["Loose Model.GGUF", "tiny.gguf"],
+    keys: ["loose-model", "tiny"],
+  },
+  {
+    name: "projectors, partial downloads and hidden folders are passed over",
+    files: ["a/r/m.gguf", "a/r/mmproj-m-f16.gguf", "a/r/n.gguf.part", ".cache/r/h.gguf"],
+    keys: ["m"],
+  },
+];
+
+test.each(keyCases)("keys: $name", async ({ files, keys }) => {
+  using folder = tempFolder();
+  for (const file of files) addModel(folder.path, file);
+  const models = await catalogOf(folder.path).catalog.list();
+  expect(models.map((model) => model.key)).toEqual(keys);
+});
+
+const FIND_FILES = [
+  "Alpha/Qwen-GGUF/Qwen-7B-Q4_K_M.gguf",
+  "Alpha/Qwen-GGUF/Qwen-7B-Q8_0.gguf",
+  "beta/gpt-oss/gpt-oss-20b-MXFP4.gguf",
+];
+
+test.each([
+  ["exact key", "qwen-7b", "qwen-7b"],
+  ["publisher and name", "alpha/qwen-7b", "qwen-7b"],
+  ["variant", "qwen-7b@q8_0", "qwen-7b@q8_0"],
+  ["variant of the plain one", "qwen-7b@q4_k_m", "qwen-7b"],
+  ["variant in capitals", "qwen-7b@Q8_0", "qwen-7b@q8_0"],
+  ["any case", "Qwen-7B", "qwen-7b"],
+  ["file name", "Qwen-7B-Q8_0.gguf", "qwen-7b@q8_0"],
+  ["file name without ending", "gpt-oss-20b-MXFP4", "gpt-oss-20b"],
+  ["path", "Alpha/Qwen-GGUF/Qwen-7B-Q8_0.gguf", "qwen-7b@q8_0"],
+  ["alias", "gpt-4o-mini", "gpt-oss-20b"],
+  ["alias with a star", "gpt-3.5-turbo", "qwen-7b"],
+  ["an alias never hides a model", "gpt-oss-20b", "gpt-oss-20b"],
+  ["an alias of an alias", "again", null],
+  ["nothing", "nope", null],
+  ["a part of a name", "qwen", null],
+  ["no prototype", "__proto__", null],
+  ["a path out of the folder", "../Qwen-7B-Q8_0.gguf", null],
+])("find: %s", async (_name, wanted, key) => {
+  using folder = tempFolder();
+  for (const file of FIND_FILES) addModel(folder.path, file);
+  const aliases = [
+    { name: "gpt-*", target: "qwen-7b" },
+    { name: "gpt-4o-mini", target: "GPT-OSS-20B" },
+    { name: "again", target: "gpt-4o-mini" },
+  ];
+  const { catalog } = catalogOf(folder.path, { aliases: () => aliases });
+  expect((await catalog.find(wanted))?.key ?? null).toBe(key);
+});
+
+test("a name that two files share means neither", async () => {
+  using folder = tempFolder();
+  addModel(folder.path, "a/one/m-Q8_0.gguf");
+  addModel(folder.path, "b/two/m-Q8_0.gguf");
+  const { catalog } = catalogOf(folder.path);
+  expect(await catalog.find("m-Q8_0.gguf")).toBeNull();
+  expect((await catalog.find("a/m"))?.path).toBe(join(folder.path, "a/one/m-Q8_0.gguf"));
+});
+
+test("a split model is one model with the sizes of all its shards", async () => {
+  using folder = tempFolder();
+  const shards = [1, 2, 3].map((index) => `p/r/big-Q4_0-0000${index}-of-00003.gguf`);
+  const paths = shards.map((shard) => addModel(folder.path, shard));
+  const [model, ...others] = await catalogOf(folder.path).catalog.list();
+  expect(others).toEqual([]);
+  expect(model).toMatchObject({ key: "big", quantization: "Q4_0", files: paths, path: paths[0] });
+  expect(model?.sizeBytes).toBe(3 * tinyModel().length);
+  expect(model?.header?.parameterCount).toBe(3 * 64);
+});
+
+test("a split model with a missing shard is listed with the reason", async () => {
+  using folder = tempFolder();
+  addModel(folder.path, "p/r/big-00001-of-00003.gguf");
+  addModel(folder.path, "p/r/big-00003-of-00003.gguf");
+  const { catalog } = catalogOf(folder.path);
+  expect(await catalog.list()).toEqual([]);
+  const [broken] = await catalog.broken();
+  expect(broken?.reason).toBe("of its 3 shards, 1 are missing (2)");
+});
+
+test("a split model with a truncated shard names that shard", async () => {
+  using folder = tempFolder();
+  addModel(folder.path, "big-00001-of-00002.gguf");
+  const second = addModel(folder.path, "big-00002-of-00002.gguf");
+  writeFileSync(second, readFileSync(second).subarray(0, 100));
+  const [broken] = await catalogOf(folder.path).catalog.broken();
+  expect(broken?.reason).toStartWith("shard 2: ");
+});
+
+test("a file without its shard number in the name still needs its shards", async () => {
+  using folder = tempFolder();
+  addModel(folder.path, "renamed.gguf", { pairs: [piece.number("split.count", 4)] });
+  const [broken] = await catalogOf(folder.path).catalog.broken();
+  expect(broken?.reason).toContain("of its 4 shards, 3 are missing");
+});
+
+test("embedding models are known by architecture or pooling, and their keys say so", async () => {
+  using folder = tempFolder();
+  addModel(folder.path, "nomic-embed-text-v1.5.Q8_0.gguf", { architecture: "nomic-bert" });
+  addModel(folder.path, "Qwen3-Embedding-0.6B.gguf", {
+    architecture: "qwen3",
+    pairs: [piece.number("qwen3.pooling_type", 3)],
+  });
+  const models = await catalogOf(folder.path).catalog.list();
+  expect(models.map(({ key, kind, pooling }) => [key, kind, pooling])).toEqual([
+    ["text-embedding-nomic-embed-text-v1.5", "embedding", null],
+    ["text-embedding-qwen3-embedding-0.6b", "embedding", "last"],
+  ]);
+});
+
+test("facts of the built-in model come out of its header", async () => {
+  using folder = tempFolder();
+  const [model] = await catalogOf(folder.path, { demoPath: DEMO }).catalog.list();
+  expect(model).toMatchObject({
+    key: "demo",
+    kind: "llm",
+    source: "demo",
+    quantization: "Q8_0",
+    bosText: "<|endoftext|>",
+    eosText: "<|im_end|>",
+  });
+  expect(model?.chatTemplate).toContain("messages");
+  expect(model?.header?.blockCount).toBeGreaterThan(0);
+});
+
+test("the built-in model comes last and leaves its name to the user's own file", async () => {
+  using folder = tempFolder();
+  addModel(folder.path, "zebra.gguf");
+  const fixture = catalogOf(folder.path, { demoPath: DEMO });
+  const keys = async () => (await fixture.catalog.list()).map((model) => model.key);
+  expect(await keys()).toEqual(["zebra", "demo"]);
+  addModel(folder.path, "demo.gguf");
+  fixture.age();
+  expect(await keys()).toEqual(["demo", "zebra", "lmserver/demo"]);
+});
+
+test("a template given for all models replaces their own", async () => {
+  using folder = tempFolder();
+  addModel(folder.path, "m.gguf");
+  const [model] = await catalogOf(folder.path, { chatTemplate: "{{ x }}" }).catalog.list();
+  expect(model?.chatTemplate).toBe("{{ x }}");
+});
+
+test("new, changed and removed files are seen without a restart", async () => {
+  using folder = tempFolder();
+  const { catalog, age } = catalogOf(folder.path);
+  expect(await catalog.list()).toEqual([]);
+  const path = addModel(folder.path, "deep/er/m.gguf");
+  age();
+  expect((await catalog.find("m"))?.path).toBe(path);
+  writeFileSync(path, "no model any more");
+  age();
+  expect(await catalog.list()).toEqual([]);
+  expect(await catalog.broken()).toHaveLength(1);
+  writeFileSync(path, tinyModel());
+  age();
+  expect(await catalog.broken()).toEqual([]);
+  rmSync(path);
+  age();
+  expect(await catalog.find("m")).toBeNull();
+});
+
+test("a model that was replaced is not given out from memory", async () => {
+  using folder = tempFolder();
+  const path = addModel(folder.path, "m.gguf");
+  const { catalog, age } = catalogOf(folder.path);
+  expect(await catalog.find("m")).not.toBeNull();
+  renameSync(path, join(folder.path, "n.gguf"));
+  age();
+  expect(await catalog.find("m")).toBeNull();
+  expect(await catalog.find("n")).not.toBeNull();
+});
+
+test("a file is read again only when its size, time or inode changed", async () => {
+  using folder = tempFolder();
+  const path = addModel(folder.path, "m.gguf");
+  const cache = new FileCache();
+  const scan = async () => (await cache.scanAll((await walkFolder(folder.path)).files))[0];
+  const first = await scan();
+  expect(await scan()).toBe(first!);
+  utimesSync(path, new Date(1), new Date(1));
+  const second = await scan();
+  expect(second).not.toBe(first!);
+  rmSync(path);
+  expect(await scan()).toBeUndefined();
+});
+
+test("many questions at once share one look at the folders", async () => {
+  using folder = tempFolder();
+  for (let index = 0; index < 40; index += 1) addModel(folder.path, `m${index}.gguf`);
+  const { catalog } = catalogOf(folder.path);
+  const lists = await Promise.all(Array.from({ length: 20 }, () => catalog.list()));
+  expect(new Set(lists).size).toBe(1);
+});
