@@ -1,3 +1,4 @@
+import type { Stats } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { printable } from "./model-names.ts";
@@ -24,61 +25,95 @@ export interface FolderWalk {
   broken: BrokenModel[];
 }
 
-/**
- * Lists the model files below a folder. Follows links, each folder once, so loops end. Projector
- * files (`mmproj`) and hidden folders are passed over; a folder that cannot be read is reported.
- */
-export async function walkFolder(root: string): Promise<FolderWalk> {
-  const walk: FolderWalk = { files: [], broken: [] };
-  const seen = new Set<string>();
-  let level: { path: string; relative: string }[] = [{ path: root, relative: "" }];
-  for (let depth = 0; depth < MAX_DEPTH && level.length > 0; depth += 1) {
-    const next: typeof level = [];
-    const found = await Promise.all(level.map((folder) => readFolder(folder, seen, walk)));
-    for (const folders of found) next.push(...folders);
-    level = seen.size < MAX_FOLDERS && walk.files.length < MAX_FILES ? next : [];
-  }
-  walk.files.sort((a, b) => (a.path < b.path ? -1 : 1));
-  return walk;
+/** Folders changed less than this before they were listed may have changed again unnoticed. */
+const CLOCK_GRAIN_MS = 2_500;
+
+interface Listing {
+  modifiedMs: number;
+  inode: number;
+  /** Wall-clock time of the listing. */
+  listedMs: number;
+  entries: readonly Entry[];
 }
 
-async function readFolder(
-  folder: { path: string; relative: string },
-  seen: Set<string>,
-  walk: FolderWalk,
-): Promise<{ path: string; relative: string }[]> {
-  try {
-    const facts = await stat(folder.path);
-    const identity = `${facts.dev}:${facts.ino}`;
-    if (seen.has(identity)) return [];
-    seen.add(identity);
-    const entries = await readdir(folder.path, { withFileTypes: true });
-    const folders: { path: string; relative: string }[] = [];
-    const files: Promise<void>[] = [];
-    for (const entry of entries) {
-      if (entry.name.startsWith(".")) continue;
-      const path = join(folder.path, entry.name);
-      const relative = folder.relative === "" ? entry.name : `${folder.relative}/${entry.name}`;
-      if (entry.isDirectory()) folders.push({ path, relative });
-      else if (entry.isSymbolicLink()) files.push(followLink(path, relative, folders, walk));
-      else if (isModelName(entry.name)) files.push(stampFile(path, relative, walk));
+interface Entry {
+  name: string;
+  kind: "folder" | "link" | "model";
+}
+
+interface Folder {
+  path: string;
+  relative: string;
+}
+
+/**
+ * Lists the model files below folders, and remembers what unchanged folders hold. Follows links,
+ * each folder once, so loops end. Projector files (`mmproj`) and hidden folders are passed over; a
+ * folder that cannot be read is reported.
+ */
+export class FolderWalker {
+  readonly #listings = new Map<string, Listing>();
+
+  async walk(root: string): Promise<FolderWalk> {
+    const walk: FolderWalk = { files: [], broken: [] };
+    const seen = new Set<string>();
+    let level: Folder[] = [{ path: root, relative: "" }];
+    for (let depth = 0; depth < MAX_DEPTH && level.length > 0; depth += 1) {
+      const found = await Promise.all(level.map((folder) => this.#readFolder(folder, seen, walk)));
+      const isTooMuch = seen.size > MAX_FOLDERS || walk.files.length > MAX_FILES;
+      level = isTooMuch ? [] : found.flat();
     }
-    await Promise.all(files);
+    walk.files.sort((a, b) => (a.path < b.path ? -1 : 1));
+    return walk;
+  }
+
+  /** @returns the folders inside. */
+  async #readFolder(folder: Folder, seen: Set<string>, walk: FolderWalk): Promise<Folder[]> {
+    const folders: Folder[] = [];
+    try {
+      const facts = await stat(folder.path);
+      const identity = `${facts.dev}:${facts.ino}`;
+      if (seen.has(identity)) return [];
+      seen.add(identity);
+      const stats: Promise<void>[] = [];
+      for (const { name, kind } of await this.#list(folder.path, facts)) {
+        const path = join(folder.path, name);
+        const relative = folder.relative === "" ? name : `${folder.relative}/${name}`;
+        if (kind === "folder") folders.push({ path, relative });
+        else if (kind === "link") stats.push(followLink(path, relative, folders, walk));
+        else stats.push(stampFile(path, relative, walk));
+      }
+      await Promise.all(stats);
+    } catch (error) {
+      const isAbsentRoot = folder.relative === "" && codeOf(error) === "ENOENT";
+      const reason = `the folder cannot be read (${codeOf(error)})`;
+      if (!isAbsentRoot) walk.broken.push({ path: folder.path, reason });
+    }
     return folders;
-  } catch (error) {
-    if (folder.relative !== "" || !isMissing(error))
-      walk.broken.push({
-        path: folder.path,
-        reason: `the folder cannot be read (${codeOf(error)})`,
-      });
-    return [];
+  }
+
+  async #list(path: string, { mtimeMs, ino }: Stats): Promise<readonly Entry[]> {
+    const known = this.#listings.get(path);
+    const isSame = known?.modifiedMs === mtimeMs && known.inode === ino;
+    if (isSame && mtimeMs < known.listedMs - CLOCK_GRAIN_MS) return known.entries;
+    const listedMs = Date.now();
+    const found = await readdir(path, { withFileTypes: true });
+    const entries = found.flatMap((entry): Entry[] => {
+      const { name } = entry;
+      if (name.startsWith(".")) return [];
+      if (entry.isDirectory()) return [{ name, kind: "folder" }];
+      if (entry.isSymbolicLink()) return [{ name, kind: "link" }];
+      return isModelName(name) ? [{ name, kind: "model" }] : [];
+    });
+    this.#listings.set(path, { modifiedMs: mtimeMs, inode: ino, listedMs, entries });
+    return entries;
   }
 }
 
 async function followLink(
   path: string,
   relative: string,
-  folders: { path: string; relative: string }[],
+  folders: Folder[],
   walk: FolderWalk,
 ): Promise<void> {
   try {
@@ -118,8 +153,6 @@ function isModelName(path: string): boolean {
   const name = path.slice(path.lastIndexOf("/") + 1).toLowerCase();
   return name.endsWith(".gguf") && !name.includes("mmproj");
 }
-
-const isMissing = (error: unknown): boolean => codeOf(error) === "ENOENT";
 
 /** The system's word for a failure, such as EACCES; a plain sentence otherwise. */
 export function codeOf(error: unknown): string {

@@ -4,7 +4,7 @@ import { describeModel, isProjector, type ModelDraft } from "./describe-model.ts
 import { UnreadableFile } from "./file-bytes.ts";
 import { FileCache, type ScannedFile } from "./file-cache.ts";
 import { findModel, type ModelAlias } from "./find-model.ts";
-import { codeOf, walkFolder } from "./folder-walk.ts";
+import { codeOf, FolderWalker, type FileStamp, type FolderWalk } from "./folder-walk.ts";
 import { assignKeys, type KeyedModels } from "./model-keys.ts";
 import { shardOf, stemOf } from "./model-names.ts";
 import type { GgufHeader } from "./gguf-scan.ts";
@@ -34,8 +34,11 @@ export interface CatalogOptions {
 /** Models in folders on disk. Folders are looked at again when someone asks, at most once a second. */
 export class ModelCatalog implements Catalog {
   readonly #options: CatalogOptions;
+  readonly #walker = new FolderWalker();
   readonly #files = new FileCache();
+  #scanned: readonly ScannedFile[] = [];
   #keyed: KeyedModels = { models: [], byName: new Map(), relativePaths: new Map(), broken: [] };
+  #unusable: readonly BrokenModel[] = [];
   #broken: readonly BrokenModel[] = [];
   #checkedMs = Number.NEGATIVE_INFINITY;
   #refreshing: Promise<void> | null = null;
@@ -82,32 +85,38 @@ export class ModelCatalog implements Catalog {
 
   async #scan(): Promise<void> {
     const { folders, demoPath, clock } = this.#options;
-    const walks = await Promise.all(folders.map((folder) => walkFolder(folder.path)));
+    const walks = await Promise.all(folders.map((folder) => this.#walker.walk(folder.path)));
     const stamps = walks.flatMap((walk) => walk.files);
     const demo = demoPath === null ? null : await stampDemo(demoPath);
     const scanned = await this.#files.scanAll(demo === null ? stamps : [...stamps, demo]);
-    const sources = new Map<string, CatalogModel["source"]>();
-    for (const [index, folder] of folders.entries()) {
-      // The first folder wins when two settings name the same files.
-      for (const file of walks[index]?.files ?? []) {
-        if (!sources.has(file.path)) sources.set(file.path, folder.source);
-      }
+    const isSame =
+      scanned.length === this.#scanned.length &&
+      scanned.every((file, index) => file === this.#scanned[index]);
+    if (!isSame) {
+      this.#scanned = scanned;
+      this.#describe(scanned, sourcesOf(folders, walks, demo));
     }
-    if (demo !== null) sources.set(demo.path, "demo");
-    const unique = [...new Map(scanned.map((file) => [file.stamp.path, file])).values()];
-    const described = describeAll(unique, sources);
-    const { chatTemplate } = this.#options;
-    const drafts = described.drafts.map((draft) =>
-      chatTemplate === null || draft.kind !== "llm" ? draft : { ...draft, chatTemplate },
-    );
-    this.#keyed = assignKeys(drafts);
     this.#broken = [
       ...walks.flatMap((walk) => walk.broken),
-      ...described.broken,
+      ...this.#unusable,
       ...this.#keyed.broken,
     ].sort((a, b) => (a.path < b.path ? -1 : 1));
     this.#checkedMs = clock.monotonicMs();
     this.#report();
+  }
+
+  #describe(
+    scanned: readonly ScannedFile[],
+    sources: ReadonlyMap<string, CatalogModel["source"]>,
+  ): void {
+    const { chatTemplate } = this.#options;
+    const unique = [...new Map(scanned.map((file) => [file.stamp.path, file])).values()];
+    const described = describeAll(unique, sources);
+    const drafts = described.drafts.map((draft) =>
+      chatTemplate === null || draft.kind !== "llm" ? draft : { ...draft, chatTemplate },
+    );
+    this.#unusable = described.broken;
+    this.#keyed = assignKeys(drafts);
   }
 
   /** Names each unusable file once per reason. */
@@ -121,7 +130,23 @@ export class ModelCatalog implements Catalog {
   }
 }
 
-async function stampDemo(path: string): Promise<ScannedFile["stamp"] | null> {
+/** Where each file belongs; the first folder wins when two settings name the same files. */
+function sourcesOf(
+  folders: readonly CatalogFolder[],
+  walks: readonly FolderWalk[],
+  demo: FileStamp | null,
+): ReadonlyMap<string, CatalogModel["source"]> {
+  const sources = new Map<string, CatalogModel["source"]>();
+  for (const [index, folder] of folders.entries()) {
+    for (const file of walks[index]?.files ?? []) {
+      if (!sources.has(file.path)) sources.set(file.path, folder.source);
+    }
+  }
+  if (demo !== null) sources.set(demo.path, "demo");
+  return sources;
+}
+
+async function stampDemo(path: string): Promise<FileStamp | null> {
   const facts = await stat(path).catch(() => null);
   if (facts === null) return null;
   return {

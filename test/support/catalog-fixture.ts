@@ -8,7 +8,7 @@ import { silentLog } from "../../src/lib/log.ts";
 export interface CatalogFixture {
   catalog: ModelCatalog;
   /** Lets the next question look at the folders again. */
-  age(): void;
+  age: () => void;
 }
 
 export function catalogOf(folder: string, options: Partial<CatalogOptions> = {}): CatalogFixture {

@@ -50,9 +50,8 @@ test("a file cut at each 64th of its length is refused", async () => {
   expect((await scanGguf(path)).parameterCount).toBe(2048);
   for (let part = 0; part < 64; part += 1) {
     writeFileSync(path, whole.subarray(0, Math.floor((whole.length * part) / 64)));
-    await expect(scanGguf(path)).rejects.toThrow(
-      /empty|too short|ends inside|longer than|truncated/,
-    );
+    const failure = await scanGguf(path).catch((error: unknown) => String(error));
+    expect(failure).toMatch(/empty|too short|ends inside|longer than|truncated/);
   }
 });
 

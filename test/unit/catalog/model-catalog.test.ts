@@ -3,7 +3,8 @@ import { readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from "nod
 import { join, resolve } from "node:path";
 import { piece, tinyModel } from "../../../scripts/make-hostile-gguf.ts";
 import { FileCache } from "../../../src/catalog/file-cache.ts";
-import { walkFolder } from "../../../src/catalog/folder-walk.ts";
+import { FolderWalker } from "../../../src/catalog/folder-walk.ts";
+import { defined } from "../../../src/lib/assert.ts";
 import { addModel, catalogOf } from "../../support/catalog-fixture.ts";
 import { tempFolder } from "../../support/temp-folder.ts";
 
@@ -223,12 +224,13 @@ test("a file is read again only when its size, time or inode changed", async () 
   using folder = tempFolder();
   const path = addModel(folder.path, "m.gguf");
   const cache = new FileCache();
-  const scan = async () => (await cache.scanAll((await walkFolder(folder.path)).files))[0];
-  const first = await scan();
-  expect(await scan()).toBe(first!);
+  const walker = new FolderWalker();
+  const scan = async () => (await cache.scanAll((await walker.walk(folder.path)).files))[0];
+  const first = defined(await scan(), "the file is there");
+  expect(await scan()).toBe(first);
   utimesSync(path, new Date(1), new Date(1));
   const second = await scan();
-  expect(second).not.toBe(first!);
+  expect(second).not.toBe(first);
   rmSync(path);
   expect(await scan()).toBeUndefined();
 });
