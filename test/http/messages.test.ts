@@ -1,0 +1,444 @@
+import { describe, expect, test } from "bun:test";
+import type { GenerateRequest } from "../../src/chat/events.ts";
+import { appWith, done, errorOf, finished, play, post, started } from "./fakes.ts";
+
+const CHAT = "/v1/chat/completions";
+const user = { role: "user", content: "Hi" };
+const call = (id: string, name = "f") => ({
+  id,
+  type: "function",
+  function: { name, arguments: "{}" },
+});
+
+async function input(body: object) {
+  const seen: GenerateRequest[] = [];
+  const app = appWith({
+    generate: play([started(), finished(), done], (request) => seen.push(request)),
+  });
+  const response = await app.handle(post(CHAT, body));
+  const answered = await response.text();
+  if (response.status !== 200) throw new Error(answered);
+  const decoded = seen[0]!.input;
+  if (decoded.kind !== "chat") throw new Error("not a chat");
+  return decoded;
+}
+
+async function refusal(body: object) {
+  const response = await appWith().handle(post(CHAT, body));
+  const { code, param } = await errorOf(response);
+  return { status: response.status, code, param };
+}
+
+describe("messages", () => {
+  const plain = { reasoning: null, toolCalls: [], toolCallId: null, name: null };
+  const words = (text: string) => [{ type: "text" as const, text }];
+  const rows: { name: string; sent: object[]; read: object[] }[] = [
+    {
+      name: "every simple role",
+      sent: [
+        { role: "system", content: "S" },
+        { role: "developer", content: [{ type: "text", text: "D" }] },
+        { role: "user", content: "U", name: "ann" },
+        { role: "assistant", content: "A", reasoning_content: "R" },
+      ],
+      read: [
+        { ...plain, role: "system", content: words("S") },
+        { ...plain, role: "developer", content: words("D") },
+        { ...plain, role: "user", content: words("U"), name: "ann" },
+        { ...plain, role: "assistant", content: words("A"), reasoning: "R" },
+      ],
+    },
+    {
+      name: "parts of any name are joined without a separator",
+      sent: [
+        {
+          role: "user",
+          content: [
+            { type: "text", text: "a" },
+            { type: "input_text", text: "b" },
+            { type: "output_text", text: "c" },
+          ],
+        },
+        { role: "assistant", content: [{ type: "refusal", refusal: "no" }], reasoning: "R" },
+      ],
+      read: [
+        { ...plain, role: "user", content: words("abc") },
+        { ...plain, role: "assistant", content: words("no"), reasoning: "R" },
+      ],
+    },
+    ...[null, undefined, "", []].map((content) => ({
+      name: `an assistant turn of calls whose content is ${JSON.stringify(content)}`,
+      sent: [{ role: "assistant", content, tool_calls: [call("c1")] }],
+      read: [
+        {
+          ...plain,
+          role: "assistant",
+          content: null,
+          toolCalls: [{ id: "c1", name: "f", arguments: "{}" }],
+        },
+      ],
+    })),
+    ...[null, "", []].map((content) => ({
+      name: `an assistant turn without calls whose content is ${JSON.stringify(content)}`,
+      sent: [{ role: "assistant", content, tool_calls: [] }],
+      read: [{ ...plain, role: "assistant", content: words("") }],
+    })),
+    {
+      name: "a tool answer is paired by its id, by being the only one, or not at all",
+      sent: [
+        { role: "assistant", content: null, tool_calls: [call("c1"), call("c2")] },
+        { role: "tool", tool_call_id: "c2", content: "2" },
+        { role: "tool", content: "1" },
+        { role: "tool", tool_call_id: "cut", content: [{ type: "text", text: "old" }] },
+      ],
+      read: [
+        expect.objectContaining({ role: "assistant" }),
+        { ...plain, role: "tool", content: words("2"), toolCallId: "c2" },
+        { ...plain, role: "tool", content: words("1"), toolCallId: "c1" },
+        { ...plain, role: "tool", content: words("old"), toolCallId: "cut" },
+      ],
+    },
+    {
+      name: "the deprecated function form",
+      sent: [
+        { role: "assistant", content: null, function_call: { name: "f", arguments: "{" } },
+        { role: "function", name: "f", content: "42" },
+        { role: "function", name: "g", content: null },
+      ],
+      read: [
+        {
+          ...plain,
+          role: "assistant",
+          content: null,
+          toolCalls: [{ id: "call_f", name: "f", arguments: "{" }],
+        },
+        { ...plain, role: "tool", content: words("42"), toolCallId: "call_f", name: "f" },
+        { ...plain, role: "tool", content: words(""), toolCallId: null, name: "g" },
+      ],
+    },
+    {
+      name: "unparsable arguments in history",
+      sent: [
+        {
+          role: "assistant",
+          tool_calls: [{ id: "c", type: "function", function: { name: "f", arguments: "{oops" } }],
+        },
+      ],
+      read: [expect.objectContaining({ toolCalls: [{ id: "c", name: "f", arguments: "{oops" }] })],
+    },
+  ];
+  test.each(rows)("$name", async ({ sent, read }) => {
+    const { messages } = await input({ messages: sent });
+    expect(messages as object[]).toEqual(read);
+  });
+
+  const refusals: { messages: unknown[]; code: string; param: string }[] = [
+    { messages: ["x"], code: "invalid_type", param: "messages[0]" },
+    { messages: [{}], code: "missing_required_parameter", param: "messages[0].role" },
+    { messages: [{ role: "bot", content: "x" }], code: "invalid_value", param: "messages[0].role" },
+    { messages: [{ role: 5 }], code: "invalid_type", param: "messages[0].role" },
+    {
+      messages: [user, { role: "user" }],
+      code: "missing_required_parameter",
+      param: "messages[1].content",
+    },
+    {
+      messages: [{ role: "user", content: null }],
+      code: "invalid_type",
+      param: "messages[0].content",
+    },
+    {
+      messages: [{ role: "user", content: [] }],
+      code: "empty_array",
+      param: "messages[0].content",
+    },
+    {
+      messages: [{ role: "system", content: [] }],
+      code: "empty_array",
+      param: "messages[0].content",
+    },
+    {
+      messages: [{ role: "user", content: [{ text: "x" }] }],
+      code: "missing_required_parameter",
+      param: "messages[0].content[0].type",
+    },
+    {
+      messages: [{ role: "user", content: [{ type: "text" }] }],
+      code: "missing_required_parameter",
+      param: "messages[0].content[0].text",
+    },
+    {
+      messages: [{ role: "user", content: ["x"] }],
+      code: "invalid_type",
+      param: "messages[0].content[0]",
+    },
+    {
+      messages: [{ role: "system", content: [{ type: "image_url", image_url: "x" }] }],
+      code: "invalid_value",
+      param: "messages[0].content[0].type",
+    },
+    {
+      messages: [{ role: "user", content: [{ type: "input_audio", input_audio: {} }] }],
+      code: "unsupported_input_modality",
+      param: "messages[0].content[0].type",
+    },
+    {
+      messages: [{ role: "tool", tool_call_id: "c", content: [{ type: "image_url" }] }],
+      code: "unsupported_input_modality",
+      param: "messages[0].content[0].type",
+    },
+    {
+      messages: [{ role: "assistant" }],
+      code: "missing_required_parameter",
+      param: "messages[0].content",
+    },
+    {
+      messages: [{ role: "assistant", tool_calls: [] }],
+      code: "missing_required_parameter",
+      param: "messages[0].content",
+    },
+    {
+      messages: [{ role: "tool", content: "x" }],
+      code: "missing_required_parameter",
+      param: "messages[0].tool_call_id",
+    },
+    {
+      messages: [
+        { role: "assistant", tool_calls: [call("a"), call("b")] },
+        { role: "tool", content: "x" },
+      ],
+      code: "missing_required_parameter",
+      param: "messages[1].tool_call_id",
+    },
+    {
+      messages: [{ role: "function", content: "x" }],
+      code: "missing_required_parameter",
+      param: "messages[0].name",
+    },
+    {
+      messages: [{ role: "assistant", tool_calls: [{ id: "c", function: { name: "f" } }] }],
+      code: "missing_required_parameter",
+      param: "messages[0].tool_calls[0].function.arguments",
+    },
+    {
+      messages: [{ role: "assistant", tool_calls: [{ ...call("c"), type: "custom" }] }],
+      code: "unsupported_parameter",
+      param: "messages[0].tool_calls[0].type",
+    },
+  ];
+  test.each(refusals)("refuses $messages", async ({ messages, code, param }) => {
+    expect(await refusal({ messages })).toEqual({ status: 400, code, param });
+  });
+});
+
+describe("tools", () => {
+  const f = { type: "function", function: { name: "f" } };
+  const g = {
+    type: "function",
+    function: { name: "g", parameters: { type: "object" }, strict: true },
+  };
+  const named = (name: string) => ({ type: "function", function: { name } });
+  const allowed = (mode: string, ...names: string[]) => ({
+    type: "allowed_tools",
+    allowed_tools: { mode, tools: names.map(named) },
+  });
+
+  const rows: { name: string; body: object; options: object }[] = [
+    { name: "none", body: {}, options: { tools: [], toolChoice: { kind: "none" } } },
+    {
+      name: "an empty list",
+      body: { tools: [], tool_choice: "auto" },
+      options: { tools: [], toolChoice: { kind: "none" } },
+    },
+    {
+      name: "auto by default",
+      body: { tools: [f, g] },
+      options: {
+        tools: [
+          { name: "f", description: null, parameters: null, strict: false },
+          { name: "g", description: null, parameters: { type: "object" }, strict: true },
+        ],
+        toolChoice: { kind: "auto", allowed: null },
+        parallelToolCalls: true,
+      },
+    },
+    {
+      name: "required, one at a time",
+      body: { tools: [f], tool_choice: "required", parallel_tool_calls: false },
+      options: { toolChoice: { kind: "required", allowed: null }, parallelToolCalls: false },
+    },
+    {
+      name: "named",
+      body: { tools: [f, g], tool_choice: named("g") },
+      options: { toolChoice: { kind: "named", name: "g" } },
+    },
+    {
+      name: "allowed",
+      body: { tools: [f, g], tool_choice: allowed("required", "g") },
+      options: { toolChoice: { kind: "required", allowed: ["g"] } },
+    },
+    {
+      name: "switched off",
+      body: { tools: [f], tool_choice: "none" },
+      options: { toolChoice: { kind: "none" } },
+    },
+    {
+      name: "functions",
+      body: { functions: [{ name: "f", description: "d" }], function_call: "auto" },
+      options: {
+        tools: [{ name: "f", description: "d", parameters: null, strict: false }],
+        toolChoice: { kind: "auto", allowed: null },
+        parallelToolCalls: false,
+      },
+    },
+  ];
+  test.each(rows)("$name", async ({ body, options }) => {
+    expect((await input({ messages: [user], ...body })).options).toMatchObject(options);
+  });
+
+  const refusals: { body: object; code: string | null; param: string }[] = [
+    {
+      body: { tools: [{ type: "custom" }] },
+      code: "unsupported_parameter",
+      param: "tools[0].type",
+    },
+    {
+      body: { tools: [{ type: "function" }] },
+      code: "missing_required_parameter",
+      param: "tools[0].function",
+    },
+    {
+      body: { tools: [{ type: "function", function: {} }] },
+      code: "missing_required_parameter",
+      param: "tools[0].function.name",
+    },
+    {
+      body: { tools: [named("a b")] },
+      code: "invalid_value",
+      param: "tools[0].function.name",
+    },
+    {
+      body: { tools: [named("x".repeat(65))] },
+      code: "invalid_value",
+      param: "tools[0].function.name",
+    },
+    { body: { tools: [f, f] }, code: "invalid_value", param: "tools[1].function.name" },
+    { body: { tools: [f], tool_choice: "maybe" }, code: "invalid_value", param: "tool_choice" },
+    {
+      body: { tools: [f], tool_choice: { type: "custom", custom: { name: "f" } } },
+      code: "unsupported_parameter",
+      param: "tool_choice.type",
+    },
+    { body: { tools: [f], tool_choice: named("z") }, code: "invalid_value", param: "tool_choice" },
+    {
+      body: { tools: [f], tool_choice: allowed("auto", "z") },
+      code: "invalid_value",
+      param: "tool_choice",
+    },
+    {
+      body: { tools: [f], tool_choice: allowed("auto") },
+      code: "empty_array",
+      param: "tool_choice.allowed_tools.tools",
+    },
+    { body: { tool_choice: named("f") }, code: null, param: "tool_choice" },
+    { body: { tools: "x" }, code: "invalid_type", param: "tools" },
+    {
+      body: { functions: [{ name: "f" }], function_call: { name: "z" } },
+      code: "invalid_value",
+      param: "function_call",
+    },
+  ];
+  test.each(refusals)("refuses $body", async ({ body, code, param }) => {
+    expect(await refusal({ messages: [user], ...body })).toEqual({ status: 400, code, param });
+  });
+});
+
+describe("answer formats", () => {
+  const schema = { type: "object", properties: { a: { type: "integer" } } };
+  const any = { type: "object" };
+  const rows: { body: object; format: object }[] = [
+    { body: {}, format: { kind: "text" } },
+    { body: { response_format: { type: "text" } }, format: { kind: "text" } },
+    {
+      body: { response_format: { type: "json_object" } },
+      format: { kind: "json", schema: any, strict: false },
+    },
+    {
+      body: { response_format: { type: "json_object", schema } },
+      format: { kind: "json", schema, strict: false },
+    },
+    {
+      body: {
+        response_format: { type: "json_schema", json_schema: { name: "x", schema, strict: true } },
+      },
+      format: { kind: "json", schema, strict: true },
+    },
+    {
+      body: { response_format: { type: "json_schema", json_schema: { schema, strict: "true" } } },
+      format: { kind: "json", schema, strict: true },
+    },
+    {
+      body: { response_format: { type: "json_schema", schema } },
+      format: { kind: "json", schema, strict: false },
+    },
+    {
+      body: { response_format: { type: "json_schema", json_schema: { name: "x" } } },
+      format: { kind: "json", schema: any, strict: false },
+    },
+    { body: { json_schema: schema }, format: { kind: "json", schema, strict: true } },
+    { body: { grammar: "root ::= [a]" }, format: { kind: "grammar", gbnf: "root ::= [a]" } },
+    {
+      body: {
+        grammar: "root ::= [a]",
+        tools: [{ type: "function", function: { name: "f" } }],
+        tool_choice: "none",
+      },
+      format: { kind: "grammar", gbnf: "root ::= [a]" },
+    },
+  ];
+  test.each(rows)("$body", async ({ body, format }) => {
+    expect((await input({ messages: [user], ...body })).options.format).toEqual(format as never);
+  });
+
+  const refusals: { body: object; code: string; param: string }[] = [
+    {
+      body: { response_format: { type: "yaml" } },
+      code: "invalid_value",
+      param: "response_format.type",
+    },
+    {
+      body: { response_format: {} },
+      code: "missing_required_parameter",
+      param: "response_format.type",
+    },
+    {
+      body: { response_format: { type: "json_schema", json_schema: { name: "x".repeat(65) } } },
+      code: "string_above_max_length",
+      param: "response_format.json_schema.name",
+    },
+    {
+      body: { response_format: { type: "json_schema", json_schema: { schema: [] } } },
+      code: "invalid_type",
+      param: "response_format.json_schema.schema",
+    },
+    {
+      body: { grammar: "root ::= [a]", response_format: { type: "json_object" } },
+      code: "invalid_value",
+      param: "grammar",
+    },
+    {
+      body: { grammar: "root ::= [a]", json_schema: schema },
+      code: "invalid_value",
+      param: "grammar",
+    },
+    {
+      body: { grammar: "root ::= [a]", tools: [{ type: "function", function: { name: "f" } }] },
+      code: "invalid_value",
+      param: "grammar",
+    },
+    { body: { grammar: "x".repeat(256 * 1024 + 1) }, code: "invalid_grammar", param: "grammar" },
+  ];
+  test.each(refusals)("refuses $body", async ({ body, code, param }) => {
+    expect(await refusal({ messages: [user], ...body })).toEqual({ status: 400, code, param });
+  });
+});
