@@ -57,9 +57,11 @@ export function chooseGpuLayers(library: LlamaLibrary, options: ModelOptions): n
     .map((device) => device.freeBytes);
   if (gpuLayers === "off" || free.length === 0) return 0;
   if (gpuLayers === "max") return ALL_LAYERS;
-  if (gpuLayers !== "auto") return gpuLayers;
+  if (gpuLayers !== "auto" && Number.isInteger(gpuLayers)) return gpuLayers;
   const shape = readShape(library, options);
-  return shape === null ? 0 : layersThatFit(shape, free);
+  if (shape === null) return 0;
+  if (gpuLayers !== "auto") return Math.round(gpuLayers * (shape.layerCount + 1));
+  return layersThatFit(shape, free);
 }
 
 /** Reads hyperparameters without weights; null when the file cannot be loaded at all. */

@@ -14,11 +14,12 @@ export const KvType = Type.Union([
 ]);
 export type KvType = Static<typeof KvType>;
 
-/** Layers computed on a GPU: as many as fit, none, all, or exactly this many. */
+/** Layers computed on a GPU: as many as fit, none, all, this share of them, or exactly this many. */
 export const GpuLayers = Type.Union([
   Type.Literal("auto"),
   Type.Literal("off"),
   Type.Literal("max"),
+  Type.Number({ exclusiveMinimum: 0, exclusiveMaximum: 1 }),
   Type.Integer({ minimum: 0 }),
 ]);
 export type GpuLayers = Static<typeof GpuLayers>;
