@@ -73,6 +73,12 @@ function explainObject(
   value: Readonly<Record<string, unknown>>,
   path: string,
 ): Problem {
+  // A wrong tag is the cause of whatever else does not fit.
+  for (const key of TAGS) {
+    if (tagsOf(node, key).length === 0 || !Object.hasOwn(value, key)) continue;
+    const problem = explainWords(tagsOf(node, key), value[key], fieldPath(path, key));
+    if (problem) return problem;
+  }
   for (const key of node.required ?? []) {
     if (!Object.hasOwn(value, key)) return missing(fieldPath(path, key));
   }
@@ -194,8 +200,11 @@ function explainArrays(forms: readonly Node[], value: readonly unknown[], path: 
   return meant ? explain(meant, value, path) : null;
 }
 
+/** Fields that say which of several forms an object has. */
+const TAGS: readonly string[] = ["type", "role"];
+
 function discriminator(forms: readonly Node[]): string | undefined {
-  return ["type", "role"].find((key) => forms.every((form) => tagsOf(form, key).length > 0));
+  return TAGS.find((key) => forms.every((form) => tagsOf(form, key).length > 0));
 }
 
 /** The fixed values a node allows, null when it allows more than a list. */
