@@ -63,13 +63,15 @@ export class GrammarBuilder {
   readonly #rules = new Map<string, string>();
   readonly #names = new Map<string, string>();
   readonly #tooLarge: (message: string) => LmError;
+  readonly #maxBytes: number;
   #bytes = 0;
   #work = 0;
   #serial = 0;
 
   /** @param tooLarge makes the error thrown when a limit is exceeded. */
-  constructor(tooLarge: (message: string) => LmError) {
+  constructor(tooLarge: (message: string) => LmError, maxBytes: number = MAX_GRAMMAR_BYTES) {
     this.#tooLarge = tooLarge;
+    this.#maxBytes = maxBytes;
   }
 
   /** Counts work that the grammar's size does not show. @throws the error of the constructor. */
@@ -100,8 +102,8 @@ export class GrammarBuilder {
   define(name: string, body: string): void {
     this.spend(1);
     this.#bytes += name.length + body.length + 6;
-    if (this.#bytes > MAX_GRAMMAR_BYTES) {
-      throw this.#tooLarge("is too large: its grammar exceeds 256 KiB");
+    if (this.#bytes > this.#maxBytes) {
+      throw this.#tooLarge(`is too large: its grammar exceeds ${this.#maxBytes / 1024} KiB`);
     }
     this.#rules.set(name, body === "" ? '""' : body);
   }

@@ -17,9 +17,12 @@ const MAX_OPENINGS = 50_000;
 const MAX_CHAIN = 4000;
 
 /** Why llama.cpp would refuse this grammar, or choke on it; null when it is fit for use. */
-export function findGrammarProblem(gbnf: string): GrammarProblem | null {
-  if (Buffer.byteLength(gbnf) > MAX_GRAMMAR_BYTES) {
-    return { message: "is larger than 256 KiB", line: null };
+export function findGrammarProblem(
+  gbnf: string,
+  maxBytes: number = MAX_GRAMMAR_BYTES,
+): GrammarProblem | null {
+  if (Buffer.byteLength(gbnf) > maxBytes) {
+    return { message: `is larger than ${maxBytes / 1024} KiB`, line: null };
   }
   const parsed = new GbnfParser(gbnf).parse();
   if ("message" in parsed) return parsed;

@@ -1,4 +1,4 @@
-import { sequence, type GrammarBuilder } from "./gbnf.ts";
+import type { GrammarBuilder } from "./gbnf.ts";
 
 /** Rules of JSON itself. White space and digits are bounded: a model cannot emit either forever. */
 const RULES = {
@@ -47,12 +47,4 @@ export function jsonRule(builder: GrammarBuilder, name: JsonRule): string {
   builder.define(name, RULES[name]);
   for (const needed of NEEDS[name] ?? []) jsonRule(builder, needed);
   return name;
-}
-
-/** `inside` between brackets, with optional white space. `inside` may be empty or optional. */
-export function bracketed(builder: GrammarBuilder, open: "{" | "[", inside: string): string {
-  const ws = jsonRule(builder, "ws");
-  const close = open === "{" ? "}" : "]";
-  if (inside === "") return `"${open}" ${ws} "${close}"`;
-  return sequence(`"${open}"`, ws, inside, ws, `"${close}"`);
 }

@@ -1,12 +1,11 @@
-import { jsonLiteral, literal, sequence } from "./gbnf.ts";
-import { bracketed, jsonRule } from "./json-rules.ts";
-import { stringExcept } from "./literal-trie.ts";
+import { enclosed } from "./array-grammar.ts";
+import { sequence } from "./gbnf.ts";
 import { patternGrammar } from "./regex-grammar.ts";
 import { UnsupportedPattern } from "./regex-parse.ts";
 import { separated } from "./repeat.ts";
 import type { Emitter } from "./schema-emit.ts";
 import type { ObjectRules } from "./schema-shape.ts";
-import { childPointer, type Located } from "./schema-source.ts";
+import { childPointer, isSchemaObject, type Located } from "./schema-source.ts";
 
 interface Member {
   name: string;
@@ -17,18 +16,18 @@ interface Member {
 /** Largest number of states kept to count properties. */
 const MAX_COUNT_STATES = 4000;
 
-/** A JSON object that keeps `rules`, declared properties in their order; null when there is none. */
+/** An object that keeps `rules`, declared properties in their order; null when there is none. */
 export function objectGrammar(
   emitter: Emitter,
   rules: ObjectRules,
   hint: string,
   pointer: string,
 ): string | null {
-  const { builder } = emitter;
+  const { builder, style } = emitter;
+  if (isFree(rules)) return style.anyObject(builder);
   const members = declaredMembers(emitter, rules, hint);
   if (members === null) return null;
   const extra = extraMember(emitter, rules, hint, pointer);
-  if (isFree(rules)) return jsonRule(builder, "object");
   const list = new MemberList(
     emitter,
     members,
@@ -36,7 +35,7 @@ export function objectGrammar(
     countLimits(emitter, rules, members, extra, pointer),
   );
   const inside = list.all();
-  return inside === null ? null : builder.add(hint, bracketed(builder, "{", inside));
+  return inside === null ? null : builder.add(hint, enclosed(emitter, style.object, inside));
 }
 
 function isFree(rules: ObjectRules): boolean {
@@ -51,21 +50,28 @@ function isFree(rules: ObjectRules): boolean {
 
 /** Null when a required property can have no value. */
 function declaredMembers(emitter: Emitter, rules: ObjectRules, hint: string): Member[] | null {
-  const colon = jsonRule(emitter.builder, "colon");
+  const { builder, style } = emitter;
   const wanted = new Map(rules.properties);
   for (const name of rules.required) {
     if (!wanted.has(name)) wanted.set(name, rules.additional);
   }
   const members: Member[] = [];
-  for (const [name, all] of wanted) {
+  const entries = style.sorted ? [...wanted].toSorted(byName) : wanted;
+  for (const [name, all] of entries) {
     const value = emitter.visit(all, `${hint}-${name}`);
     const required = rules.required.has(name);
     if (value === null && required) return null;
     if (value === null) continue;
-    const rule = emitter.builder.add(`${hint}-${name}`, `${jsonLiteral(name)} ${colon} ${value}`);
+    const rule = builder.add(`${hint}-${name}`, style.member(builder, name, value));
     members.push({ name, rule, required });
   }
   return members;
+}
+
+/** As Jinja's dictsort orders them. */
+function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+  const [x, y] = [a.toLowerCase(), b.toLowerCase()];
+  return x < y ? -1 : Number(x > y);
 }
 
 /** The rule of a property that is not declared; null when there may be none. */
@@ -75,15 +81,15 @@ function extraMember(
   hint: string,
   pointer: string,
 ): string | null {
-  const { builder } = emitter;
-  const colon = jsonRule(builder, "colon");
+  const { builder, style } = emitter;
   const options: string[] = [];
   const declared = [...new Set([...rules.properties.keys(), ...rules.required])];
   for (const { pattern, pointer: at, value } of rules.patterns) {
     const key = keyOfPattern(emitter, pattern);
     const rule = emitter.visit(value, `${hint}-extra`);
-    if (key === null || rule === null) continue;
-    options.push(sequence(key, colon, rule));
+    const member = key === null || rule === null ? null : style.keyed(builder, key, rule);
+    if (member === null) continue;
+    options.push(member);
     // Names that match several patterns, or are declared, too, owe more than is checked here.
     if (rules.patterns.length > 1 || declared.length > 0)
       emitter.report({ schema: value, pointer: at });
@@ -94,28 +100,41 @@ function extraMember(
     if (rules.patterns.length > 0) {
       emitter.report({ schema: null, pointer: childPointer(pointer, "patternProperties") });
     }
-    const key = extraName(emitter, rules.names, declared, hint);
-    if (key !== null) options.push(sequence(key, colon, rest));
+    const member = namedExtra(emitter, rules.names, declared, rest);
+    if (member !== null) options.push(member);
   }
   return options.length === 0 ? null : builder.add(`${hint}-extra`, options.join(" | "));
 }
 
-function extraName(
+/** An undeclared member; the rules for names hold where they are a list or one pattern. */
+function namedExtra(
   emitter: Emitter,
   names: readonly Located[],
   declared: readonly string[],
-  hint: string,
+  value: string,
 ): string | null {
-  if (names.length === 0) return stringExcept(emitter.builder, declared);
-  if (declared.length > 0) for (const located of names) emitter.report(located);
-  const text = { schema: { type: "string" }, pointer: names[0]?.pointer ?? "" };
-  return emitter.visit([...names, text], `${hint}-name`);
+  const { builder, style } = emitter;
+  if (names.length === 0) return style.extra(builder, declared, value);
+  const [only, ...others] = names;
+  const rules =
+    only !== undefined && others.length === 0 && isSchemaObject(only.schema) ? only.schema : {};
+  const { enum: list, pattern } = rules;
+  if (Array.isArray(list)) {
+    const free = list.filter((name) => typeof name === "string" && !declared.includes(name));
+    const members = free.map((name) => style.member(builder, String(name), value));
+    return members.length === 0 ? null : builder.add("named", members.join(" | "));
+  }
+  const key = typeof pattern === "string" ? keyOfPattern(emitter, pattern) : null;
+  const known = Object.keys(rules).every((keyword) => ["pattern", "type"].includes(keyword));
+  if (key === null || declared.length > 0 || !known) for (const name of names) emitter.report(name);
+  if (key !== null) return style.keyed(builder, key, value);
+  return style.extra(builder, declared, value);
 }
 
 function keyOfPattern(emitter: Emitter, pattern: string): string | null {
+  const { builder, style } = emitter;
   try {
-    const { expression } = patternGrammar(emitter.builder, pattern, { min: 0, max: null });
-    return sequence(literal('"'), expression, literal('"'));
+    return patternGrammar(builder, pattern, { min: 0, max: null }, style.text).expression;
   } catch (error) {
     if (error instanceof UnsupportedPattern) return null;
     throw error;
@@ -173,7 +192,7 @@ class MemberList {
     this.#extra = extra;
     this.#limits = limits;
     this.#countCap = Math.max(1, limits.max ?? limits.min);
-    this.#comma = jsonRule(emitter.builder, "comma");
+    this.#comma = emitter.style.comma(emitter.builder);
     this.#lastRequired = members.findLastIndex((member) => member.required);
   }
 

@@ -1,8 +1,7 @@
-import { jsonCharOf } from "./char-set.ts";
 import { choice, sequence, type GrammarBuilder } from "./gbnf.ts";
-import { jsonRule } from "./json-rules.ts";
 import { parseRegex, UnsupportedPattern, type RegexNode } from "./regex-parse.ts";
 import { repeat } from "./repeat.ts";
+import type { TextStyle } from "./value-style.ts";
 
 /** Bounds of a string's length in code points; `max` null = none. */
 export interface LengthRange {
@@ -11,14 +10,20 @@ export interface LengthRange {
 }
 
 export interface PatternGrammar {
-  /** The characters between the quotes. */
+  /** The characters between the delimiters. */
   expression: string;
   /** Whether every string of the expression has a length in the wanted range. */
   lengthHolds: boolean;
 }
 
+/** Where rules go, and how characters are written. */
+interface Writer {
+  builder: GrammarBuilder;
+  text: TextStyle;
+}
+
 /**
- * The inside of a JSON string that matches an ECMA-262 pattern, which may match anywhere unless it
+ * The inside of a string that matches an ECMA-262 pattern, which may match anywhere unless it
  * is anchored.
  * @throws UnsupportedPattern for what no grammar can express.
  */
@@ -26,55 +31,57 @@ export function patternGrammar(
   builder: GrammarBuilder,
   pattern: string,
   length: LengthRange,
+  text: TextStyle,
 ): PatternGrammar {
+  const writer: Writer = { builder, text };
   const root = parseRegex(pattern);
   const bounded = withLength(root, length);
-  if (bounded !== null) return { expression: anchored(builder, bounded), lengthHolds: true };
+  if (bounded !== null) return { expression: anchored(writer, bounded), lengthHolds: true };
   const actual = lengthOf(root);
   const lengthHolds =
     actual !== null &&
     actual.min >= length.min &&
     (length.max === null || (actual.max !== null && actual.max <= length.max));
   const options = root.kind === "choice" ? root.options : [root];
-  return { expression: choice(options.map((option) => anchored(builder, option))), lengthHolds };
+  return { expression: choice(options.map((option) => anchored(writer, option))), lengthHolds };
 }
 
 /** One top-level alternative; a missing anchor lets any text stand there. */
-function anchored(builder: GrammarBuilder, node: RegexNode): string {
+function anchored(writer: Writer, node: RegexNode): string {
   const items = node.kind === "sequence" ? node.items : [node];
   const starts = items[0]?.kind === "start";
   const ends = items.length > (starts ? 1 : 0) && items.at(-1)?.kind === "end";
   const core = items.slice(starts ? 1 : 0, ends ? -1 : undefined);
-  const anything = starts && ends ? "" : `${jsonRule(builder, "char")}*`;
-  const inside = core.map((item) => render(builder, item));
+  const anything = starts && ends ? "" : `${writer.text.any(writer.builder)}*`;
+  const inside = core.map((item) => render(writer, item));
   return sequence(starts ? "" : anything, ...inside, ends ? "" : anything);
 }
 
-function render(builder: GrammarBuilder, node: RegexNode): string {
-  builder.spend(1);
+function render(writer: Writer, node: RegexNode): string {
+  writer.builder.spend(1);
   switch (node.kind) {
     case "set": {
-      const char = jsonCharOf(node.set);
+      const char = writer.text.char(node.set);
       if (char === null) throw new UnsupportedPattern("a class of control characters");
       return char;
     }
     case "sequence":
-      return sequence(...node.items.map((item) => render(builder, item)));
+      return sequence(...node.items.map((item) => render(writer, item)));
     case "choice":
-      return choice(node.options.map((option) => render(builder, option)));
+      return choice(node.options.map((option) => render(writer, option)));
     case "repeat":
-      return repeated(builder, node);
+      return repeated(writer, node);
     default:
       throw new UnsupportedPattern("an anchor inside the pattern");
   }
 }
 
-function repeated(builder: GrammarBuilder, node: RegexNode & { kind: "repeat" }): string {
+function repeated(writer: Writer, node: RegexNode & { kind: "repeat" }): string {
   const unit = nonEmpty(node.item);
   if (node.max === 0 || unit === null) return "";
-  const item = render(builder, unit);
-  const name = /^\[[^\]]*\]$/.test(item) ? item : builder.add("unit", item);
-  return repeat(builder, name, unit === node.item ? node.min : 0, node.max);
+  const item = render(writer, unit);
+  const name = /^\[[^\]]*\]$/.test(item) ? item : writer.builder.add("unit", item);
+  return repeat(writer.builder, name, unit === node.item ? node.min : 0, node.max);
 }
 
 /**

@@ -1,6 +1,6 @@
 import { invalidRequest } from "../../lib/errors.ts";
 import { arrayGrammar } from "./array-grammar.ts";
-import { GrammarBuilder } from "./gbnf.ts";
+import { GrammarBuilder, sequence } from "./gbnf.ts";
 import { findGrammarProblem } from "./grammar-check.ts";
 import { jsonRule } from "./json-rules.ts";
 import { oneOf } from "./literal-trie.ts";
@@ -17,6 +17,7 @@ import {
   type SchemaObject,
 } from "./schema-source.ts";
 import { isFreeString, stringGrammar } from "./string-grammar.ts";
+import { JSON_STYLE, type ValueStyle } from "./value-style.ts";
 
 /** A keyword that the grammar does not enforce. `pointer` ends with the keyword. */
 export interface UnsupportedKeyword {
@@ -54,7 +55,7 @@ const CONSTRAINTS: ReadonlySet<string> = new Set(
  */
 export function schemaGrammar(schema: unknown, param: string): SchemaGrammar {
   const builder = new GrammarBuilder((message) => invalidSchema(param, "", message));
-  const rules = new SchemaRules(builder, schema, param);
+  const rules = new SchemaRules(builder, new SchemaDocument(schema, param));
   const gbnf = builder.text(rules.root());
   checkSchemaGrammar(gbnf, param);
   return { gbnf, unsupported: rules.unsupported() };
@@ -87,17 +88,26 @@ interface Visit {
 /** Rules for one schema document inside a grammar that may hold more. */
 export class SchemaRules implements Emitter {
   readonly builder: GrammarBuilder;
+  readonly style: ValueStyle;
   readonly #document: SchemaDocument;
+  readonly #nested: SchemaRules | null;
   readonly #expander: SchemaExpander;
   readonly #unsupported = new Map<string, UnsupportedKeyword>();
   readonly #visits = new Map<string, Visit>();
   readonly #ids = new Map<unknown, number>();
   #depth = 0;
 
-  /** @throws LmError invalid_request (invalid_json_schema) when the document is too large. */
-  constructor(builder: GrammarBuilder, schema: unknown, param: string) {
+  /** @param nested writes the objects and arrays, where they have another style than the rest. */
+  constructor(
+    builder: GrammarBuilder,
+    document: SchemaDocument,
+    style: ValueStyle = JSON_STYLE,
+    nested: SchemaRules | null = null,
+  ) {
     this.builder = builder;
-    this.#document = new SchemaDocument(schema, param);
+    this.style = style;
+    this.#document = document;
+    this.#nested = nested;
     this.#expander = new SchemaExpander(this.#document, builder, (located) => this.report(located));
   }
 
@@ -109,7 +119,7 @@ export class SchemaRules implements Emitter {
   }
 
   unsupported(): readonly UnsupportedKeyword[] {
-    return [...this.#unsupported.values()];
+    return [...this.#unsupported.values(), ...(this.#nested?.unsupported() ?? [])];
   }
 
   report({ pointer }: Located): void {
@@ -122,7 +132,7 @@ export class SchemaRules implements Emitter {
     const found = new Map<unknown, Located>();
     for (const located of all) if (!isAnything(located.schema)) found.set(located.schema, located);
     const relevant = [...found.values()];
-    if (relevant.length === 0) return jsonRule(this.builder, "value");
+    if (relevant.length === 0) return this.style.anyValue(this.builder);
     const key = relevant
       .map(({ schema }) => this.#id(schema))
       .toSorted((a, b) => a - b)
@@ -159,6 +169,19 @@ export class SchemaRules implements Emitter {
     if (known !== undefined) return known;
     this.#ids.set(schema, this.#ids.size);
     return this.#ids.size - 1;
+  }
+
+  /** The types of the values that satisfy all of these. */
+  types(all: readonly Located[]): ReadonlySet<JsonType> {
+    const shapes = this.#expander.expand(all, "");
+    return new Set(
+      shapes.flatMap((shape) => shape.values?.map(typeOf) ?? [...effectiveTypes(shape)]),
+    );
+  }
+
+  /** The alternatives of the whole document, for callers that write its members themselves. */
+  shapes(): readonly Shape[] {
+    return this.#expander.expand([this.#document.root], "");
   }
 
   #rule(all: readonly Located[], hint: string, pointer: string): string | null {
@@ -203,15 +226,15 @@ export class SchemaRules implements Emitter {
     if (shape.values !== null) {
       const texts = shape.values
         .filter((value) => types.has(typeOf(value)) && fits(shape, value))
-        .map((value) => JSON.stringify(value))
-        .filter((text) => !forbidden.has(text));
-      return texts.length === 0 ? [] : [oneOf(this.builder, texts)];
+        .filter((value) => !forbidden.has(JSON.stringify(value)))
+        .flatMap((value) => this.style.texts(value));
+      return texts.length === 0 ? [] : [this.#ended(oneOf(this.builder, texts))];
     }
     const rules: string[] = [];
     for (const type of types) {
       if (type === "integer" && types.has("number")) continue;
       const rule = this.#typed(shape, type, hint, forbidden);
-      if (rule !== null) rules.push(rule);
+      if (rule !== null) rules.push(type === "string" ? rule : this.#ended(rule));
     }
     return rules;
   }
@@ -225,14 +248,17 @@ export class SchemaRules implements Emitter {
     const banned = shape.forbidden.filter((value) => typeOf(value) === type);
     switch (type) {
       case "null":
-        return forbidden.has("null") ? null : jsonRule(this.builder, "null");
+        return forbidden.has("null") ? null : this.style.null(this.builder);
       case "boolean": {
-        const left = ["true", "false"].filter((text) => !forbidden.has(text));
-        return left.length === 0 ? null : oneOf(this.builder, left);
+        const left = [true, false].filter((value) => !forbidden.has(String(value)));
+        if (left.length === 2) return this.style.boolean(this.builder);
+        const texts = left.flatMap((value) => this.style.texts(value));
+        return texts.length === 0 ? null : oneOf(this.builder, texts);
       }
       case "string": {
         const texts = banned.filter((value) => typeof value === "string");
-        if (texts.length > 0 && !isFreeString(shape.string)) this.#reportNot(shape);
+        const keeps = this.style.text.excludes && isFreeString(shape.string);
+        if (texts.length > 0 && !keeps) this.#reportNot(shape);
         return stringGrammar(this, shape.string, texts);
       }
       case "integer":
@@ -241,11 +267,16 @@ export class SchemaRules implements Emitter {
         return numberGrammar(this, shape.number, type === "integer");
       case "array":
         if (banned.length > 0) this.#reportNot(shape);
-        return arrayGrammar(this, shape.array, hint);
+        return arrayGrammar(this.#nested ?? this, shape.array, hint);
       default:
         if (banned.length > 0) this.#reportNot(shape);
-        return objectGrammar(this, shape.object, hint, shape.pointer);
+        return objectGrammar(this.#nested ?? this, shape.object, hint, shape.pointer);
     }
+  }
+
+  /** A value that is no string, with what ends values in this style. */
+  #ended(rule: string): string {
+    return this.style.end === "" ? rule : this.builder.add("ended", sequence(rule, this.style.end));
   }
 
   #reportNot(shape: Shape): void {

@@ -1,6 +1,4 @@
-import { literal } from "./gbnf.ts";
-import { jsonRule } from "./json-rules.ts";
-import { stringExcept } from "./literal-trie.ts";
+import { sequence } from "./gbnf.ts";
 import { patternGrammar } from "./regex-grammar.ts";
 import { UnsupportedPattern } from "./regex-parse.ts";
 import { repeat } from "./repeat.ts";
@@ -9,10 +7,8 @@ import type { StringRules } from "./schema-shape.ts";
 import type { Located } from "./schema-source.ts";
 import { STRING_FORMATS } from "./string-formats.ts";
 
-const QUOTE = literal('"');
-
 /**
- * A JSON string that keeps `rules` and is none of `forbidden`; null when there is none. One pattern
+ * A string that keeps `rules` and is none of `forbidden`; null when there is none. One pattern
  * or one format is enforced, or else the length; what is left over is reported.
  */
 export function stringGrammar(
@@ -21,14 +17,13 @@ export function stringGrammar(
   forbidden: readonly string[],
 ): string | null {
   if (rules.max !== null && rules.max < rules.min) return null;
+  const { builder } = emitter;
+  const { text } = emitter.style;
   const inside = byPattern(emitter, rules) ?? byFormat(emitter, rules);
-  if (inside !== null) {
-    return emitter.builder.add("text", `${QUOTE} ${inside === "" ? '""' : inside} ${QUOTE}`);
-  }
-  if (rules.min === 0 && rules.max === null) return stringExcept(emitter.builder, forbidden);
-  const char = jsonRule(emitter.builder, "char");
-  const chars = repeat(emitter.builder, char, rules.min, rules.max);
-  return emitter.builder.add("text", `${QUOTE} ${chars} ${QUOTE}`);
+  if (inside === null && rules.min === 0 && rules.max === null)
+    return text.free(builder, forbidden);
+  const chars = inside ?? repeat(builder, text.any(builder), rules.min, rules.max);
+  return builder.add("text", sequence(text.open, chars, text.close));
 }
 
 /** Whether `stringGrammar` can keep forbidden values apart from the rest. */
@@ -57,6 +52,7 @@ function translated(emitter: Emitter, located: Located, rules: StringRules): str
       emitter.builder,
       String(located.schema),
       rules,
+      emitter.style.text,
     );
     if (!lengthHolds) for (const limit of rules.lengthPointers) emitter.report(limit);
     return expression;

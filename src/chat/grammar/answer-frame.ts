@@ -1,0 +1,70 @@
+import type { ToolFormat } from "../formats/format.ts";
+import { literal, sequence, type GrammarBuilder } from "./gbnf.ts";
+import { jsonRule } from "./json-rules.ts";
+import { textUntil } from "./until-grammar.ts";
+
+/** How reasoning stands when the answer begins. */
+export interface ReasoningState {
+  start: string;
+  end: string;
+  /**
+   * `open`: the prompt ends inside it. `possible`: the model may begin with it. `closed`: the
+   * prompt already holds its end, or reasoning is switched off.
+   */
+  state: "open" | "possible" | "closed";
+}
+
+/** Role that a family's own message headers name. */
+const ROLE = "assistant";
+
+/** A JSON answer inside what the family writes around text. */
+export function answerInFrame(builder: GrammarBuilder, format: ToolFormat, value: string): string {
+  switch (format.kind) {
+    case "channels": {
+      const type = `( " "? ${literal(format.constrain)}? "json" )?`;
+      return sequence(literal(`${format.channel}final`), type, literal(format.body), value);
+    }
+    case "recipients":
+      return sequence(literal(`${format.textName}\n`), value);
+    case "tagged":
+      if (format.header !== null) {
+        return sequence(literal(`${format.header.before}user${format.header.after}`), value);
+      }
+      return amongNoise(builder, format, value);
+    default:
+      return amongNoise(builder, format, value);
+  }
+}
+
+/** The markers around text are optional: not every model of a family writes them. */
+function amongNoise(builder: GrammarBuilder, format: ToolFormat, value: string): string {
+  const marks = [...format.noise, ...(format.wrapper ?? [])];
+  if (marks.length === 0) return value;
+  const mark = builder.add("mark", marks.map(literal).join(" | "));
+  const ws = jsonRule(builder, "ws");
+  return sequence(`( ${mark} ${ws} ){0,2}`, value, `( ${ws} ${mark} ){0,2}`);
+}
+
+/** What may come before an answer that is constrained from its first token: reasoning and blanks. */
+export function reasoningLead(
+  builder: GrammarBuilder,
+  format: ToolFormat,
+  reasoning: ReasoningState | null,
+): string {
+  if (reasoning === null) return "";
+  const next = nextMessage(format, reasoning.end);
+  const blanks = next === "" ? jsonRule(builder, "ws") : "";
+  const after = next === "" ? "" : literal(next);
+  if (reasoning.state === "open") return sequence(after, blanks);
+  if (reasoning.state === "closed") return blanks;
+  const block = sequence(literal(reasoning.start), textUntil(builder, reasoning.end), after);
+  return sequence(blanks, `( ${block} )?`, blanks);
+}
+
+/** What a family with messages of their own writes between reasoning and the answer. */
+function nextMessage(format: ToolFormat, end: string): string {
+  if (format.kind === "channels") return `${format.messageStart}${ROLE}`;
+  if (format.kind !== "tagged" || format.header === null) return "";
+  const { next } = format.header;
+  return next.startsWith(end) ? next.slice(end.length) : next;
+}

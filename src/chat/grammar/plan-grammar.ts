@@ -1,0 +1,220 @@
+import { invalidRequest, LmError } from "../../lib/errors.ts";
+import type { GrammarAttach, GrammarSpec } from "../../protocol/commands.ts";
+import type { AnswerFormat, Tool, ToolChoice } from "../conversation.ts";
+import type { ToolFormat } from "../formats/format.ts";
+import { answerInFrame, reasoningLead, type ReasoningState } from "./answer-frame.ts";
+import { choice, GrammarBuilder, sequence } from "./gbnf.ts";
+import { findGrammarProblem } from "./grammar-check.ts";
+import { SchemaRules, schemaGrammar, type UnsupportedKeyword } from "./schema-grammar.ts";
+import { invalidSchema, SchemaDocument } from "./schema-source.ts";
+import type { NamedTool } from "./tool-arguments.ts";
+import { toolGrammar, type ToolGrammar } from "./tool-grammar.ts";
+import { wholeSection } from "./tool-section.ts";
+import { validateGbnf } from "./validate-gbnf.ts";
+
+export interface GrammarRequest {
+  format: ToolFormat;
+  tools: readonly Tool[];
+  choice: ToolChoice;
+  /** Several calls in one answer. */
+  parallel: boolean;
+  answerFormat: AnswerFormat;
+  /** null = the model does not reason. */
+  reasoning: ReasoningState | null;
+}
+
+/** A keyword of a schema that the grammar does not enforce. */
+export interface GrammarWarning extends UnsupportedKeyword {
+  /** Path of the schema in the request, for example `format` or `tools[2].parameters`. */
+  param: string;
+}
+
+export interface GrammarPlan {
+  /** null = the model writes freely. */
+  grammar: GrammarSpec | null;
+  warnings: readonly GrammarWarning[];
+}
+
+/** Tools together may need more than one schema may. */
+const MAX_TOOL_GRAMMAR_BYTES = 1024 * 1024;
+
+/**
+ * The grammar of an answer and when it begins to constrain.
+ * @throws LmError invalid_request: `invalid_json_schema` for a schema that cannot be used, or that
+ *   is `strict` and holds a keyword no grammar enforces; `invalid_grammar` for a client's GBNF.
+ */
+export function planGrammar(request: GrammarRequest): GrammarPlan {
+  const { answerFormat, reasoning } = request;
+  const tools = callableTools(request);
+  if (answerFormat.kind === "grammar") {
+    validateGbnf(answerFormat.gbnf, "format");
+    const attach: GrammarAttach =
+      reasoning?.state === "open" ? { kind: "after", end: reasoning.end } : { kind: "start" };
+    return { grammar: { gbnf: answerFormat.gbnf, attach }, warnings: [] };
+  }
+  if (tools.length === 0)
+    return answerFormat.kind === "text" ? FREE : planAnswer(request, answerFormat);
+  if (request.choice.kind === "auto") {
+    return answerFormat.kind === "text"
+      ? planAuto(request, tools)
+      : planEither(request, tools, answerFormat);
+  }
+  return planCalls(request, tools);
+}
+
+const FREE: GrammarPlan = { grammar: null, warnings: [] };
+
+/** The tools that may be called, with the request field of each schema. */
+function callableTools({ tools, choice: toolChoice }: GrammarRequest): NamedTool[] {
+  if (toolChoice.kind === "none") return [];
+  const named = tools.map((tool, index) => ({ tool, param: `tools[${index}].parameters` }));
+  if (toolChoice.kind === "named") return named.filter(({ tool }) => tool.name === toolChoice.name);
+  const { allowed } = toolChoice;
+  return allowed === null ? named : named.filter(({ tool }) => allowed.includes(tool.name));
+}
+
+function newBuilder(param: string): GrammarBuilder {
+  return new GrammarBuilder((message) => invalidSchema(param, "", message), MAX_TOOL_GRAMMAR_BYTES);
+}
+
+/** The answer is JSON. */
+function planAnswer(request: GrammarRequest, format: AnswerFormat & { kind: "json" }): GrammarPlan {
+  const builder = newBuilder("format");
+  const { expression, warnings } = answerRule(builder, request, format);
+  return { grammar: spec(request, builder, expression), warnings };
+}
+
+/** Calls only, as many as the choice wants. */
+function planCalls(request: GrammarRequest, tools: readonly NamedTool[]): GrammarPlan {
+  const parallel = request.parallel && request.choice.kind !== "named";
+  const { builder, section, warnings } = callRules(request, tools, parallel);
+  const expression = wholeSection(section.starts);
+  return { grammar: spec(request, builder, expression), warnings };
+}
+
+/** Calls or the JSON answer. */
+function planEither(
+  request: GrammarRequest,
+  tools: readonly NamedTool[],
+  format: AnswerFormat & { kind: "json" },
+): GrammarPlan {
+  const { builder, section, warnings } = callRules(request, tools, request.parallel);
+  const answer = answerRule(builder, request, format);
+  const expression = choice([wholeSection(section.starts), answer.expression]);
+  return {
+    grammar: spec(request, builder, expression),
+    warnings: [...warnings, ...answer.warnings],
+  };
+}
+
+/** Free text, and calls from the first marker on. */
+function planAuto(request: GrammarRequest, tools: readonly NamedTool[]): GrammarPlan {
+  const { builder, section, warnings } = callRules(request, tools, request.parallel);
+  const markers = autoMarkers(request.format, section, tools);
+  if (markers.length === 0) return { grammar: null, warnings };
+  const gbnf = checked(builder, wholeSection(section.starts));
+  const { reasoning } = request;
+  const tags =
+    reasoning === null || reasoning.state === "closed" || request.format.opensInReasoning
+      ? null
+      : { open: reasoning.state === "open", start: reasoning.start, end: reasoning.end };
+  const attach: GrammarAttach = { kind: "marker", markers, reasoning: tags };
+  return { grammar: { gbnf, attach }, warnings };
+}
+
+/** Texts at which free text turns into a call. */
+function autoMarkers(
+  format: ToolFormat,
+  section: ToolGrammar,
+  tools: readonly NamedTool[],
+): string[] {
+  const openers = section.starts.map(({ opener }) => opener).filter((opener) => opener !== "");
+  switch (format.kind) {
+    case "bareJson": {
+      // Any JSON may begin an answer; only the name of a tool makes it a call.
+      const names = tools.map(({ tool }) => JSON.stringify(tool.name));
+      const key = JSON.stringify(format.nameKey);
+      return [...openers, ...names.flatMap((name) => [`{${key}: ${name}`, `{${key}:${name}`])];
+    }
+    case "recipients":
+      return tools.map(({ tool }) => `${tool.name}\n`);
+    default:
+      return openers;
+  }
+}
+
+interface CallRules {
+  builder: GrammarBuilder;
+  section: ToolGrammar;
+  warnings: readonly GrammarWarning[];
+}
+
+/**
+ * The rules of the calls. When the model may also do without a call, a schema that cannot be used
+ * leaves its tool's arguments unconstrained instead of refusing the request, unless it is strict.
+ */
+function callRules(
+  request: GrammarRequest,
+  tools: readonly NamedTool[],
+  parallel: boolean,
+): CallRules {
+  const lenient = request.choice.kind === "auto";
+  const usable = lenient ? tools.map(withUsableSchema) : tools;
+  const builder = newBuilder("tools");
+  const section = toolGrammar(builder, request.format, usable, parallel);
+  const warnings = section.unsupported.map(({ tool, keyword }) => {
+    if (tool.tool.strict) throw unsupportedKeyword(tool.param, keyword);
+    return { ...keyword, param: tool.param };
+  });
+  return { builder, section, warnings };
+}
+
+/** The tool as it is, or without its schema when no grammar can be made of it. */
+function withUsableSchema(named: NamedTool): NamedTool {
+  const { tool, param } = named;
+  try {
+    schemaGrammar(tool.parameters ?? {}, param);
+    return named;
+  } catch (error) {
+    if (!(error instanceof LmError) || tool.strict) throw error;
+    return { param, tool: { ...tool, parameters: { type: "object", additionalProperties: true } } };
+  }
+}
+
+function answerRule(
+  builder: GrammarBuilder,
+  request: GrammarRequest,
+  format: AnswerFormat & { kind: "json" },
+): { expression: string; warnings: readonly GrammarWarning[] } {
+  const rules = new SchemaRules(builder, new SchemaDocument(format.schema, "format"));
+  const value = rules.root();
+  const warnings = rules.unsupported().map((keyword) => {
+    if (format.strict) throw unsupportedKeyword("format", keyword);
+    return { ...keyword, param: "format" };
+  });
+  return { expression: answerInFrame(builder, request.format, value), warnings };
+}
+
+function unsupportedKeyword(param: string, { pointer, keyword }: UnsupportedKeyword): LmError {
+  return invalidRequest(
+    param,
+    "invalid_json_schema",
+    `The schema cannot be enforced: ${keyword} at ${pointer} is not supported in strict mode.`,
+  );
+}
+
+/** A grammar that holds from the first token of the answer on, behind any reasoning. */
+function spec(request: GrammarRequest, builder: GrammarBuilder, expression: string): GrammarSpec {
+  const { reasoning, format } = request;
+  const gbnf = checked(builder, sequence(reasoningLead(builder, format, reasoning), expression));
+  const attach: GrammarAttach =
+    reasoning?.state === "open" ? { kind: "after", end: reasoning.end } : { kind: "start" };
+  return { gbnf, attach };
+}
+
+function checked(builder: GrammarBuilder, root: string): string {
+  const gbnf = builder.text(root);
+  const problem = findGrammarProblem(gbnf, MAX_TOOL_GRAMMAR_BYTES);
+  if (problem === null) return gbnf;
+  throw invalidSchema("format", "", `cannot be used: its grammar ${problem.message}`);
+}
