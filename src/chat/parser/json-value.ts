@@ -1,0 +1,150 @@
+import type { Input, Step } from "./input.ts";
+
+/** Receives consecutive pieces of a value. */
+export type Emit = (text: string) => void;
+
+const BACKSLASH = 92;
+const QUOTE = 34;
+
+/**
+ * Passes on the raw text of one JSON value and stops exactly behind it. The text is not checked, so
+ * Python's `True` or a trailing comma pass as well; a character that no such value can hold outside
+ * a string (`<`, a backtick) ends it. False = the value broke off.
+ */
+export function* passJsonValue(input: Input, emit: Emit): Step<boolean> {
+  yield* input.skipSpace();
+  const first = yield* input.peek();
+  if (first === '"') return yield* passRawString(input, emit);
+  if (first !== "{" && first !== "[") return yield* passScalar(input, emit);
+  let depth = 0;
+  for (;;) {
+    if (!(yield* input.fill(1))) return false;
+    let count = 0;
+    for (; count < input.available; count++) {
+      const char = input.charAt(count);
+      if (char === '"' || char === "<" || char === "`") break;
+      if (char === "{" || char === "[") depth++;
+      else if ((char === "}" || char === "]") && --depth === 0) {
+        emit(input.take(count + 1));
+        return true;
+      }
+    }
+    if (count > 0) emit(input.take(count));
+    if (input.available === 0) continue;
+    if (input.charAt(0) !== '"') return false;
+    if (!(yield* passRawString(input, emit))) return false;
+  }
+}
+
+/** Passes on a string with its quotes and escapes. */
+export function* passRawString(input: Input, emit: Emit): Step<boolean> {
+  emit(input.take(1));
+  for (;;) {
+    if (!(yield* input.fill(1))) return false;
+    const count = plainLength(input);
+    if (count > 0) emit(input.take(count));
+    if (input.available === 0) continue;
+    if (input.charCodeAt(0) === QUOTE) {
+      emit(input.take(1));
+      return true;
+    }
+    yield* input.fill(2);
+    emit(input.take(2));
+  }
+}
+
+/** Passes on what a JSON string says, without quotes and escapes. */
+export function* passDecodedString(input: Input, emit: Emit): Step<boolean> {
+  input.take(1);
+  for (;;) {
+    if (!(yield* input.fill(1))) return false;
+    const count = plainLength(input);
+    if (count > 0) emit(input.take(count));
+    if (input.available === 0) continue;
+    if (input.take(1) === '"') return true;
+    if (!(yield* input.fill(1))) return false;
+    const escape = input.take(1);
+    if (escape === "u") {
+      yield* input.fill(4);
+      const digits = input.take(4);
+      const code = /^[0-9a-fA-F]{4}$/.test(digits) ? Number.parseInt(digits, 16) : null;
+      emit(code === null ? digits : String.fromCharCode(code));
+    } else {
+      emit(ESCAPES.get(escape) ?? escape);
+    }
+  }
+}
+
+/** The value of a JSON string that is next; null when it breaks off. */
+export function* readString(input: Input): Step<string | null> {
+  let text = "";
+  const whole = yield* passDecodedString(input, (piece) => (text += piece));
+  return whole ? text : null;
+}
+
+/** The raw text of the value that is next. */
+export function* readRawValue(input: Input): Step<{ text: string; whole: boolean }> {
+  let text = "";
+  const whole = yield* passJsonValue(input, (piece) => (text += piece));
+  return { text, whole };
+}
+
+export function parseJson(text: string): { value: unknown } | null {
+  try {
+    return { value: JSON.parse(text) as unknown };
+  } catch {
+    return null;
+  }
+}
+
+/** `text` as the inside of a JSON string. Halves of a surrogate pair stay as they are. */
+export function escapeJson(text: string): string {
+  return text.replace(SPECIAL, (char) => SHORT_ESCAPES.get(char) ?? unicodeEscape(char));
+}
+
+const unicodeEscape = (char: string): string =>
+  `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
+
+/** Characters up to the next quote or backslash. */
+function plainLength(input: Input): number {
+  let count = 0;
+  for (; count < input.available; count++) {
+    const code = input.charCodeAt(count);
+    if (code === QUOTE || code === BACKSLASH) break;
+  }
+  return count;
+}
+
+function* passScalar(input: Input, emit: Emit): Step<boolean> {
+  let isEmpty = true;
+  for (;;) {
+    let count = 0;
+    while (count < input.available && !SCALAR_ENDS.has(input.charAt(count))) count++;
+    if (count > 0) emit(input.take(count));
+    isEmpty &&= count === 0;
+    if (input.available > 0) return !isEmpty;
+    if (input.end !== "open") return !isEmpty && input.end === "ended";
+    yield;
+  }
+}
+
+const SCALAR_ENDS: ReadonlySet<string> = new Set(',]}:"<` \n\r\t');
+
+const ESCAPES: ReadonlyMap<string, string> = new Map([
+  ["n", "\n"],
+  ["t", "\t"],
+  ["r", "\r"],
+  ["b", "\b"],
+  ["f", "\f"],
+]);
+
+// oxlint-disable-next-line no-control-regex -- these are exactly the characters JSON must escape
+const SPECIAL = /["\\\u0000-\u001f]/g;
+
+const SHORT_ESCAPES: ReadonlyMap<string, string> = new Map([
+  ['"', '\\"'],
+  ["\\", "\\\\"],
+  ["\n", "\\n"],
+  ["\t", "\\t"],
+  ["\r", "\\r"],
+]);

@@ -1,0 +1,218 @@
+import { isSpace, readWhole, type Input, type Step } from "./input.ts";
+import { escapeJson, parseJson } from "./json-value.ts";
+
+/** How a notation that is not JSON writes its values. */
+export interface LiteralStyle {
+  /** Strings in this text and without escapes; null = only Python's and JSON's quotes. */
+  quote: string | null;
+  /** Keys of an object may stand without quotes. */
+  bareKeys: boolean;
+}
+
+export const PYTHON_STYLE: LiteralStyle = { quote: null, bareKeys: false };
+
+const DEPTH_LIMIT = 64;
+const SPACE_LIMIT = 16;
+
+/** A value as JSON text. `whole` is false when the input ended inside it. */
+export interface Literal {
+  json: string;
+  whole: boolean;
+}
+
+/** Reads one Python or JSON literal. What cannot be understood becomes a string. */
+export function* readLiteral(input: Input, style: LiteralStyle, depth = 0): Step<Literal> {
+  yield* input.skipSpace();
+  if (style.quote !== null && (yield* input.eat(style.quote))) {
+    return yield* readQuoted(input, style.quote);
+  }
+  const first = yield* input.peek();
+  if (first === '"' || first === "'") return yield* readPythonString(input, first);
+  const canNest = depth < DEPTH_LIMIT;
+  if (first === "{" && canNest) return yield* readObject(input, style, depth + 1);
+  if ((first === "[" || first === "(") && canNest) return yield* readArray(input, style, depth + 1);
+  return yield* readBareWord(input);
+}
+
+/** The JSON text of a whole Python literal (`{'a': True}`); null when it is none. */
+export function pythonToJson(text: string): string | null {
+  const first = text.trimStart().charAt(0);
+  if (first !== "{" && first !== "[" && first !== "(") return null;
+  return readWhole(text, function* (input): Step<string | null> {
+    const { json, whole } = yield* readLiteral(input, PYTHON_STYLE);
+    yield* input.skipSpace();
+    return whole && input.isExhausted && parseJson(json) !== null ? json : null;
+  });
+}
+
+/** A bare word as JSON text; null when it needs quotes. */
+export function scalarToJson(word: string): string | null {
+  const constant = CONSTANTS.get(word);
+  if (constant !== undefined) return constant;
+  return NUMBER.test(word) ? word : null;
+}
+
+const CONSTANTS: ReadonlyMap<string, string> = new Map([
+  ["True", "true"],
+  ["true", "true"],
+  ["False", "false"],
+  ["false", "false"],
+  ["None", "null"],
+  ["null", "null"],
+]);
+
+const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+
+function* readQuoted(input: Input, quote: string): Step<Literal> {
+  let json = '"';
+  for (;;) {
+    if (yield* input.eat(quote)) return { json: `${json}"`, whole: true };
+    if (!(yield* input.fill(1))) return { json: `${json}"`, whole: false };
+    let count = 1;
+    while (count < input.available && input.charAt(count) !== quote.charAt(0)) count++;
+    json += escapeJson(input.take(count));
+  }
+}
+
+function* readObject(input: Input, style: LiteralStyle, depth: number): Step<Literal> {
+  input.take(1);
+  const members: string[] = [];
+  const close = (whole: boolean): Literal => ({ json: `{${members.join(", ")}}`, whole });
+  for (;;) {
+    yield* input.skipSpace();
+    if (yield* input.eat("}")) return close(true);
+    if (input.isExhausted) return close(false);
+    if (yield* input.eat(",")) continue;
+    const key = yield* readKey(input, style);
+    if (key === null) return close(false);
+    const { json, whole } = yield* readLiteral(input, style, depth);
+    members.push(`${key}: ${json}`);
+    if (!whole) return close(false);
+  }
+}
+
+/** A key as JSON text, up to and with its colon. */
+function* readKey(input: Input, style: LiteralStyle): Step<string | null> {
+  const first = yield* input.peek();
+  const isQuoted = first === '"' || first === "'" || (yield* startsQuote(input, style));
+  let key: string;
+  if (style.bareKeys && !isQuoted) {
+    let text = "";
+    for (;;) {
+      if (!(yield* input.fill(1))) return null;
+      if (input.charAt(0) === ":") break;
+      if ("{}[],".includes(input.charAt(0))) return null;
+      text += input.take(1);
+    }
+    key = `"${escapeJson(text.trim())}"`;
+  } else {
+    const { json, whole } = yield* readLiteral(input, style, DEPTH_LIMIT);
+    if (!whole) return null;
+    key = json.startsWith('"') ? json : `"${escapeJson(json)}"`;
+  }
+  yield* input.skipSpace();
+  return (yield* input.eat(":")) ? key : null;
+}
+
+function* startsQuote(input: Input, { quote }: LiteralStyle): Step<boolean> {
+  return quote !== null && (yield* input.looksAt([quote]));
+}
+
+function* readArray(input: Input, style: LiteralStyle, depth: number): Step<Literal> {
+  const closer = input.take(1) === "[" ? "]" : ")";
+  const items: string[] = [];
+  const close = (whole: boolean): Literal => ({ json: `[${items.join(", ")}]`, whole });
+  for (;;) {
+    yield* input.skipSpace();
+    if (yield* input.eat(closer)) return close(true);
+    if (input.isExhausted) return close(false);
+    if (yield* input.eat(",")) continue;
+    const { json, whole } = yield* readLiteral(input, style, depth);
+    items.push(json);
+    if (!whole) return close(false);
+  }
+}
+
+/** A word up to the next delimiter, at least one character. */
+function* readBareWord(input: Input): Step<Literal> {
+  let word = "";
+  while (yield* input.fill(1)) {
+    if (word !== "" && WORD_ENDS.has(input.charAt(0))) break;
+    word += input.take(1);
+  }
+  const whole = !input.isExhausted || input.end === "ended";
+  const trimmed = word.trim();
+  return { json: scalarToJson(trimmed) ?? `"${escapeJson(trimmed)}"`, whole };
+}
+
+const WORD_ENDS: ReadonlySet<string> = new Set(",)]}\n");
+
+/**
+ * Reads `'..'`, `".."` or a triple-quoted string. Some templates write strings without escaping
+ * quotes inside; so a quote ends the string only where a literal can end.
+ */
+function* readPythonString(input: Input, quote: string): Step<Literal> {
+  const isTriple = yield* input.eat(quote.repeat(3));
+  const closer = isTriple ? quote.repeat(3) : quote;
+  if (!isTriple) input.take(1);
+  let json = '"';
+  for (;;) {
+    if (!(yield* input.fill(1))) return { json: `${json}"`, whole: false };
+    const next = input.charAt(0);
+    if (next === "\\") json += escapeJson(yield* readEscape(input));
+    else if (next !== quote) json += escapeJson(takePlain(input, quote));
+    else if (yield* input.eat(closer)) {
+      if (isTriple || (yield* canEnd(input))) return { json: `${json}"`, whole: true };
+      json += escapeJson(closer);
+    } else json += escapeJson(input.take(1));
+  }
+}
+
+function takePlain(input: Input, quote: string): string {
+  let count = 1;
+  while (count < input.available && !["\\", quote].includes(input.charAt(count))) count++;
+  return input.take(count);
+}
+
+/** Whether a delimiter or the end follows, after a little whitespace. */
+function* canEnd(input: Input): Step<boolean> {
+  for (let offset = 0; offset < SPACE_LIMIT; offset++) {
+    if (!(yield* input.fill(offset + 1))) return true;
+    if (!isSpace(input.charCodeAt(offset))) return ",)]}:".includes(input.charAt(offset));
+  }
+  return true;
+}
+
+function* readEscape(input: Input): Step<string> {
+  yield* input.fill(2);
+  input.take(1);
+  const kind = input.take(1);
+  const length = HEX_LENGTHS.get(kind);
+  if (length === undefined) return PYTHON_ESCAPES.get(kind) ?? `\\${kind}`;
+  yield* input.fill(length);
+  const digits = input.take(length);
+  const code = /^[0-9a-fA-F]+$/.test(digits) ? Number.parseInt(digits, 16) : Number.NaN;
+  return code <= 0x10ffff ? String.fromCodePoint(code) : `\\${kind}${digits}`;
+}
+
+const HEX_LENGTHS: ReadonlyMap<string, number> = new Map([
+  ["x", 2],
+  ["u", 4],
+  ["U", 8],
+]);
+
+const PYTHON_ESCAPES: ReadonlyMap<string, string> = new Map([
+  ["n", "\n"],
+  ["t", "\t"],
+  ["r", "\r"],
+  ["b", "\b"],
+  ["f", "\f"],
+  ["0", "\0"],
+  ["a", "\u0007"],
+  ["v", "\v"],
+  ["/", "/"],
+  ["\\", "\\"],
+  ["'", "'"],
+  ['"', '"'],
+  ["\n", ""],
+]);

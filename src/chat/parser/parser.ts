@@ -1,0 +1,98 @@
+import type { Tool } from "../conversation.ts";
+import type { ReasoningTags, ToolFormat } from "../formats/format.ts";
+import { readAnswer } from "./answer.ts";
+import type { ReaderState } from "./call-reader.ts";
+import { Input, type Step } from "./input.ts";
+import { OfferedTools } from "./offered-tools.ts";
+import { Output } from "./output.ts";
+import type { ParseEvent } from "./parse-event.ts";
+
+export interface ParserOptions {
+  /** How the model writes calls; null = it has no format, its answer is text. */
+  format: ToolFormat | null;
+  /** `open`: the prompt already holds the start tag. null = reasoning is not looked for. */
+  reasoning: { tags: ReasoningTags; open: boolean } | null;
+  /** Tools the model may call. Without any, call markers are text. */
+  tools: readonly Pick<Tool, "name" | "parameters">[];
+  /** false = at most one call; all that follows it is dropped. */
+  parallel: boolean;
+  /** An identifier for each call whose own is unknown when it begins. */
+  newId: () => string;
+}
+
+/**
+ * Reads a model's output as it comes. Never throws for any text; every character is read once, save
+ * for the bounded heads of calls that turn out to be none.
+ *
+ * Text that looks like a call but does not parse, or names a tool that was not offered, stays text:
+ * a client is only told of calls it can answer, and nothing a model wrote gets lost. The order of
+ * events is the order of the output. Feed complete code points.
+ */
+export interface Parser {
+  push(text: string): ParseEvent[];
+  /** @param cut The output ended at a limit: open arguments stay as they are, without a repair. */
+  end(cut: boolean): ParseEvent[];
+  readonly insideReasoning: boolean;
+  /** Between an opening marker and the end of its calls. */
+  readonly toolSectionOpen: boolean;
+  readonly callCount: number;
+  /** The last call broke off. */
+  readonly isCallCut: boolean;
+  /** Nothing that may follow will be told: the generation can stop. */
+  readonly isFull: boolean;
+}
+
+export function createParser(options: ParserOptions): Parser {
+  const { format, reasoning } = options;
+  const tools = new OfferedTools(options.tools);
+  const isPlain = reasoning === null && (format === null || (tools.isEmpty && !hasMarks(format)));
+  const input = new Input();
+  const output = new Output({ ...options, holdSpace: !isPlain });
+  const state: ReaderState = { insideReasoning: reasoning?.open ?? false, toolSectionOpen: false };
+  const reader = { input, output, tools, format, state };
+  const step = readAnswer(reader, reasoning?.tags ?? null, reasoning?.open ?? false);
+  return {
+    push(text) {
+      if (output.isFull) return [];
+      input.push(text);
+      step.next();
+      return output.drain();
+    },
+    end(cut) {
+      if (!output.isFull) {
+        input.finish(cut ? "cut" : "ended");
+        run(step);
+        output.end();
+      }
+      return output.drain();
+    },
+    get insideReasoning() {
+      return state.insideReasoning;
+    },
+    get toolSectionOpen() {
+      return state.toolSectionOpen;
+    },
+    get callCount() {
+      return output.callCount;
+    },
+    get isCallCut() {
+      return output.isCut;
+    },
+    get isFull() {
+      return output.isFull;
+    },
+  };
+}
+
+/** The format changes text even where no tool is offered. */
+function hasMarks(format: ToolFormat): boolean {
+  const hasHeaders = format.kind === "channels" || format.kind === "recipients";
+  return (
+    hasHeaders || format.reasoning !== null || format.noise.length > 0 || format.wrapper !== null
+  );
+}
+
+function run(step: Step<void>): void {
+  let result = step.next();
+  while (!result.done) result = step.next();
+}

@@ -1,0 +1,224 @@
+import type { TaggedFormat } from "../formats/format.ts";
+import { HEAD_LIMIT, startCall, type CallReader } from "./call-reader.ts";
+import type { Step } from "./input.ts";
+import { readJsonSection } from "./json-section.ts";
+import { escapeJson, passJsonValue } from "./json-value.ts";
+import { MarkerSet } from "./marker-set.ts";
+import { isPlainString, rawToJson } from "./tagged-value.ts";
+import type { JsonType } from "./offered-tools.ts";
+
+/** Reads calls whose arguments are tags. `marker` was consumed. False = no call. */
+export function* readTaggedSection(
+  reader: CallReader,
+  format: TaggedFormat,
+  marker: string,
+): Step<boolean> {
+  if (format.sectionStart === null) return yield* readSingle(reader, format, marker);
+  const { input, output } = reader;
+  let found = false;
+  for (let atCall = marker === format.callStart; !output.isFull; atCall = false) {
+    if (!atCall) {
+      yield* input.skipSpace();
+      if (found && !input.mark()) break;
+      if (!(yield* input.eat(format.callStart))) break;
+    }
+    if (!(yield* readTaggedCall(reader, format))) {
+      if (!found) return false;
+      input.rewind();
+      return true;
+    }
+    found = true;
+  }
+  if (!found) return false;
+  input.commit();
+  if (format.sectionEnd !== null) yield* input.eat(format.sectionEnd);
+  return true;
+}
+
+/** A call with an opening marker of its own. Some models write JSON there instead of tags. */
+function* readSingle(reader: CallReader, format: TaggedFormat, marker: string): Step<boolean> {
+  const { input } = reader;
+  const isInside = marker === format.nameStart;
+  if (format.nameStart !== "" && !isInside) {
+    yield* input.skipSpace();
+    if (!(yield* input.eat(format.nameStart))) return yield* readJsonInstead(reader, format);
+  } else if (!isInside && format.nameEnd.trim() === "" && (yield* startsJson(reader))) {
+    return yield* readJsonInstead(reader, format);
+  }
+  return yield* readTaggedCall(reader, format);
+}
+
+function* startsJson({ input }: CallReader): Step<boolean> {
+  yield* input.skipSpace();
+  const next = yield* input.peek();
+  return next === "{" || next === "[";
+}
+
+function* readJsonInstead(reader: CallReader, format: TaggedFormat): Step<boolean> {
+  if (!(yield* readJsonSection(reader, null, true))) return false;
+  yield* reader.input.skipSpace();
+  yield* reader.input.eat(format.callEnd);
+  return true;
+}
+
+/** Reads from the name to the end of the call. */
+export function* readTaggedCall(reader: CallReader, format: TaggedFormat): Step<boolean> {
+  const { output } = reader;
+  const name = yield* readName(reader, format);
+  if (name === null) return false;
+  const index = startCall(reader, name.tool, null);
+  if (name.ended === format.callEnd) {
+    output.arguments(index, "{}");
+    output.endCall(index, true);
+    return true;
+  }
+  const whole = yield* readArguments(reader, format, name.tool, index, name.ended);
+  output.endCall(index, whole);
+  return true;
+}
+
+/** The tool, and the marker that ended its name where that is more than the name's own end. */
+function* readName(
+  { input, tools }: CallReader,
+  format: TaggedFormat,
+): Step<{ tool: string; ended: string } | null> {
+  yield* input.skipSpace();
+  const nameEnd = format.nameEnd === "" ? "\n" : format.nameEnd;
+  const isOpen = nameEnd === "\n";
+  const ends = isOpen ? [nameEnd, format.keyStart, format.callEnd] : [nameEnd];
+  const part = yield* input.readUntil(new MarkerSet(ends), HEAD_LIMIT);
+  if (part === null || (part.marker === "" && !isOpen)) return null;
+  const tool = tools.resolve(format.escaped ? unescapeXml(part.text) : part.text);
+  if (tool === null) return null;
+  if (format.nameTailEnd !== null) {
+    const tail = yield* input.readUntil(new MarkerSet([format.nameTailEnd]), HEAD_LIMIT);
+    if (tail === null || tail.marker === "") return null;
+  }
+  return { tool, ended: part.marker === nameEnd ? "" : part.marker };
+}
+
+/** Whether the arguments are whole. */
+function* readArguments(
+  reader: CallReader,
+  format: TaggedFormat,
+  tool: string,
+  index: number,
+  ended: string,
+): Step<boolean> {
+  const { input, output } = reader;
+  let count = 0;
+  for (let atKey = ended === format.keyStart; ; atKey = false) {
+    if (!atKey) {
+      yield* input.skipSpace();
+      if (format.jsonBlock !== null && count === 0 && (yield* input.eat(format.jsonBlock[0]))) {
+        return yield* readJsonBlock(reader, format, index, format.jsonBlock[1]);
+      }
+      if (!(yield* input.eat(format.keyStart))) break;
+    }
+    const whole = yield* readArgument(reader, format, tool, index, count === 0);
+    count++;
+    if (!whole) {
+      if (input.end === "ended") output.arguments(index, "}");
+      return false;
+    }
+  }
+  const closed = yield* eatCallEnd(reader, format);
+  if (!closed && input.end === "cut" && input.isExhausted) return false;
+  output.arguments(index, count === 0 ? "{}" : "}");
+  return true;
+}
+
+function* eatCallEnd({ input }: CallReader, format: TaggedFormat): Step<boolean> {
+  const inner = format.nameClose !== "" && (yield* input.eat(format.nameClose));
+  yield* input.skipSpace();
+  const outer = yield* input.eat(format.callEnd);
+  return inner || outer;
+}
+
+function* readJsonBlock(
+  reader: CallReader,
+  format: TaggedFormat,
+  index: number,
+  end: string,
+): Step<boolean> {
+  const { input, output } = reader;
+  const whole = yield* passJsonValue(input, (text) => output.arguments(index, text));
+  yield* input.skipSpace();
+  yield* input.eat(end);
+  yield* input.skipSpace();
+  yield* eatCallEnd(reader, format);
+  return whole;
+}
+
+/** One argument, streamed where it can only be a string. False = it broke off. */
+function* readArgument(
+  reader: CallReader,
+  format: TaggedFormat,
+  tool: string,
+  index: number,
+  isFirst: boolean,
+): Step<boolean> {
+  const { input, output, tools } = reader;
+  const part = yield* input.readUntil(new MarkerSet([format.keyEnd]), HEAD_LIMIT);
+  if (part === null || part.marker === "") return false;
+  const written = part.text.trim();
+  const key = format.escaped ? unescapeXml(written) : written;
+  const stated = yield* readTypeMark(reader, format);
+  const types = stated ?? tools.typesOf(tool, [key]);
+  if (format.valueStart !== "") {
+    yield* input.skipSpace();
+    yield* input.eat(format.valueStart);
+  }
+  if (format.valueNewlines) yield* input.eat("\n");
+  const isCdata = format.cdata && (yield* input.eat("<![CDATA["));
+  const ends = valueEnds(format, isCdata);
+  output.arguments(index, `${isFirst ? "{" : ", "}"${escapeJson(key)}": `);
+  if (isCdata || isPlainString(types)) {
+    output.arguments(index, '"');
+    const end = yield* input.until(ends, (text) => output.arguments(index, escapeJson(text)));
+    const isLeftOpen = end === null && input.end === "cut";
+    if (!isLeftOpen) output.arguments(index, '"');
+    return end !== null;
+  }
+  let raw = "";
+  const end = yield* input.until(ends, (text) => (raw += text));
+  output.arguments(index, end === null && input.end === "cut" ? raw : rawToJson(raw, types));
+  return end !== null;
+}
+
+function valueEnds(format: TaggedFormat, isCdata: boolean): MarkerSet {
+  const end = format.valueEnd;
+  if (isCdata) return new MarkerSet([`]]>${end}`, `]]>\n${end}`]);
+  return new MarkerSet(format.valueNewlines ? [`\n${end}`, end] : [end]);
+}
+
+/** The type a tag states. null = it states none. */
+function* readTypeMark(
+  { input }: CallReader,
+  { typeMark }: TaggedFormat,
+): Step<ReadonlySet<JsonType> | null> {
+  if (typeMark === null) return null;
+  // The key's closing quote is consumed: what is left of a mark that states nothing.
+  if (yield* input.eat(typeMark.after.slice(1))) return null;
+  const part = yield* input.readUntil(new MarkerSet([typeMark.after]), HEAD_LIMIT);
+  if (part === null) return null;
+  const stated = part.text.slice(part.text.lastIndexOf('"') + 1).trim();
+  const isString = stated === (typeMark.style === "boolean" ? "true" : "string");
+  return isString ? new Set<JsonType>(["string"]) : NOT_STRINGS;
+}
+
+const NOT_STRINGS: ReadonlySet<JsonType> = new Set([
+  "number",
+  "boolean",
+  "null",
+  "object",
+  "array",
+]);
+
+function unescapeXml(text: string): string {
+  return text
+    .replaceAll("&quot;", '"')
+    .replaceAll("&lt;", "<")
+    .replaceAll("&gt;", ">")
+    .replaceAll("&amp;", "&");
+}
