@@ -152,9 +152,14 @@ export class Engine {
 
   /** Frees the contexts and the model. Jobs still running end without a word. */
   dispose(): void {
+    this.disposeContexts();
+    this.#parts.model.dispose();
+  }
+
+  /** Frees the contexts; the model can serve another engine. */
+  disposeContexts(): void {
     this.#generator?.dispose();
     this.#embedder.dispose();
-    this.#parts.model.dispose();
   }
 
   #receive(jobId: number, begin: () => void): void {
