@@ -68,7 +68,7 @@ function build() {
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(root.length + 1)),
   );
-  const wanted = hashOf([...inputs.sort(), "package.json", "bun.lock"]);
+  const wanted = hashOf([...inputs.sort((a, b) => (a < b ? -1 : 1)), "package.json", "bun.lock"]);
   const stamp = join(root, "dist/.built");
   const executable = `dist/lmserver${process.platform === "win32" ? ".exe" : ""}`;
   if (existsSync(join(root, executable)) && upToDate(stamp, wanted)) return;

@@ -19,6 +19,8 @@ export interface ServerOptions {
   model: string;
   parallel: number;
   context: number;
+  /** More flags for our own server. */
+  flags?: readonly string[];
 }
 
 /** @param text NAME=URL of a server that runs already. */
@@ -48,6 +50,7 @@ export async function startOurs(executable: string, options: ServerOptions): Pro
     ["--state-dir", join(home, "state"), "--cache-dir", join(home, "cache")],
     ["--parallel", String(options.parallel), "--context-length", String(options.context)],
     ["--log-level", "warn"],
+    options.flags ?? [],
   ].flat();
   const clean = (): void => rmSync(home, { recursive: true, force: true });
   return start("lmserver", command, port, null, clean);
