@@ -9,7 +9,6 @@ export interface BannerFacts {
   brokenCount: number;
   modelsDirs: readonly string[];
   jit: boolean;
-  cors: boolean;
   isProtected: boolean;
   /** How a client gets the key in a shell; null = a placeholder. */
   keyInShell: string | null;
@@ -51,7 +50,7 @@ export function bannerLines(facts: BannerFacts): string[] {
 
 /** Warnings about who can reach the server, loud ones first. */
 export function exposureWarnings(
-  facts: Pick<BannerFacts, "isProtected" | "cors"> & { bind: string },
+  facts: Pick<BannerFacts, "isProtected"> & { bind: string; cors: boolean },
 ): string[] {
   const warnings: string[] = [];
   if (!isLoopback(facts.bind) && !facts.isProtected) {

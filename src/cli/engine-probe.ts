@@ -1,5 +1,6 @@
 import { Type, type Static } from "typebox";
 import { Value } from "typebox/value";
+import { engineEnvironment } from "../pool/engine-environment.ts";
 import { EXIT, ExitError, type Terminal } from "./command.ts";
 
 /** What `engine --probe` says about this machine. */
@@ -29,7 +30,7 @@ export async function probeEngine(
   env: Terminal["env"],
 ): Promise<EngineProbe> {
   const child = Bun.spawn([...engineCommand, "--probe"], {
-    env: { ...env },
+    env: engineEnvironment(env),
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",

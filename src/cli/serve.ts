@@ -9,7 +9,7 @@ import type { HttpApp, HttpSettings } from "../http/deps.ts";
 import { systemClock } from "../lib/clock.ts";
 import { LmError } from "../lib/errors.ts";
 import { randomId } from "../lib/id.ts";
-import type { Log } from "../lib/log.ts";
+import type { Log, LogLevel } from "../lib/log.ts";
 import { ModelPool } from "../pool/model-pool.ts";
 import { bannerLines, exposureWarnings } from "./banner.ts";
 import { EXIT, ExitError, type Command, type Terminal } from "./command.ts";
@@ -61,16 +61,10 @@ interface Server {
 
 async function runServer(start: Start): Promise<number> {
   const { args, plan, lock, terminal } = start;
-  const sink = new LineSink(Bun.stderr.writer());
   // What a reload may change while running.
   const live = { logLevel: plan.config.logLevel, aliases: plan.config.aliases };
-  const format = plan.config.logFormat ?? (process.stderr.isTTY ? "text" : "json");
-  const log = createLog({
-    format,
-    level: () => live.logLevel,
-    now: () => systemClock.now(),
-    write: (line) => sink.write(line),
-  });
+  const logging = openLog(plan, () => live.logLevel);
+  const { log, sink } = logging;
   const signals = watchSignals(() => {
     reloadConfig({ args, env: terminal.env, running: plan.config, live, log });
     void server.catalog.rescan();
@@ -88,7 +82,7 @@ async function runServer(start: Start): Promise<number> {
     lock.announce({ url: listener.url, port: listener.port });
     await preload(plan, server, signals, log);
     server.isReady = true;
-    if (!signals.stopping.aborted) await announceReady(start, server, listener, sink);
+    if (!signals.stopping.aborted) await announceReady(start, server, listener, logging);
     const signal = await signals.stop;
     log.info("stopping", { signal, graceSeconds: shutdownGraceSeconds });
   } finally {
@@ -97,6 +91,19 @@ async function runServer(start: Start): Promise<number> {
     await sink.drain(FLUSH_MS);
   }
   return EXIT.ok;
+}
+
+interface Logging {
+  log: Log;
+  format: "text" | "json";
+  sink: LineSink;
+}
+
+function openLog({ config }: ServePlan, level: () => LogLevel): Logging {
+  const sink = new LineSink(Bun.stderr.writer());
+  const format = config.logFormat ?? (process.stderr.isTTY ? "text" : "json");
+  const write = (line: string): void => sink.write(line);
+  return { log: createLog({ format, level, now: () => systemClock.now(), write }), format, sink };
 }
 
 function wire(
@@ -211,35 +218,38 @@ async function preload(
   }
 }
 
+/** Tells people on stderr, and programs on stdout, that requests are answered from now on. */
 async function announceReady(
   { plan, build, terminal }: Start,
   { catalog }: Server,
   listener: Listener,
-  sink: LineSink,
+  logging: Logging,
 ): Promise<void> {
   const { config, folders, apiKeys, warnings } = plan;
   const isProtected = apiKeys.length > 0;
   const cors = config.cors !== null;
-  const lines = [
-    ...bannerLines({
-      build,
-      urls: listener.urls,
-      models: await catalog.list(),
-      brokenCount: (await catalog.broken()).length,
-      modelsDirs: catalogFolders(folders).map((folder) => folder.path),
-      jit: config.jit,
-      cors,
-      isProtected,
-      keyInShell: config.apiKeyFile === null ? null : `$(head -n 1 ${config.apiKeyFile})`,
-    }),
-    ...warnings,
-    ...exposureWarnings({ bind: config.bind, isProtected, cors }),
-  ];
-  sink.write(`${lines.join("\n")}\n`);
-  if (config.jsonReady) {
-    const { url, port } = listener;
-    terminal.print(JSON.stringify({ event: "ready", url, port, pid: process.pid }));
+  const lines = bannerLines({
+    build,
+    urls: listener.urls,
+    models: await catalog.list(),
+    brokenCount: (await catalog.broken()).length,
+    modelsDirs: catalogFolders(folders).map((folder) => folder.path),
+    jit: config.jit,
+    isProtected,
+    keyInShell: config.apiKeyFile === null ? null : `$(head -n 1 ${config.apiKeyFile})`,
+  });
+  const exposure = exposureWarnings({ bind: config.bind, isProtected, cors });
+  const isShown = config.logLevel === "debug" || config.logLevel === "info";
+  if (logging.format === "json") {
+    for (const line of lines) logging.log.info(line.trim());
+    for (const line of [...warnings, ...exposure]) logging.log.warn(line);
+  } else {
+    const all = [...(isShown ? lines : []), ...warnings, ...exposure];
+    logging.sink.write(all.map((line) => `${line}\n`).join(""));
   }
+  if (!config.jsonReady) return;
+  const { url, port } = listener;
+  terminal.print(JSON.stringify({ event: "ready", url, port, pid: process.pid }));
 }
 
 /**
