@@ -1,18 +1,23 @@
 import { type Pointer, ptr } from "bun:ffi";
+import { assert } from "../lib/assert.ts";
 import {
+  readField,
   TOKEN_DATA_ARRAY,
   TOKEN_DATA_ARRAY_SIZE,
   TOKEN_DATA_WORDS,
   writeField,
 } from "./structs.ts";
-import { readField } from "./structs.ts";
+import { topBound } from "./top-bound.ts";
 
 /** Where the entries begin; the array struct lies before them. */
 const ENTRIES = 64;
 
+/** Added to the logits of tokens; -Infinity bans. */
+export type Biases = ReadonlyMap<number, number>;
+
 /**
- * A `llama_token_data_array` over the whole vocabulary in one ArrayBuffer, whose storage never
- * moves. Samplers reorder and shorten it, so it is filled before each use.
+ * A `llama_token_data_array` with room for the whole vocabulary in one ArrayBuffer, whose storage
+ * never moves. Samplers reorder and shorten it, so it is filled before each use.
  */
 export class Candidates {
   /** Address of the array struct; valid as long as this object. */
@@ -38,14 +43,49 @@ export class Candidates {
     }
   }
 
-  /** Every token of the vocabulary with its logit, in the order of ids. */
-  fill(logits: Float32Array): void {
+  /** Every token of the vocabulary, in the order of ids. */
+  fillAll(logits: Float32Array, biases: Biases): void {
     this.#ids.set(this.#blank);
     const scores = this.#scores;
     for (let token = 0, at = 1; token < logits.length; token++, at += TOKEN_DATA_WORDS) {
-      scores[at] = logits[token] ?? 0;
+      scores[at] = logits[token] as number;
+    }
+    for (const [token, bias] of biases) {
+      scores[token * TOKEN_DATA_WORDS + 1] = (logits[token] ?? 0) + bias;
     }
     this.#reset(this.#vocabSize);
+  }
+
+  /**
+   * Only tokens that can be among the `count` best once `biases` are added and samplers have
+   * changed no other tokens than `touched`: for a chain that keeps the best `count`. Many times
+   * cheaper than `fillAll` for a large vocabulary.
+   * @returns false, and does nothing, when it would not pay.
+   */
+  fillBest(
+    logits: Float32Array,
+    count: number,
+    biases: Biases,
+    touched: ReadonlyMap<number, unknown>,
+  ): boolean {
+    const bound = topBound(logits, count + biases.size + touched.size);
+    // Without a finite bound some block holds nothing but banned tokens or NaN.
+    if (bound === null || bound === -Infinity) return false;
+    let size = 0;
+    const add = (token: number, score: number) => {
+      this.#ids[size * TOKEN_DATA_WORDS] = token;
+      this.#scores[size * TOKEN_DATA_WORDS + 1] = score;
+      this.#scores[size * TOKEN_DATA_WORDS + 2] = 0;
+      size++;
+    };
+    for (let token = 0; token < logits.length; token++) {
+      const score = logits[token] as number;
+      if (score >= bound && !biases.has(token) && !touched.has(token)) add(token, score);
+    }
+    for (const [token, bias] of biases) add(token, (logits[token] ?? 0) + bias);
+    for (const token of touched.keys()) if (!biases.has(token)) add(token, logits[token] ?? 0);
+    this.#reset(size);
+    return true;
   }
 
   /** One token only, to ask a grammar about it. */
@@ -56,12 +96,6 @@ export class Candidates {
     this.#reset(1);
   }
 
-  /** Adds to a token's logit. Only between `fill` and the first sampler: then ids are in order. */
-  addBias(token: number, bias: number): void {
-    const at = token * TOKEN_DATA_WORDS + 1;
-    this.#scores[at] = (this.#scores[at] ?? 0) + bias;
-  }
-
   /** Logit of the first entry. */
   get firstScore(): number {
     return this.#scores[1] ?? -Infinity;
@@ -70,22 +104,37 @@ export class Candidates {
   /** The token that the last sampler of a chain selected, or null when it did not. */
   get selected(): number | null {
     const index = readField(this.#view, TOKEN_DATA_ARRAY.selected);
-    if (index < 0 || readField(this.#view, TOKEN_DATA_ARRAY.selected_high) !== 0) return null;
-    return this.#ids[index * TOKEN_DATA_WORDS] ?? null;
+    const { first, size } = this.#left();
+    return index < 0 || index >= size
+      ? null
+      : (this.#ids[first + index * TOKEN_DATA_WORDS] ?? null);
   }
 
-  /** The token with the largest logit, the first of equals; null when all are banned. */
+  /** The token with the largest logit, the smallest id of equals; null when all are banned. */
   best(): number | null {
-    const size = readField(this.#view, TOKEN_DATA_ARRAY.size);
+    const { first, size } = this.#left();
     let best = -Infinity;
     let token: number | null = null;
-    for (let index = 0; index < size; index++) {
-      const score = this.#scores[index * TOKEN_DATA_WORDS + 1] ?? -Infinity;
-      if (score <= best) continue;
+    for (let index = 0, at = first; index < size; index++, at += TOKEN_DATA_WORDS) {
+      const score = this.#scores[at + 1] ?? -Infinity;
+      const id = this.#ids[at] ?? 0;
+      if (score < best || score === -Infinity || (score === best && id > (token ?? id))) continue;
       best = score;
-      token = this.#ids[index * TOKEN_DATA_WORDS] ?? null;
+      token = id;
     }
     return token;
+  }
+
+  /** What the samplers left: they may drop entries at the end, and move the beginning on. */
+  #left(): { first: number; size: number } {
+    const offset = readField(this.#view, TOKEN_DATA_ARRAY.data) - this.pointer - ENTRIES;
+    const size = readField(this.#view, TOKEN_DATA_ARRAY.size);
+    const first = offset / 4;
+    assert(
+      first >= 0 && first + size * TOKEN_DATA_WORDS <= this.#ids.length,
+      "samplers stay within the candidates they are given",
+    );
+    return { first, size };
   }
 
   #reset(size: number): void {
@@ -102,7 +151,7 @@ export function argmax(values: Float32Array): number {
   let best = -Infinity;
   let index = 0;
   for (let at = 0; at < values.length; at++) {
-    const value = values[at] ?? -Infinity;
+    const value = values[at] as number;
     if (value > best) {
       best = value;
       index = at;

@@ -1,12 +1,13 @@
-import { assert, defined } from "../lib/assert.ts";
+import { assert } from "../lib/assert.ts";
 import { invalidRequest } from "../lib/errors.ts";
 import type { Sampling } from "../protocol/sampling.ts";
 import type { Grammar, Sampler } from "./backend.ts";
-import { argmax } from "./candidates.ts";
+import { argmax, type Biases } from "./candidates.ts";
 import { FfiGrammar } from "./ffi-grammar.ts";
 import { resolveLogitBias } from "./logit-bias.ts";
 import type { ModelHost } from "./model-host.ts";
 import { NativeHandle } from "./native-handle.ts";
+import { RecentTokens } from "./recent-tokens.ts";
 import { buildChain, planChain } from "./sampler-chain.ts";
 
 /** The part of a context that a sampler reads. */
@@ -26,7 +27,12 @@ export class FfiSampler implements Sampler {
   readonly #chain: NativeHandle | null;
   readonly #drawsFromChain: boolean;
   readonly #looksBack: boolean;
-  readonly #biases: ReadonlyMap<number, number>;
+  /** How many of the best candidates decide; null when all do. */
+  readonly #bestCount: number | null;
+  readonly #recent: RecentTokens;
+  readonly #biases: Biases;
+  /** The same, with every end-of-generation token banned. */
+  readonly #biasesWithoutEnd: Biases;
   readonly #ignoresEnd: boolean;
   readonly #release: () => void;
   #endBanned = false;
@@ -48,6 +54,10 @@ export class FfiSampler implements Sampler {
     this.#model = model;
     this.#source = source;
     this.#biases = resolveLogitBias(sampling.logitBias, model.vocabulary);
+    this.#biasesWithoutEnd = new Map([
+      ...this.#biases,
+      ...model.vocabulary.endOfGeneration.map((token) => [token, -Infinity] as const),
+    ]);
     this.#ignoresEnd = sampling.ignoreEos;
     const plan = planChain(sampling, choice, source.contextLength);
     const chain = buildChain(model, sampling, plan, source.contextLength);
@@ -55,17 +65,16 @@ export class FfiSampler implements Sampler {
     this.#chain =
       chain === null ? null : new NativeHandle("sampler", chain, llama.llama_sampler_free);
     this.#drawsFromChain = plan.draw !== "argmax";
+    this.#bestCount = plan.bestCount;
+    this.#recent = new RecentTokens(plan.historyLength);
     this.#looksBack = plan.historyLength > 0 || plan.draw === "adaptive";
     const releaseModel = model.retain();
     this.#release = () => {
       releaseModel();
       onDispose();
     };
-    if (chain !== null && plan.historyLength > 0) {
-      for (const token of history.subarray(-plan.historyLength)) {
-        model.vocabulary.assertToken(token);
-        llama.llama_sampler_accept(chain, token);
-      }
+    if (plan.historyLength > 0) {
+      for (const token of history.subarray(-plan.historyLength)) this.#remember(token);
     }
   }
 
@@ -74,21 +83,19 @@ export class FfiSampler implements Sampler {
     const logits = this.#source.logits(row);
     const token = this.#choose(logits, null);
     const grammar = this.#grammar;
-    if (grammar === null) return defined(token, "some token is not banned");
+    // A request that bans every token has said all it can.
+    if (grammar === null) return token ?? this.#model.vocabulary.endOfGeneration[0] ?? 0;
     if (token !== null && grammar.allows(token)) return token;
     return this.#choose(logits, grammar) ?? endOf(grammar, this.#model);
   }
 
   accept(token: number): void {
     assert(!this.#disposed, "sampler used after it was disposed");
-    this.#model.vocabulary.assertToken(token);
     if (this.#grammar !== null) {
       assert(this.#grammar.allows(token), `the grammar does not allow token ${token}`);
       this.#grammar.acceptAllowed(token);
     }
-    if (this.#looksBack && this.#chain !== null) {
-      this.#model.library.llama.llama_sampler_accept(this.#chain.pointer, token);
-    }
+    if (this.#looksBack) this.#remember(token);
   }
 
   setGrammar(grammar: Grammar | null): void {
@@ -111,6 +118,13 @@ export class FfiSampler implements Sampler {
     this.#release();
   }
 
+  #remember(token: number): void {
+    this.#model.vocabulary.assertToken(token);
+    this.#recent.push(token);
+    if (this.#chain === null) return;
+    this.#model.library.llama.llama_sampler_accept(this.#chain.pointer, token);
+  }
+
   /** Null when everything is banned. */
   #choose(logits: Float32Array, grammar: FfiGrammar | null): number | null {
     const { candidates, library, vocabulary } = this.#model;
@@ -119,9 +133,11 @@ export class FfiSampler implements Sampler {
       const token = argmax(logits);
       if (!noEnd || !vocabulary.isEndOfGeneration(token)) return token;
     }
-    candidates.fill(logits);
-    for (const [token, bias] of this.#biases) candidates.addBias(token, bias);
-    if (noEnd) for (const token of vocabulary.endOfGeneration) candidates.addBias(token, -Infinity);
+    const biases = noEnd ? this.#biasesWithoutEnd : this.#biases;
+    const count = grammar === null ? this.#bestCount : null;
+    if (count === null || !candidates.fillBest(logits, count, biases, this.#recent.distinct)) {
+      candidates.fillAll(logits, biases);
+    }
     grammar?.apply();
     if (grammar !== null && candidates.best() === null) return null;
     if (this.#chain !== null) {

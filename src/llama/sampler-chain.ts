@@ -18,6 +18,8 @@ export interface ChainPlan {
   seed: number;
   /** Tokens of history that matter: 0 when no sampler looks back. */
   historyLength: number;
+  /** How many of the best candidates can be chosen, after penalties; null when all can. */
+  bestCount: number | null;
 }
 
 /**
@@ -46,15 +48,22 @@ export function planChain(sampling: Sampling, choice: number, contextLength: num
     Math.max(names.includes("penalties") ? penalties : 0, names.includes("dry") ? dry : 0);
   if (sampling.mirostat !== 0 && sampling.temperature > 0) {
     const draw = sampling.mirostat === 1 ? "mirostat1" : "mirostat2";
-    return { names: [], draw, seed, historyLength: 0 };
+    return { names: [], draw, seed, historyLength: 0, bestCount: null };
   }
   if (sampling.temperature <= 0) {
     const names = switchedOn.filter((name) => name === "penalties" || name === "dry");
-    return { names, draw: "argmax", seed, historyLength: lookback(names) };
+    return { names, draw: "argmax", seed, historyLength: lookback(names), bestCount: 1 };
   }
   const adaptive = sampling.samplers.includes("adaptive_p") && sampling.adaptiveTarget >= 0;
   const historyLength = lookback(switchedOn);
-  return { names: switchedOn, draw: adaptive ? "adaptive" : "dist", seed, historyLength };
+  const draw = adaptive ? "adaptive" : "dist";
+  const bestCount = firstTruncation(switchedOn) === "top_k" ? sampling.topK : null;
+  return { names: switchedOn, draw, seed, historyLength, bestCount };
+}
+
+/** The first sampler that looks at candidates other than those of the history. */
+function firstTruncation(names: readonly SamplerName[]): SamplerName | undefined {
+  return names.find((name) => name !== "penalties" && name !== "dry");
 }
 
 function penaltyWindow(sampling: Sampling, contextLength: number): number {

@@ -104,7 +104,7 @@ export const TOKEN_DATA_WORDS = 3;
 
 export const TOKEN_DATA_ARRAY_SIZE = 32;
 
-/** `struct llama_token_data_array`. `size` and `selected` are 64-bit; the low half is read. */
+/** `struct llama_token_data_array`. `selected` is 64-bit; its low half serves, -1 included. */
 export const TOKEN_DATA_ARRAY = {
   data: field(0, "pointer", null),
   size: field(8, "pointer", null),
