@@ -73,6 +73,8 @@ function serveOn(address: string, port: number, { app, maxBodyBytes }: ListenOpt
     idleTimeout: IDLE_TIMEOUT_SECONDS,
     maxRequestBodySize: maxBodyBytes + BODY_MARGIN_BYTES,
     development: false,
+    // A compiled program shares its port by default: a second server would take half the clients.
+    reusePort: false,
     // Bun shares a port between processes by default outside development: another could steal it.
     reusePort: false,
     fetch: (request, server) => app.fetch(request, server),
