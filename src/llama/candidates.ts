@@ -7,7 +7,7 @@ import {
   TOKEN_DATA_WORDS,
   writeField,
 } from "./structs.ts";
-import { topBound } from "./top-bound.ts";
+import { indicesAtLeast, topBound } from "./top-bound.ts";
 
 /** Where the entries begin; the array struct lies before them. */
 const ENTRIES = 64;
@@ -68,9 +68,9 @@ export class Candidates {
     biases: Biases,
     touched: ReadonlyMap<number, unknown>,
   ): boolean {
-    const bound = topBound(logits, count + biases.size + touched.size);
+    const top = topBound(logits, count + biases.size + touched.size);
     // Without a finite bound some block holds nothing but banned tokens or NaN.
-    if (bound === null || bound === -Infinity) return false;
+    if (top === null || top.bound === -Infinity) return false;
     let size = 0;
     const add = (token: number, score: number) => {
       this.#ids[size * TOKEN_DATA_WORDS] = token;
@@ -78,9 +78,8 @@ export class Candidates {
       this.#scores[size * TOKEN_DATA_WORDS + 2] = 0;
       size++;
     };
-    for (let token = 0; token < logits.length; token++) {
-      const score = logits[token] as number;
-      if (score >= bound && !biases.has(token) && !touched.has(token)) add(token, score);
+    for (const token of indicesAtLeast(logits, top)) {
+      if (!biases.has(token) && !touched.has(token)) add(token, logits[token] ?? 0);
     }
     for (const [token, bias] of biases) add(token, (logits[token] ?? 0) + bias);
     for (const token of touched.keys()) if (!biases.has(token)) add(token, logits[token] ?? 0);
