@@ -136,8 +136,8 @@ export class EngineJobs {
       job.startedMs = clock.monotonicMs();
     }
     if (isTerminal(event)) this.#finish(job, event);
-    if (job.abandoned) return;
     if (event.type === "cancelled") {
+      // Of no effect on a job that was abandoned: its reader has the reason already.
       job.events.fail(new LmError("internal", {}, "The engine cancelled a job nobody cancelled."));
       return;
     }

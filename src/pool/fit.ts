@@ -16,8 +16,10 @@ const KV_BYTES: Readonly<Record<KvType, number>> = {
 const DEFAULT_MAX_CONTEXT = 32_768;
 const DEFAULT_MIN_CONTEXT = 4_096;
 const CONTEXT_STEP = 256;
-/** The runtime, libraries and tables of an engine process beside the model's own buffers. */
-const PROCESS_BYTES = 96 * 1024 * 1024;
+/** The runtime and libraries of an engine process beside the model's own buffers. */
+const PROCESS_BYTES = 40 * 1024 * 1024;
+/** The vocabulary's texts and tables, in llama.cpp and here. */
+const VOCABULARY_ENTRY_BYTES = 512;
 
 export interface FitOptions {
   contextLength: number;
@@ -45,7 +47,8 @@ export function estimateMemory(model: CatalogModel, options: FitOptions): Memory
   const weightBytes = model.sizeBytes;
   const kvBytes = shape === null || options.purpose === "embed" ? 0 : kvCacheBytes(shape, options);
   const computeBytes = shape === null ? 0 : computeBufferBytes(shape, options);
-  const totalBytes = safe(weightBytes + kvBytes + computeBytes + PROCESS_BYTES);
+  const tableBytes = (shape?.vocabularySize ?? 0) * VOCABULARY_ENTRY_BYTES;
+  const totalBytes = safe(weightBytes + kvBytes + computeBytes + tableBytes + PROCESS_BYTES);
   return { weightBytes, kvBytes, computeBytes, totalBytes };
 }
 

@@ -50,6 +50,7 @@ export class ModelInstance {
   #users = 0;
   #waiters = 0;
   #lastUsedMs: number;
+  #isEnding = false;
   #ending: Promise<void> | null = null;
   #stopError: LmError | null = null;
   readonly #gone = Promise.withResolvers<void>();
@@ -84,7 +85,7 @@ export class ModelInstance {
 
   /** It is being ended: new requests wait for `gone` and load anew. */
   get isEnding(): boolean {
-    return this.#ending !== null;
+    return this.#isEnding;
   }
 
   get gone(): Promise<void> {
@@ -92,7 +93,7 @@ export class ModelInstance {
   }
 
   get state(): EngineState {
-    if (this.#ending !== null) return "stopping";
+    if (this.#isEnding) return "stopping";
     const stage = this.#engine?.stage ?? this.#lastEnd ?? "starting";
     return stage === "stopped" ? "stopping" : stage;
   }
@@ -120,12 +121,14 @@ export class ModelInstance {
 
   /** Ends it when nobody uses it any more. Resolves when the process is gone. */
   async drain(reason: "unloaded" | "shutdown", error: LmError): Promise<void> {
+    this.#isEnding = true;
     this.#ending ??= this.#drain(reason, error);
     await this.#ending;
   }
 
   /** Ends it now; its jobs and waiters fail with `error`. */
   async stop(reason: "unloaded" | "shutdown", error: LmError): Promise<void> {
+    this.#isEnding = true;
     this.#stopError = error;
     this.#ending ??= this.#stop(reason, error);
     await this.#engine?.stop(reason, error);
@@ -209,7 +212,7 @@ export class ModelInstance {
 
   /** Without an engine only an instance loaded on purpose stays known, to be started again. */
   #settle(): void {
-    const stays = !this.#jit && this.#wasReady && this.#lastEnd !== null && this.#ending === null;
+    const stays = !this.#jit && this.#wasReady && this.#lastEnd !== null && !this.#isEnding;
     if (stays) return;
     this.#gone.resolve();
     this.#options.onGone(this);
@@ -223,8 +226,6 @@ export class ModelInstance {
 
   #use(): void {
     this.#users += 1;
-    this.#cancelTtl?.();
-    this.#cancelTtl = null;
   }
 
   #unuse(): void {
@@ -242,7 +243,7 @@ export class ModelInstance {
   #armTtl(): void {
     this.#cancelTtl?.();
     this.#cancelTtl = null;
-    if (this.#ttlMs === null || this.#ending !== null || this.#engine === null) return;
+    if (this.#ttlMs === null || this.#isEnding || this.#engine === null) return;
     const delayMs = Math.min(LONGEST_TIMER_MS, this.#ttlMs);
     this.#cancelTtl = this.#options.clock.after(delayMs, () => {
       if (this.isIdle) void this.drain("unloaded", unloaded(this.model));

@@ -46,15 +46,14 @@ test("jobs beyond slots and queue are refused with the numbers, and taken again 
   lease.release();
 });
 
-test("requests beyond slots and queue that wait for a load are refused", async () => {
+test("requests beyond slots and queue that wait for a load are refused at once", async () => {
   pool = scriptedPool({ load: { ...LOAD_DEFAULTS, parallel: 1 }, maxQueue: 2 });
-  const slow = scriptedModel({ name: "m", delayMs: 30 });
-  const requests = Array.from({ length: 6 }, () => answer(pool, slow, { op: "count", tokens: 1 }));
-  const outcomes = await Promise.allSettled(requests);
-  expect(outcomes.map((outcome) => outcome.status).filter((s) => s === "fulfilled").length).toBe(3);
-  for (const outcome of outcomes) {
-    if (outcome.status === "rejected") expect(hasCode(outcome.reason, "queue_full")).toBe(true);
-  }
+  const loading = scriptedModel({ name: "m", load: "hang" });
+  const waiting = [1, 2, 3].map(() => pool.acquire(loading, never()).catch(() => "closed"));
+  const refused = await pool.acquire(loading, never()).catch((error: unknown) => error);
+  expect(hasCode(refused, "queue_full") && refused.details.queued).toBe(3);
+  await pool.close(0);
+  expect(await Promise.all(waiting)).toEqual(["closed", "closed", "closed"]);
 });
 
 test("an abort ends the job in the engine and the reader gets the signal's reason", async () => {

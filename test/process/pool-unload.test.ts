@@ -35,6 +35,17 @@ test("unload waits for running jobs, new requests wait for it and load anew", as
   expect(pool.statistics()).toMatchObject({ engineStarts: 2, engineExits: { unloaded: 1 } });
 });
 
+test("an explicit load during an unload gets the name that becomes free", async () => {
+  pool = scriptedPool();
+  await pool.load(model, {}, never());
+  const lease = await pool.acquire(model, never());
+  const unloading = pool.unload("m", { force: false });
+  const loading = pool.load(model, { parallel: 2 }, never());
+  lease.release();
+  await unloading;
+  expect((await loading).identifier).toBe("m");
+});
+
 test("a forced unload ends jobs with model_unloaded and the process", async () => {
   pool = scriptedPool();
   const lease = await pool.acquire(model, never());
@@ -92,6 +103,15 @@ test("a pinned model that crashed stays known and is started again with its sett
   expect(pool.instances()).toEqual([]);
 });
 
+test("a pinned model that crashed can be unloaded", async () => {
+  pool = scriptedPool();
+  await pool.load(model, {}, never());
+  await answer(pool, model, { op: "exit", code: 1 }).catch(codeOf);
+  await until(() => pool.instances()[0]?.state === "crashed");
+  await pool.unload("m", { force: false });
+  expect(pool.instances()).toEqual([]);
+});
+
 test("the last model loaded by a request replaces the one before, but no pinned one", async () => {
   pool = scriptedPool({ keepLastJit: true });
   const [a, b, pinned] = ["a", "b", "pinned"].map((name) => scriptedModel({ name }));
@@ -118,7 +138,7 @@ test("a busy model is replaced only after its job, and nobody starves", async ()
 });
 
 test("fifty first requests for three models where two fit are all answered", async () => {
-  pool = scriptedPool({ memoryLimitBytes: 300 << 20 });
+  pool = scriptedPool({ memoryLimitBytes: 140 << 20 });
   const models = ["a", "b", "c"].map((name) => scriptedModel({ name }, { sizeBytes: 20 << 20 }));
   const answers = Array.from({ length: 50 }, (_, n) =>
     answer(pool, models[n % 3] ?? model, { op: "count", tokens: 2 }),

@@ -29,6 +29,7 @@ const EXPECTED: ReadonlySet<string> = new Set([
   "model_load_failed",
   "model_unloaded",
   "queue_full",
+  "insufficient_memory",
 ]);
 
 type Random = (limit: number) => number;
@@ -139,6 +140,7 @@ class Simulation {
   /** Engines that were ended although they had jobs. */
   readonly interrupted: string[] = [];
   readonly #forced = new Set<string>();
+  readonly #loading = new Set<string>();
   #hasFaults = true;
   readonly #random: Random;
   readonly #models = ["a", "b", "c", "d"].map((name, n) =>
@@ -176,6 +178,7 @@ class Simulation {
     for (let tick = 0; tick < FAULT_TICKS; tick += 1) {
       if (this.#random(3) === 0) this.#arrive();
       if (this.#random(40) === 0) this.#unload();
+      if (this.#random(80) === 0) this.#load();
       await this.#tick();
     }
     this.#hasFaults = false;
@@ -225,6 +228,25 @@ class Simulation {
     );
   }
 
+  /** An explicit load: at most one per model, so that each file has one engine. */
+  #load(): void {
+    const model = this.#models[this.#random(4)];
+    const isHeld = this.pool
+      .instances()
+      .some((instance) => instance.model.key === model?.key && !instance.jit);
+    if (model === undefined || isHeld || this.#loading.has(model.key)) return;
+    this.#loading.add(model.key);
+    const ttlMs = this.#random(2) === 0 ? null : 1_000;
+    this.opened += 1;
+    void this.pool
+      .load(model, { ttlMs }, new AbortController().signal)
+      .then(
+        () => this.ends.push("loaded"),
+        (error: unknown) => this.ends.push(error instanceof LmError ? error.code : String(error)),
+      )
+      .finally(() => this.#loading.delete(model.key));
+  }
+
   #unload(): void {
     const instances = this.pool.instances();
     const instance = instances[this.#random(instances.length)];
@@ -272,7 +294,7 @@ test(`random arrivals, cancels, unloads and crashes: every request ends once, me
     const { ends, opened } = simulation;
     if (ends.length !== opened) throw new Error(`seed ${seed}: ${ends.length} of ${opened} ended`);
     const odd = ends.filter(
-      (end) => end !== "whole" && end !== "Error: left" && !EXPECTED.has(end),
+      (end) => end !== "whole" && end !== "loaded" && end !== "Error: left" && !EXPECTED.has(end),
     );
     if (odd.length > 0) throw new Error(`seed ${seed}: ${odd.join("; ")}`);
     for (const instance of simulation.pool.instances()) {
@@ -287,5 +309,6 @@ test(`random arrivals, cancels, unloads and crashes: every request ends once, me
   const table = counts(total);
   // A simulation in which little happens proves little.
   expect(table["whole"]).toBeGreaterThan(SEEDS * 20);
-  for (const code of EXPECTED) expect([code, (table[code] ?? 0) > 0]).toEqual([code, true]);
+  for (const code of ["loaded", ...EXPECTED])
+    expect([code, (table[code] ?? 0) > 0]).toEqual([code, true]);
 }, 120_000);

@@ -127,6 +127,38 @@ test("a closed channel is forgiven for as long as the exit may take, then it is 
   expect(await engine.ended).toMatchObject({ stage: "crashed", refused: false });
 });
 
+test("a step before it is ready is a breach", async () => {
+  channel.hello();
+  channel.step([]);
+  expect(engine.stage).toBe("failed");
+  expect((await failure(engine.ready)).message).toContain("before it was ready");
+});
+
+test("a job that nobody cancelled but the engine did fails", async () => {
+  await makeReady();
+  const outcome = failure(textOf(engine.run(generate, never())));
+  await flush();
+  channel.step([{ type: "cancelled", jobId: 1, stage: "queue", steps: 0 }]);
+  expect((await outcome).code).toBe("internal");
+});
+
+test("a refused job may come back after what the measured jobs take", async () => {
+  await makeReady();
+  for (let id = 1; id <= 6; id += 1) {
+    const outcome = textOf(engine.run(generate, never()));
+    await flush();
+    channel.step([{ type: "accepted", jobId: id, promptTokens: 1, cachedTokens: 0 }]);
+    clock.advance(4_000);
+    channel.step(doneEvents(id));
+    await outcome;
+  }
+  const waiting = Array.from({ length: 6 }, () => failure(textOf(engine.run(generate, never()))));
+  const refused = await failure(textOf(engine.run(generate, never())));
+  expect(refused.details).toEqual({ queued: 2, limit: 2, retryAfterMs: 6_000 });
+  void engine.stop("unloaded", unloaded);
+  await Promise.all(waiting);
+});
+
 test("a stop is polite, then SIGTERM after 2 s, then SIGKILL after one more", async () => {
   await makeReady();
   channel.isUnkillable = true;

@@ -1,0 +1,60 @@
+import { expect, test } from "bun:test";
+import { LmError } from "../../../src/lib/errors.ts";
+import { RestartPolicy } from "../../../src/pool/restart-policy.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+import { scriptedModel } from "../../support/pool-fixture.ts";
+
+const model = scriptedModel({ name: "m" });
+
+function setUp() {
+  const clock = new ManualClock();
+  const policy = new RestartPolicy(clock);
+  const verdict = () => {
+    try {
+      policy.check(model);
+      return "may load";
+    } catch (error) {
+      return error instanceof LmError ? error.code : String(error);
+    }
+  };
+  return { clock, policy, verdict };
+}
+
+test("one crash is forgiven, a second within a minute is not for 30 s", () => {
+  const { clock, policy, verdict } = setUp();
+  policy.crashed(model, "c");
+  expect(verdict()).toBe("may load");
+  clock.advance(59_000);
+  policy.crashed(model, "c");
+  expect(verdict()).toBe("engine_unstable");
+  clock.advance(29_999);
+  expect(verdict()).toBe("engine_unstable");
+  clock.advance(1);
+  expect(verdict()).toBe("may load");
+});
+
+test("crashes more than a minute apart do not add up", () => {
+  const { clock, policy, verdict } = setUp();
+  for (let n = 0; n < 5; n += 1) {
+    policy.crashed(model, "c");
+    clock.advance(60_000);
+    expect(verdict()).toBe("may load");
+  }
+});
+
+test("after the pause one more crash refuses again at once", () => {
+  const { clock, policy, verdict } = setUp();
+  policy.crashed(model, "c");
+  policy.crashed(model, "c");
+  clock.advance(30_000);
+  policy.crashed(model, "c");
+  expect(verdict()).toBe("engine_unstable");
+});
+
+test("a model's record does not touch another's, nor outlive its file", () => {
+  const { policy, verdict } = setUp();
+  policy.loadFailed(model, "wobble");
+  expect(verdict()).toBe("model_load_failed");
+  policy.check(scriptedModel({ name: "other" }));
+  policy.check({ ...model, sizeBytes: 2_000 });
+});
