@@ -47,3 +47,10 @@ export const MAX_AUTH_FAILURES_PER_MINUTE = 10;
 export const MAX_AUTH_ADDRESSES = 10_000;
 
 export const MAX_LOG_LINE_BYTES = 8 * KIB;
+
+/** A chat template that has not rendered by then is ended: it came with the model's file. */
+export const TEMPLATE_DEADLINE_MS = 1_000;
+/** Longest prompt a template may write, in UTF-16 units. */
+export const MAX_TEMPLATE_OUTPUT_LENGTH = 32 * MIB;
+/** Longest source of a template, in UTF-16 units; the longest known one has 18,000. */
+export const MAX_TEMPLATE_LENGTH = MIB;
