@@ -1,48 +1,86 @@
-import { Template } from "@huggingface/jinja";
-import { invalidRequest } from "../lib/errors.ts";
-import type { Lease } from "../pool/pool.ts";
+import type { CatalogModel } from "../catalog/model.ts";
+import type { LoadedModelInfo } from "../protocol/events.ts";
+import { type Clock, systemClock } from "../lib/clock.ts";
 import type { ChatOptions, Message } from "./conversation.ts";
+import type { TemplateVariables } from "./jinja/template.ts";
+import { TemplateThread } from "./template-thread.ts";
+
+/** What a template needs to know of the loaded model that reads its prompts. */
+export interface PromptReader {
+  model: Pick<CatalogModel, "chatTemplate">;
+  info: Pick<LoadedModelInfo, "bosText" | "eosText" | "addsBos">;
+}
 
 /** Turns conversations into prompts by the template of the model that will read them. */
 export interface ChatTemplates {
   /**
    * The prompt without the BOS text that the vocabulary adds by itself.
-   * @throws LmError invalid_request (chat_template_error) when the template refuses.
+   * @throws LmError invalid_request (chat_template_error) when the template refuses, takes longer
+   * than a second or writes more than 32 MiB; `signal.reason` when aborted.
    */
   render(
-    lease: Pick<Lease, "model" | "info">,
+    reader: PromptReader,
     messages: readonly Message[],
     options: ChatOptions,
     signal: AbortSignal,
   ): Promise<string>;
+  /** A template with exactly these variables, for finding out what it does. @throws as `render`. */
+  renderVariables(source: string, variables: TemplateVariables): Promise<string>;
+  close(): void;
 }
 
 /** What most models without a template of their own were trained on, or at least can follow. */
-const CHATML =
-  "{% for message in messages %}{{ '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}" +
-  "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+export const CHATML_TEMPLATE = `{% for message in messages -%}
+<|im_start|>{{ message.role }}
+{{ message.content }}<|im_end|>
+{% endfor %}
+{% if add_generation_prompt %}
+<|im_start|>assistant
+{% endif %}`;
 
-export function createChatTemplates(): ChatTemplates {
+/** Threads kept, each for one template: a template that hangs keeps nobody else waiting. */
+const MAX_THREADS = 4;
+
+export function createChatTemplates(clock: Clock = systemClock): ChatTemplates {
+  const threads = new ThreadsByTemplate();
   return {
     async render({ model, info }, messages, options, signal) {
       signal.throwIfAborted();
-      try {
-        const prompt = new Template(model.chatTemplate ?? CHATML).render({
-          ...options.templateKwargs,
-          messages: messages.map(({ role, content }) => ({
-            role: role === "developer" ? "system" : role,
-            content: (content ?? []).map((part) => part.text).join(""),
-          })),
-          add_generation_prompt: options.addGenerationPrompt,
-          bos_token: info.bosText,
-          eos_token: info.eosText,
-        });
-        const addsTwice = info.addsBos && info.bosText !== "" && prompt.startsWith(info.bosText);
-        return addsTwice ? prompt.slice(info.bosText.length) : prompt;
-      } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        throw invalidRequest("messages", "chat_template_error", `Chat template: ${reason}`);
-      }
+      const source = model.chatTemplate ?? CHATML_TEMPLATE;
+      const { bosText, eosText } = info;
+      const input = { kind: "chat" as const, chat: { messages, options, bosText, eosText } };
+      const prompt = await threads.of(source).render({ source, nowMs: clock.now(), input });
+      signal.throwIfAborted();
+      const addsTwice = info.addsBos && bosText !== "" && prompt.startsWith(bosText);
+      return addsTwice ? prompt.slice(bosText.length) : prompt;
     },
+    renderVariables(source, variables) {
+      const input = { kind: "variables" as const, variables };
+      return threads.of(source).render({ source, nowMs: clock.now(), input });
+    },
+    close: () => threads.close(),
   };
+}
+
+class ThreadsByTemplate {
+  /** Least recently used first. */
+  readonly #threads = new Map<string, TemplateThread>();
+
+  of(source: string): TemplateThread {
+    const thread = this.#threads.get(source) ?? new TemplateThread();
+    this.#threads.delete(source);
+    this.#threads.set(source, thread);
+    for (const [other, idle] of this.#threads) {
+      if (this.#threads.size <= MAX_THREADS) break;
+      if (idle === thread || !idle.isIdle) continue;
+      idle.close();
+      this.#threads.delete(other);
+    }
+    return thread;
+  }
+
+  close(): void {
+    for (const thread of this.#threads.values()) thread.close();
+    this.#threads.clear();
+  }
 }

@@ -1,0 +1,234 @@
+import type { ChatOptions, ContentPart, Message, ToolCall } from "./conversation.ts";
+import { parseJsonData } from "./jinja/value.ts";
+import {
+  shapedText,
+  type TemplateCapabilities,
+  type TemplateMessage,
+} from "./template-capabilities.ts";
+import { systemSwitch } from "./thinking-switches.ts";
+import { CallIds, callIdStyle } from "./tool-call-ids.ts";
+import { callText, resultText, toolInstructions } from "./tool-fallback.ts";
+
+/** A message whose text is one string, on its way to the template's own shape. */
+type Draft = Omit<Message, "content"> & { text: string | null };
+
+/** Adjacent text parts belong together without a separator. */
+const textOf = (parts: readonly ContentPart[]): string => parts.map((part) => part.text).join("");
+
+/**
+ * The messages as this template wants them. Order is kept and equal histories give equal messages,
+ * so that a longer conversation begins with the prompt of the shorter one.
+ */
+export function normaliseMessages(
+  source: string,
+  can: TemplateCapabilities,
+  messages: readonly Message[],
+  options: ChatOptions,
+): TemplateMessage[] {
+  const named = namedResults(messages);
+  let drafts = named.map(({ content, ...rest }): Draft => ({
+    ...rest,
+    role: rest.role === "developer" && !can.developerRole ? "system" : rest.role,
+    text: content === null ? null : textOf(content),
+  }));
+  drafts = withSystemText(drafts, systemAdditions(can, options));
+  if (!can.severalSystems) drafts = joinLeadingSystems(drafts);
+  if (!can.systemRole) drafts = systemIntoUser(drafts);
+  if (!can.toolCalls) drafts = drafts.map((draft) => callsAsText(source, draft));
+  else if (!can.severalCalls) drafts = oneCallPerTurn(drafts);
+  if (can.toolContent === null) drafts = drafts.map(resultAsUser);
+  if (can.rolesAlternate) drafts = joinSameRoles(drafts);
+  const ids = new CallIds(callIdStyle(source));
+  return drafts.map((draft) => shaped(source, can, draft, ids));
+}
+
+/** Results carry the name of the function they answer, which some templates print. */
+function namedResults(messages: readonly Message[]): Message[] {
+  const names = new Map<string, string>();
+  return messages.map((message) => {
+    for (const call of message.toolCalls) names.set(call.id, call.name);
+    if (message.role !== "tool" || message.name !== null || message.toolCallId === null)
+      return message;
+    return { ...message, name: names.get(message.toolCallId) ?? null };
+  });
+}
+
+function systemAdditions(can: TemplateCapabilities, options: ChatOptions): string[] {
+  const isOffered = options.tools.length > 0 && options.toolChoice.kind !== "none";
+  const needsTools = isOffered && !can.tools;
+  const instructions = needsTools ? toolInstructions(options.tools, can.callExample) : null;
+  const word = can.switchWord ? systemSwitch(options) : null;
+  return [instructions, word].filter((text) => text !== null);
+}
+
+function withSystemText(drafts: readonly Draft[], additions: readonly string[]): Draft[] {
+  if (additions.length === 0) return [...drafts];
+  const [first, ...rest] = drafts;
+  if (first?.role === "system") {
+    return [{ ...first, text: [first.text ?? "", ...additions].join("\n\n") }, ...rest];
+  }
+  return [plain("system", additions.join("\n\n")), ...drafts];
+}
+
+const plain = (role: Draft["role"], text: string): Draft => ({
+  role,
+  text,
+  reasoning: null,
+  toolCalls: [],
+  toolCallId: null,
+  name: null,
+});
+
+function joinLeadingSystems(drafts: readonly Draft[]): Draft[] {
+  const end = drafts.findIndex((draft) => draft.role !== "system");
+  const count = end === -1 ? drafts.length : end;
+  if (count < 2) return [...drafts];
+  const text = drafts
+    .slice(0, count)
+    .map((draft) => draft.text ?? "")
+    .join("\n\n");
+  return [plain("system", text), ...drafts.slice(count)];
+}
+
+/** For templates without a system role: its text opens the user message that follows. */
+function systemIntoUser(drafts: readonly Draft[]): Draft[] {
+  const result: Draft[] = [];
+  let pending: string[] = [];
+  for (const draft of drafts) {
+    if (draft.role === "system") {
+      pending.push(draft.text ?? "");
+      continue;
+    }
+    const isUser = draft.role === "user";
+    if (pending.length > 0 && !isUser) result.push(plain("user", pending.join("\n\n")));
+    const text = [...pending, draft.text ?? ""].join("\n\n");
+    result.push(isUser && pending.length > 0 ? { ...draft, text } : draft);
+    pending = [];
+  }
+  return pending.length > 0 ? [...result, plain("user", pending.join("\n\n"))] : result;
+}
+
+function callsAsText(source: string, draft: Draft): Draft {
+  if (draft.toolCalls.length === 0) return draft;
+  const calls = draft.toolCalls.map((call) => callText(source, call));
+  const text = [...(draft.text ? [draft.text] : []), ...calls].join("\n");
+  return { ...draft, text, toolCalls: [] };
+}
+
+function resultAsUser(draft: Draft): Draft {
+  if (draft.role !== "tool") return draft;
+  return plain("user", resultText(draft.name, draft.text ?? ""));
+}
+
+/** Turns of several calls as turns of one, each followed by its own result. */
+function oneCallPerTurn(drafts: readonly Draft[]): Draft[] {
+  const taken = new Set<Draft>();
+  return drafts.flatMap((draft, index) => {
+    if (taken.has(draft)) return [];
+    if (draft.toolCalls.length < 2) return [draft];
+    return draft.toolCalls.flatMap((call, place) => {
+      const result = resultOf(drafts.slice(index + 1), call);
+      if (result !== undefined) taken.add(result);
+      const turn: Draft = { ...draft, toolCalls: [call] };
+      const later: Draft = { ...turn, text: null, reasoning: null };
+      return [place === 0 ? turn : later, ...(result === undefined ? [] : [result])];
+    });
+  });
+}
+
+function resultOf(following: readonly Draft[], call: ToolCall): Draft | undefined {
+  const end = following.findIndex((draft) => draft.role !== "tool");
+  const results = end === -1 ? following : following.slice(0, end);
+  return results.find((draft) => draft.toolCallId === call.id);
+}
+
+/** For templates that refuse two turns of one role in a row. */
+function joinSameRoles(drafts: readonly Draft[]): Draft[] {
+  const result: Draft[] = [];
+  for (const draft of drafts) {
+    const last = result.at(-1);
+    const isSame = last?.role === draft.role && (draft.role === "user" || isPlainAnswer(draft));
+    if (last === undefined || !isSame || (draft.role === "assistant" && !isPlainAnswer(last))) {
+      result.push(draft);
+      continue;
+    }
+    result[result.length - 1] = { ...last, text: `${last.text ?? ""}\n\n${draft.text ?? ""}` };
+  }
+  return result;
+}
+
+const isPlainAnswer = (draft: Draft): boolean =>
+  draft.role === "assistant" && draft.toolCalls.length === 0;
+
+function shaped(
+  source: string,
+  can: TemplateCapabilities,
+  draft: Draft,
+  ids: CallIds,
+): TemplateMessage {
+  const { role, text, name, reasoning, toolCalls, toolCallId } = draft;
+  const calls = toolCalls.map((call) => ({
+    id: ids.ofCall(call),
+    type: "function",
+    function: { name: call.name, arguments: argumentsOf(can, call) },
+  }));
+  return {
+    role,
+    ...contentOf(source, can, draft),
+    ...(name === null ? {} : { name }),
+    ...(calls.length === 0 ? {} : { tool_calls: calls }),
+    ...(role === "tool" && toolCallId !== null
+      ? { tool_call_id: ids.ofResult(toolCallId, name) }
+      : {}),
+    ...(role === "assistant" && reasoning !== null && reasoning !== ""
+      ? reasoningOf(source, reasoning, toolCalls.length > 0 && Boolean(text))
+      : {}),
+  };
+}
+
+/** JSON text as the data it is; text that is no JSON stays text. */
+function argumentsOf(can: TemplateCapabilities, call: ToolCall): unknown {
+  const text = call.arguments.trim() === "" ? "{}" : call.arguments;
+  if (can.toolArguments === "text") return text;
+  try {
+    return parseJsonData(text);
+  } catch {
+    return text;
+  }
+}
+
+function contentOf(source: string, can: TemplateCapabilities, draft: Draft): TemplateMessage {
+  const { text, role, reasoning, toolCalls } = draft;
+  if (!text && toolCalls.length > 0) {
+    if (can.absentContent === "omitted") return {};
+    return { content: can.absentContent === "null" ? null : "" };
+  }
+  const shown = text ?? "";
+  if (role === "assistant" && reasoning && readsThinkingParts(source)) {
+    return {
+      content: [
+        { type: "thinking", thinking: reasoning },
+        { type: "text", text: shown },
+      ],
+    };
+  }
+  const shape = role === "tool" ? can.toolContent : can.content;
+  return { content: shapedText(shape ?? can.content, shown) };
+}
+
+/** Templates that find earlier thinking only among the parts of the content. */
+const readsThinkingParts = (source: string): boolean =>
+  /\['type'\]\s*==\s*'thinking'/.test(source) && !source.includes("reasoning_content");
+
+/** Earlier thinking under every key that some family reads. */
+function reasoningOf(source: string, reasoning: string, hasBoth: boolean): TemplateMessage {
+  // One family refuses a turn of calls that holds both text and thinking: its text is the thinking.
+  const refusesBoth = source.includes("Cannot pass both content and thinking");
+  return {
+    reasoning_content: reasoning,
+    reasoning,
+    ...(hasBoth && refusesBoth ? {} : { thinking: reasoning }),
+    ...(source.includes("tool_plan") ? { tool_plan: reasoning } : {}),
+    ...(/'thought' in message/.test(source) ? { thought: reasoning } : {}),
+  };
+}

@@ -1,0 +1,106 @@
+import { LmError, invalidRequest } from "../lib/errors.ts";
+import { TEMPLATE_DEADLINE_MS } from "../lib/limits.ts";
+import type { RenderReply, RenderRequest } from "./render-protocol.ts";
+
+type Job = {
+  request: string;
+  resolve: (text: string) => void;
+  reject: (error: Error) => void;
+};
+
+/** Starts the worker; handed in so that a test can give another one. */
+export type StartWorker = () => Worker;
+
+const startRenderWorker: StartWorker = () => {
+  const worker = new Worker(new URL("./render-worker.ts", import.meta.url).href);
+  worker.unref();
+  return worker;
+};
+
+const refused = (message: string): LmError<"invalid_request"> =>
+  invalidRequest("messages", "chat_template_error", message);
+
+/**
+ * A thread that renders one template's conversations, one after the other. A render that does not
+ * end in time costs the thread, which the next render replaces; nobody else waits for it.
+ */
+export class TemplateThread {
+  readonly #start: StartWorker;
+  readonly #queue: Job[] = [];
+  #worker: Worker | null = null;
+  #current: Job | null = null;
+  #cancelTimer: () => void = () => {};
+
+  constructor(start: StartWorker = startRenderWorker) {
+    this.#start = start;
+  }
+
+  get isIdle(): boolean {
+    return this.#current === null && this.#queue.length === 0;
+  }
+
+  /** @throws LmError invalid_request (chat_template_error). */
+  render(request: RenderRequest): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ request: JSON.stringify(request), resolve, reject });
+      this.#next();
+    });
+  }
+
+  /** Ends the thread; renders under way are refused. */
+  close(): void {
+    const jobs = [...(this.#current === null ? [] : [this.#current]), ...this.#queue.splice(0)];
+    this.#drop();
+    for (const job of jobs) job.reject(refused("The chat template is no longer in use."));
+  }
+
+  #next(): void {
+    if (this.#current !== null) return;
+    const job = this.#queue.shift();
+    if (job === undefined) return;
+    this.#current = job;
+    const worker = this.#worker ?? this.#startWorker();
+    const timer = setTimeout(() => {
+      this.#fail(`The chat template took longer than ${TEMPLATE_DEADLINE_MS} ms.`);
+    }, TEMPLATE_DEADLINE_MS);
+    this.#cancelTimer = () => clearTimeout(timer);
+    worker.postMessage(job.request, []);
+  }
+
+  #startWorker(): Worker {
+    const worker = this.#start();
+    this.#worker = worker;
+    worker.addEventListener("message", (event: MessageEvent<string>) => {
+      if (worker === this.#worker) this.#finish(event.data);
+    });
+    worker.addEventListener("error", (event) => {
+      if (worker === this.#worker) this.#fail(`The chat template failed: ${event.message}`);
+    });
+    return worker;
+  }
+
+  #finish(data: string): void {
+    this.#cancelTimer();
+    const job = this.#current;
+    this.#current = null;
+    // Written by render-worker.ts of this same program.
+    const reply = JSON.parse(data) as RenderReply;
+    if ("text" in reply) job?.resolve(reply.text);
+    else job?.reject(refused(`Chat template: ${reply.error}`));
+    this.#next();
+  }
+
+  #fail(message: string): void {
+    const job = this.#current;
+    this.#drop();
+    job?.reject(refused(message));
+    this.#next();
+  }
+
+  #drop(): void {
+    this.#cancelTimer();
+    this.#worker?.terminate();
+    this.#worker = null;
+    this.#current = null;
+  }
+}

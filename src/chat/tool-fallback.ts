@@ -1,0 +1,39 @@
+import type { Tool, ToolCall } from "./conversation.ts";
+
+const REQUEST_EXAMPLE =
+  '[TOOL_REQUEST]{"name": "tool_name", "arguments": {"key": "some value"}}[END_TOOL_REQUEST]';
+
+/**
+ * Tools for models whose template does not show them: the definitions stand in the system prompt.
+ * @param example A call as the template writes it; null = calls are text between two marks of ours.
+ */
+export function toolInstructions(tools: readonly Tool[], example: string | null): string {
+  const definitions = tools.map(({ name, description, parameters }) =>
+    JSON.stringify({
+      name,
+      ...(description === null ? {} : { description }),
+      parameters: parameters ?? { type: "object", properties: {} },
+    }),
+  );
+  return [
+    "You can call tools. Each line below describes one as JSON:",
+    ...definitions,
+    "",
+    "To call a tool, answer with exactly this, with the tool's own name and arguments filled in:",
+    example ?? REQUEST_EXAMPLE,
+    "The result follows in the next message. Call a tool only when it helps; otherwise answer as usual.",
+  ].join("\n");
+}
+
+/** An earlier call as text, in the notation the template itself speaks of. */
+export function callText(source: string, { name, arguments: args }: ToolCall): string {
+  const json = `{"name": ${JSON.stringify(name)}, "arguments": ${args.trim() === "" ? "{}" : args}}`;
+  if (source.includes("<tool_call>")) return `<tool_call>\n${json}\n</tool_call>`;
+  if (source.includes("<|tool_call|>")) return `<|tool_call|>[${json}]`;
+  return `[TOOL_REQUEST]${json}[END_TOOL_REQUEST]`;
+}
+
+/** The result of a call as the text of a user message. */
+export function resultText(name: string | null, text: string): string {
+  return `[TOOL_RESULT]${name === null ? "" : ` ${name}`}\n${text}\n[END_TOOL_RESULT]`;
+}

@@ -1,0 +1,92 @@
+import { afterEach, expect, test } from "bun:test";
+import { createChatTemplates } from "../../../src/chat/chat-templates.ts";
+import { DEFAULT_CHAT_OPTIONS, type Message } from "../../../src/chat/conversation.ts";
+import { hasCode } from "../../../src/lib/errors.ts";
+
+const templates = createChatTemplates();
+afterEach(() => templates.close());
+
+const hello: Message = {
+  role: "user",
+  content: [{ type: "text", text: "hello" }],
+  reasoning: null,
+  toolCalls: [],
+  toolCallId: null,
+  name: null,
+};
+
+/** Loops for minutes without making anything: only ending its thread stops it. */
+const ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";
+
+async function failure(render: Promise<string>): Promise<string> {
+  const error: unknown = await render.then(
+    () => null,
+    (reason: unknown) => reason,
+  );
+  if (!hasCode(error, "invalid_request")) throw new Error(`unexpected: ${String(error)}`);
+  expect(error.details.reason).toBe("chat_template_error");
+  return error.message;
+}
+
+test("a template that does not end is refused, and its thread renders again", async () => {
+  const source = `{% if hang %}${ENDLESS}{% endif %}fine`;
+  expect(await failure(templates.renderVariables(source, { hang: true }))).toContain("longer than");
+  expect(await templates.renderVariables(source, {})).toBe("fine");
+});
+
+test("while one template hangs, others render and timers run", async () => {
+  const order: string[] = [];
+  const hanging = failure(templates.renderVariables(ENDLESS, {})).then(() => order.push("hung"));
+  await templates.renderVariables("{{ 'a' }}", {}).then((text) => order.push(text));
+  await Bun.sleep(0).then(() => order.push("timer"));
+  await templates.renderVariables("{{ 'b' }}", {}).then((text) => order.push(text));
+  await hanging;
+  expect(order).toEqual(["a", "timer", "b", "hung"]);
+});
+
+test("the message of a template that raises reaches the caller", async () => {
+  const render = templates.renderVariables("{{ raise_exception('After tools, speak.') }}", {});
+  expect(await failure(render)).toBe("Chat template: After tools, speak.");
+});
+
+test.each([
+  { name: "broken syntax", source: "{% if %}" },
+  { name: "too much output", source: "{{ 'a' * 10 ** 9 }}" },
+  { name: "deep recursion", source: "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}" },
+  { name: "deep nesting", source: `{{ ${"[".repeat(100_000)} }}` },
+  { name: "a huge source", source: "x".repeat(5 * 1024 * 1024) },
+])("$name is a refusal, and the thread lives on", async ({ source }) => {
+  expect(await failure(templates.renderVariables(source, {}))).not.toBe("");
+  expect(await failure(templates.renderVariables(source, {}))).not.toBe("");
+});
+
+test("answers come to those who asked, however many ask at once", async () => {
+  const asked = Array.from({ length: 60 }, (_, index) => index);
+  const texts = await Promise.all(
+    asked.map((index) => templates.renderVariables(`{{ n }} of ${index % 7}`, { n: index })),
+  );
+  expect(texts).toEqual(asked.map((index) => `${index} of ${index % 7}`));
+});
+
+test.each([
+  { name: "is left to the vocabulary that adds it", addsBos: true, prompt: "hello" },
+  { name: "stays where the vocabulary adds none", addsBos: false, prompt: "<s>hello" },
+])("the BOS text of a template $name", async ({ addsBos, prompt }) => {
+  const lease = {
+    model: { chatTemplate: "{{ bos_token }}{{ messages[0].content }}" },
+    info: { bosText: "<s>", eosText: "</s>", addsBos },
+  };
+  const { signal } = new AbortController();
+  expect(await templates.render(lease, [hello], DEFAULT_CHAT_OPTIONS, signal)).toBe(prompt);
+});
+
+test("without a template of its own a model reads ChatML", async () => {
+  const lease = {
+    model: { chatTemplate: null },
+    info: { bosText: "", eosText: "", addsBos: false },
+  };
+  const { signal } = new AbortController();
+  expect(await templates.render(lease, [hello], DEFAULT_CHAT_OPTIONS, signal)).toBe(
+    "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n",
+  );
+});
