@@ -38,7 +38,7 @@ const token = (value: string, top: [string, number][] = [], logprob = -1): Token
   text: value,
   bytes: [...new TextEncoder().encode(value)],
   logprob,
-  top: top.map(([text, score]) => ({ id: 2, text, bytes: [], logprob: score })),
+  top: top.map(([word, score]) => ({ id: 2, text: word, bytes: [], logprob: score })),
 });
 
 async function requestsOf(body: object): Promise<GenerateRequest[]> {
@@ -185,7 +185,7 @@ describe("several prompts", () => {
 
   test("index is promptIndex * n + i, and usage adds up", async () => {
     const body = await complete({ prompt, n: 2 }, echoing);
-    expect(body.choices.map(({ index, text }) => `${index}${text}`)).toEqual(
+    expect(body.choices.map((choice) => `${choice.index}${choice.text}`)).toEqual(
       prompt.flatMap((name, at) => [`${2 * at}<${name}0>`, `${2 * at + 1}<${name}1>`]),
     );
     expect(body.usage).toMatchObject({ prompt_tokens: 60, completion_tokens: 80 });
@@ -199,7 +199,7 @@ describe("several prompts", () => {
       texts.set(choice.index, (texts.get(choice.index) ?? "") + choice.text);
     }
     expect(whole.choices.map(({ index }) => texts.get(index))).toEqual(
-      whole.choices.map(({ text }) => text),
+      whole.choices.map((choice) => choice.text),
     );
     const ends = chunks.flatMap(({ choices }) => choices).filter((c) => c.finish_reason !== null);
     expect(ends.map(({ index }) => index).sort((a, b) => a - b)).toEqual([...Array(40).keys()]);
@@ -314,7 +314,7 @@ test("best_of returns the most probable answers, and usage counts all of them", 
     { type: "done", timings },
   ];
   const body = await complete({ best_of: 3, n: 2 }, play(events));
-  expect(body.choices.map(({ index, text, logprobs }) => [index, text, logprobs])).toEqual([
+  expect(body.choices.map((choice) => [choice.index, choice.text, choice.logprobs])).toEqual([
     [0, "t1", null],
     [1, "t2", null],
   ]);

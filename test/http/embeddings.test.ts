@@ -59,7 +59,7 @@ test("base64 is little-endian float32", async () => {
 
 test("fewer dimensions are cut and normalised again", async () => {
   const { wire } = await embed({ input: "a", dimensions: 2 });
-  const [x = 0, y = 0] = wire.data[0]?.embedding as number[];
+  const [x = 0, y = 0] = wire.data[0]!.embedding as number[];
   expect(Math.hypot(x, y)).toBeCloseTo(1, 6);
   expect(y / x).toBeCloseTo(-2, 5);
   const whole = await embed({ input: "a", dimensions: 3 });

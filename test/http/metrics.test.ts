@@ -1,0 +1,135 @@
+import { expect, test } from "bun:test";
+import { Registry } from "../../src/http/metrics.ts";
+import {
+  appWith,
+  chatBody,
+  done,
+  fakeInstance,
+  fakeModel,
+  finished,
+  get,
+  manualClock,
+  post,
+  started,
+  text,
+} from "./fakes.ts";
+import { LmError } from "../../src/lib/errors.ts";
+
+const LINE = /^(?:# (?:HELP|TYPE) [a-z_]+ .+|[a-z_]+(?:\{.*\})? -?[0-9.e+-]+)$/;
+
+type App = ReturnType<typeof appWith>;
+
+async function scrape(app: App): Promise<Map<string, number>> {
+  const response = await app.handle(get("/metrics"));
+  expect(response.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
+  const lines = (await response.text()).trimEnd().split("\n");
+  for (const line of lines) expect(line).toMatch(LINE);
+  return new Map(
+    lines
+      .filter((line) => !line.startsWith("#"))
+      .map((line) => {
+        const space = line.lastIndexOf(" ");
+        return [line.slice(0, space), Number(line.slice(space + 1))];
+      }),
+  );
+}
+
+test("counts requests, tokens and latencies of a generation", async () => {
+  const clock = manualClock();
+  const app = appWith({
+    deps: { clock },
+    generate: async function* () {
+      yield started();
+      await clock.advance(30);
+      yield text("a");
+      await clock.advance(7);
+      yield text("b");
+      yield finished();
+      yield done;
+    },
+  });
+  await (await app.handle(post("/v1/chat/completions", { ...chatBody, stream: true }))).text();
+  const values = await scrape(app);
+  const model = '{model="acme/tiny"}';
+  expect(values.get(`lmserver_prompt_tokens_total${model}`)).toBe(3);
+  expect(values.get(`lmserver_cached_prompt_tokens_total${model}`)).toBe(1);
+  expect(values.get(`lmserver_completion_tokens_total${model}`)).toBe(2);
+  expect(values.get(`lmserver_time_to_first_token_seconds_sum${model}`)).toBeCloseTo(0.03);
+  expect(values.get(`lmserver_inter_token_seconds_count${model}`)).toBe(1);
+  expect(values.get('lmserver_inter_token_seconds_bucket{model="acme/tiny",le="0.005"}')).toBe(0);
+  expect(values.get('lmserver_inter_token_seconds_bucket{model="acme/tiny",le="0.01"}')).toBe(1);
+  expect(values.get('lmserver_inter_token_seconds_bucket{model="acme/tiny",le="+Inf"}')).toBe(1);
+  expect(values.get('lmserver_generations_total{model="acme/tiny",outcome="done"}')).toBe(1);
+  const request =
+    'lmserver_http_requests_total{route="/v1/chat/completions",method="POST",status="200"}';
+  expect(values.get(request)).toBe(1);
+  expect(values.get("lmserver_sse_streams")).toBe(0);
+  expect(values.get("lmserver_request_body_bytes")).toBe(0);
+});
+
+test("shows what the pool knows", async () => {
+  const load = {
+    step: 9,
+    running: 2,
+    queued: 1,
+    kvCellsUsed: 10,
+    kvCells: 2048,
+    promptTokens: 0,
+    cachedTokens: 0,
+    generatedTokens: 0,
+  };
+  const instance = fakeInstance(fakeModel({ key: 'a"b\\c\nd' }), { load, running: 2, queued: 1 });
+  const values = await scrape(appWith({ instances: [instance] }));
+  const label = '{model="a\\"b\\\\c\\nd"}';
+  for (const [name, value] of [
+    ["lmserver_slots", 4],
+    ["lmserver_requests_running", 2],
+    ["lmserver_requests_queued", 1],
+    ["lmserver_kv_cells_used", 10],
+    ["lmserver_kv_cells", 2048],
+    ["lmserver_model_memory_bytes", 6],
+    ["lmserver_engine_up", 1],
+  ] as const) {
+    expect(values.get(name + label)).toBe(value);
+  }
+  expect(values.get("lmserver_engine_restarts_total")).toBe(2);
+  expect(values.get("lmserver_cancel_steps_max")).toBe(1);
+  expect(values.get("process_resident_memory_bytes")).toBeGreaterThan(0);
+});
+
+test("T-B10: names and paths of clients make no series", async () => {
+  const app = appWith({
+    generate: async function* ({ model }) {
+      yield* [];
+      throw new LmError(
+        "model_not_found",
+        { model: model ?? "", available: [], param: "model" },
+        "x",
+      );
+    },
+  });
+  const ask = async (index: number): Promise<void> => {
+    const odd = `m${index}"},x{y="\n`;
+    await app.handle(post("/v1/chat/completions", { ...chatBody, model: odd }));
+    await app.handle(get(`/v1/models/${encodeURIComponent(odd)}`));
+    await app.handle(get(`/nowhere/${index}`));
+    await app.handle(get("/v1/models", {}, index % 2 === 0 ? "PATCH" : "PUT"));
+  };
+  await ask(0);
+  await scrape(app);
+  const before = (await scrape(app)).size;
+  for (let index = 1; index <= 2_500; index++) await ask(index);
+  expect((await scrape(app)).size).toBe(before);
+});
+
+test("can be switched off", async () => {
+  const app = appWith({ settings: { metrics: false } });
+  expect((await app.handle(get("/metrics"))).status).toBe(404);
+});
+
+test("an empty registry is an empty text, an unused counter keeps its header", () => {
+  const registry = new Registry();
+  expect(registry.render()).toBe("");
+  registry.counter("x_total", "Things.");
+  expect(registry.render()).toBe("# HELP x_total Things.\n# TYPE x_total counter\n");
+});

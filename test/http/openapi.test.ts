@@ -1,0 +1,123 @@
+import { expect, test } from "bun:test";
+import { Validator } from "@seriousme/openapi-schema-validator";
+import Ajv2020 from "ajv/dist/2020";
+import { appWith, get } from "./fakes.ts";
+
+type Json = Record<string, unknown>;
+interface Media {
+  schema: Json;
+  example: unknown;
+}
+interface Operation {
+  operationId: string;
+  security: Json[];
+  requestBody?: { content: Record<string, Media> };
+  responses: Record<string, { content: Record<string, Media> }>;
+}
+
+const document = appWith().openapi() as {
+  openapi: string;
+  paths: Record<string, Record<string, Operation>>;
+  components: { schemas: Record<string, Json> };
+};
+const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
+);
+
+test("the document is valid OpenAPI 3.1", async () => {
+  const result = await new Validator().validate(structuredClone(document));
+  expect(result.errors).toBeUndefined();
+  expect(result.valid).toBe(true);
+  expect(document.openapi).toBe("3.1.0");
+});
+
+test("the route serves the same document", async () => {
+  const response = await appWith().handle(get("/swagger/json"));
+  expect(await response.json()).toEqual(document);
+});
+
+test("every route has its own id, an example, and says what errors look like", () => {
+  expect(operations.map(({ path }) => path)).toEqual([
+    "/v1/models",
+    "/v1/models/{id}",
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/chat/completions/input_tokens",
+    "/v1/chat/completions/render",
+    "/health",
+    "/v1/health",
+    "/readyz",
+    "/livez",
+    "/lmstudio-greeting",
+    "/version",
+    "/metrics",
+  ]);
+  expect(new Set(operations.map(({ operation }) => operation.operationId)).size).toBe(
+    operations.length,
+  );
+  for (const { operation } of operations) {
+    for (const { content } of Object.values(operation.responses)) {
+      for (const media of Object.values(content)) expect(media.example).toBeDefined();
+    }
+    expect(operation.responses["default"]).toBeDefined();
+  }
+});
+
+test("every example fits its schema", () => {
+  const ajv = new Ajv2020({ strict: false });
+  const base = { $id: "doc", components: document.components };
+  ajv.addSchema(base);
+  const fits = ({ schema, example }: Media): string => {
+    const local = JSON.parse(
+      JSON.stringify(schema).replaceAll('"#/components/', '"doc#/components/'),
+    ) as Json;
+    ajv.validate(local, example);
+    return ajv.errorsText();
+  };
+  let count = 0;
+  for (const { operation } of operations) {
+    const contents = [
+      operation.requestBody?.content ?? {},
+      ...Object.values(operation.responses).map(({ content }) => content),
+    ];
+    for (const media of contents.flatMap((content) => Object.values(content))) {
+      expect(fits(media)).toBe("No errors");
+      count++;
+    }
+  }
+  expect(count).toBeGreaterThan(30);
+});
+
+test("the example requests are accepted as they are", async () => {
+  const app = appWith({ settings: { modelFallback: true } });
+  for (const { path, method, operation } of operations) {
+    const example = operation.requestBody?.content["application/json"]?.example as Json | undefined;
+    if (method !== "post" || !example) continue;
+    const response = await app.handle(
+      new Request(`http://localhost${path}`, {
+        method: "POST",
+        headers: { host: "localhost", "content-type": "application/json" },
+        body: JSON.stringify({ ...example, model: path === "/v1/embeddings" ? "acme/embed" : "m" }),
+      }),
+    );
+    expect(response.status).toBe(200);
+  }
+});
+
+test("Swagger UI loads everything from this server", async () => {
+  const app = appWith();
+  const page = await app.handle(get("/swagger/"));
+  expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8");
+  expect(page.headers.get("content-security-policy")).toContain("default-src 'none'");
+  expect(page.headers.get("x-frame-options")).toBe("DENY");
+  const html = await page.text();
+  const links = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1] ?? "");
+  expect(links.length).toBe(4);
+  expect(links.every((link) => link.startsWith("/swagger/"))).toBe(true);
+  const style = await app.handle(get("/swagger/swagger-ui.css"));
+  expect(style.headers.get("content-type")).toBe("text/css");
+  for (const name of ["nope.js", "..%2fpackage.json", "a/b"]) {
+    expect((await app.handle(get(`/swagger/${name}`))).status).toBe(404);
+  }
+});
