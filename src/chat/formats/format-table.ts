@@ -8,12 +8,12 @@ import { TAGGED_FORMATS } from "./tagged-formats.ts";
 /** For models without tool calls of their own; its instructions stand in the system prompt. */
 export const FALLBACK_FORMAT_NAME = "tool-request";
 
-/** Every known surface form of a tool call. Where two read the same text, the earlier is preferred. */
+/** Every known surface form of a tool call. Where several read the same text, the first is meant. */
 export const TOOL_FORMATS: readonly ToolFormat[] = [
+  ...JSON_FORMATS,
   ...NAMED_JSON_FORMATS,
   ...TAGGED_FORMATS,
   ...LITERAL_FORMATS,
-  ...JSON_FORMATS,
   ...BARE_JSON_FORMATS,
 ];
 

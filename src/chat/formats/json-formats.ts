@@ -161,8 +161,9 @@ export const BARE_JSON_FORMATS = [
   }),
   bareJson({
     name: "llama-4",
-    openers: ["<|python_start|>"],
+    openers: ["<|python_start|>", "<|python_end|>"],
     close: "<|python_end|>",
+    noise: ["<|python_start|>", "<|python_end|>"],
     parallel: true,
     python: true,
     requires: "<|header_start|>",

@@ -96,6 +96,13 @@ export const TAGGED_FORMATS = [
   tagged({
     ...ARGUMENT_TAGS,
     name: "laguna",
+    nameEnd: "",
+    textStops: ["</assistant>"],
+    requires: "</assistant>",
+  }),
+  tagged({
+    ...ARGUMENT_TAGS,
+    name: "laguna-xs",
     textStops: ["</assistant>"],
     requires: "</assistant>",
   }),

@@ -114,13 +114,17 @@ function* readText(
     else if (marker === LINE_CALL) yield* readLineCall(reader);
     else if (markers.openers.has(marker)) {
       const found = yield* readCalls(reader, marker);
-      if (!found) output.text(marker);
+      if (!found && isNoise(reader, marker)) output.boundary();
+      else if (!found) output.text(marker);
       else if (tags !== null) yield* readFirstReasoning(reader, tags, false, markers);
     } else if (marker !== wrapper?.[1]) output.boundary();
     else if (isWrapped) isWrapped = false;
     else output.text(marker);
   }
 }
+
+const isNoise = ({ format }: CallReader, marker: string): boolean =>
+  format?.noise.includes(marker) === true;
 
 function* readCalls(reader: CallReader, marker: string): Step<boolean> {
   const { format, state } = reader;

@@ -35,7 +35,7 @@ export function* readBareCalls(reader: CallReader, format: ToolFormat): Step<boo
   const isPython = allowsPython && fence === null && (yield* looksLikePythonList(reader));
   const found = isPython
     ? yield* readPythonSection(reader, "")
-    : yield* readJsonSection(reader, own, false);
+    : yield* readJsonSection(reader, own, null);
   if (!found) {
     input.rewind();
     return false;
@@ -61,9 +61,9 @@ function* looksLikePythonList({ input }: CallReader): Step<boolean> {
 function* readByKind(reader: CallReader, format: ToolFormat, marker: string): Step<boolean> {
   switch (format.kind) {
     case "json":
-      return yield* readJsonSection(reader, format, true);
+      return yield* readJsonSection(reader, format, marker);
     case "bareJson":
-      return yield* readBareSection(reader, format);
+      return yield* readBareSection(reader, format, marker);
     case "namedJson":
       return yield* readNamedJsonSection(reader, format, marker);
     case "tagged":
@@ -83,6 +83,7 @@ function* readByKind(reader: CallReader, format: ToolFormat, marker: string): St
 function* readBareSection(
   reader: CallReader,
   format: Extract<ToolFormat, { kind: "bareJson" }>,
+  marker: string,
 ): Step<boolean> {
   const { input } = reader;
   yield* input.skipSpace();
@@ -91,5 +92,5 @@ function* readBareSection(
   if (!isJson && (isList || !(yield* input.looksAt(["["])))) {
     return yield* readPythonSection(reader, format.close ?? "");
   }
-  return yield* readJsonSection(reader, format, true);
+  return yield* readJsonSection(reader, format, marker);
 }

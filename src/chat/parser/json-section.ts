@@ -6,21 +6,27 @@ import { readJsonCall, type JsonCallOptions } from "./json-call.ts";
 /**
  * Reads the calls behind an opening marker: one object, several on lines of their own, or a list.
  * False = nothing of it is a call.
+ *
+ * @param marker The marker that was consumed; null = none announced the calls.
  */
 export function* readJsonSection(
   reader: CallReader,
   format: JsonFormat | BareJsonFormat | null,
-  hasMarker: boolean,
+  marker: string | null,
 ): Step<boolean> {
   const { input } = reader;
   yield* input.skipSpace();
   const bracket = yield* input.eat("[");
-  const found = yield* readList(reader, optionsOf(format, hasMarker), bracket);
+  const found = yield* readList(reader, optionsOf(format, marker !== null), bracket);
   if (!found) return false;
-  const closers = format === null || format.close === null ? [] : [format.close];
+  const closers = [format?.close ?? "", closingTag(marker)].filter((closer) => closer !== "");
   if (closers.length > 0) yield* skipStrayBrackets(reader, closers);
   return true;
 }
+
+/** `</tool_call>` for `<tool_call>`: a format may have other closing markers than its openers say. */
+const closingTag = (marker: string | null): string =>
+  marker !== null && /^<\w+>$/.test(marker) ? `</${marker.slice(1)}` : "";
 
 function optionsOf(
   format: JsonFormat | BareJsonFormat | null,

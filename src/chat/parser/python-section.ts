@@ -19,7 +19,7 @@ export function* readPythonSection(reader: CallReader, close: string): Step<bool
   yield* input.skipSpace();
   const bracket = yield* input.eat("[");
   if (yield* input.looksAt(["{"])) {
-    if (!(yield* readJsonSection(reader, null, true))) return false;
+    if (!(yield* readJsonSection(reader, null, ""))) return false;
     return yield* endSection(reader, bracket, close);
   }
   if (bracket && (yield* input.eat("]"))) return yield* endSection(reader, false, close);

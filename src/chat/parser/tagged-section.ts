@@ -55,7 +55,7 @@ function* startsJson({ input }: CallReader): Step<boolean> {
 }
 
 function* readJsonInstead(reader: CallReader, format: TaggedFormat): Step<boolean> {
-  if (!(yield* readJsonSection(reader, null, true))) return false;
+  if (!(yield* readJsonSection(reader, null, ""))) return false;
   yield* reader.input.skipSpace();
   yield* reader.input.eat(format.callEnd);
   return true;
