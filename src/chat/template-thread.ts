@@ -11,8 +11,14 @@ type Job = {
 /** Starts the worker; handed in so that a test can give another one. */
 export type StartWorker = () => Worker;
 
+/** Inside the executable every module has the address of the program, whose root is `src`. */
+const WORKER_URL =
+  import.meta.file === "template-thread.ts"
+    ? new URL("./render-worker.ts", import.meta.url)
+    : new URL("./chat/render-worker.ts", import.meta.url);
+
 const startRenderWorker: StartWorker = () => {
-  const worker = new Worker(new URL("./render-worker.ts", import.meta.url).href);
+  const worker = new Worker(WORKER_URL.href);
   worker.unref();
   return worker;
 };
