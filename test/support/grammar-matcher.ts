@@ -1,29 +1,22 @@
-import { join } from "node:path";
-import { createFfiBackend } from "../../src/llama/ffi-backend.ts";
 import type { Model } from "../../src/llama/backend.ts";
+import { createFfiBackend } from "../../src/llama/ffi-backend.ts";
+import { defined } from "../../src/lib/assert.ts";
+import { DEMO_MODEL, llamaLibraries } from "./llama-libraries.ts";
 
-const ROOT = join(import.meta.dir, "../..");
-const LIBRARIES = join(ROOT, "node_modules/@node-llama-cpp/linux-x64/bins/linux-x64");
+let demo: Model | null = null;
 
-let model: Model | null = null;
-
-/** llama.cpp's own grammar matcher, over the vocabulary of the demo model. */
-export function grammarModel(): Model {
-  model ??= createFfiBackend({ libraryDir: LIBRARIES, onLog: () => {} }).loadModel(
-    {
-      path: join(ROOT, "src/assets/demo.gguf"),
-      gpuLayers: "off",
-      contextLength: null,
-      mmap: true,
-    },
-    () => {},
-  );
-  return model;
+/** Loads a model for its vocabulary and its few layers. The caller disposes it. */
+export function loadSmallModel(path: string): Model {
+  const libraryDir = defined(llamaLibraries(), "llama.cpp's libraries are installed");
+  const backend = createFfiBackend({ libraryDir, onLog: () => undefined });
+  const file = { path, gpuLayers: "off", contextLength: null, mmap: true } as const;
+  return backend.loadModel(file, () => undefined);
 }
 
-/** Which of `texts` the grammar matches from beginning to end. */
+/** Which of `texts` the grammar matches from beginning to end, by llama.cpp's own matcher. */
 export function matched(gbnf: string, texts: readonly string[]): string[] {
-  const grammar = grammarModel().createGrammar(gbnf);
+  demo ??= loadSmallModel(DEMO_MODEL);
+  const grammar = demo.createGrammar(gbnf);
   try {
     return texts.filter((text) => {
       const copy = grammar.clone();

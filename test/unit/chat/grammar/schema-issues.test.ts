@@ -1,0 +1,71 @@
+import { expect, test } from "bun:test";
+import { schemaIssues } from "../../../../src/chat/grammar/schema-issues.ts";
+
+const cases: [schema: unknown, value: unknown, broken: string[]][] = [
+  [{ type: "integer" }, 1, []],
+  [{ type: "integer" }, 1.5, ["/type"]],
+  [{ type: ["string", "null"] }, null, []],
+  [{ type: "string", nullable: true }, null, []],
+  [{ not: { type: "string" } }, "a", ["/not"]],
+  [
+    { uniqueItems: true },
+    [
+      { a: 1, b: 2 },
+      { b: 2, a: 1 },
+    ],
+    ["/uniqueItems"],
+  ],
+  [{ uniqueItems: true }, [1, "1"], []],
+  [{ contains: { const: 1 }, minContains: 2 }, [1, 2, 1], []],
+  [{ contains: { const: 1 } }, [2], ["/contains"]],
+  [{ multipleOf: 0.01 }, 0.07, []],
+  [{ multipleOf: 0.3 }, 1, ["/multipleOf"]],
+  [{ if: { required: ["a"] }, then: { required: ["b"] } }, { a: 1 }, ["/then"]],
+  [{ if: { required: ["a"] }, else: { maxProperties: 0 } }, { b: 1 }, ["/else"]],
+  [{ dependentRequired: { a: ["b"] } }, { a: 1 }, ["/dependentRequired"]],
+  [{ dependentSchemas: { a: { required: ["c"] } } }, { a: 1 }, ["/dependentSchemas/a"]],
+  [{ oneOf: [{ type: "number" }, { minimum: 2 }] }, 3, ["/oneOf"]],
+  [{ oneOf: [{ type: "number" }, { minimum: 2 }] }, 1, []],
+  [{ minLength: 2 }, "😀", ["/minLength"]],
+  [
+    { properties: { "a/b": { items: { maximum: 3 } } } },
+    { "a/b": [1, 9] },
+    ["/properties/a~1b/items/maximum"],
+  ],
+  [{ additionalProperties: false }, { x: 1 }, ["/additionalProperties"]],
+  [{ $defs: { n: { maximum: 1 } }, items: { $ref: "#/$defs/n" } }, [2], ["/items/$ref"]],
+  [{ prefixItems: [{ const: 1 }], items: false }, [1, 2], ["/items"]],
+  [{ enum: [{ a: [1] }] }, { a: [1] }, []],
+  [{ pattern: "^(a+)+$", patternProperties: { "^(a+)+$": false } }, "a".repeat(50), []],
+];
+
+test.each(cases)("%j of %j breaks %j", (schema, value, broken) => {
+  expect(schemaIssues(schema, JSON.stringify(value))?.map((issue) => issue.schema)).toEqual(broken);
+});
+
+test("a broken place is named in the value, too", () => {
+  const schema = { items: { properties: { a: { type: "null" } } } };
+  expect(schemaIssues(schema, '[{},{"a":1}]')).toEqual([
+    { instance: "/1/a", schema: "/items/properties/a/type" },
+  ]);
+});
+
+test("text that is no JSON has no answer", () => {
+  expect(schemaIssues({}, '{"a":')).toBeNull();
+});
+
+test("a schema that asks for 2^40 comparisons ends early", () => {
+  const definitions = Array.from({ length: 40 }, (_, index) => {
+    const next = { $ref: `#/$defs/d${index + 1}` };
+    return [`d${index}`, { anyOf: [next, next] }] as const;
+  });
+  const schema = {
+    $ref: "#/$defs/d0",
+    $defs: { ...Object.fromEntries(definitions), d40: { type: "null" } },
+  };
+  expect(schemaIssues(schema, "1")).toBeArray();
+});
+
+test("a schema that refers to itself ends early", () => {
+  expect(schemaIssues({ allOf: [{ $ref: "#" }] }, "1")).toBeArray();
+});
