@@ -75,8 +75,6 @@ function serveOn(address: string, port: number, { app, maxBodyBytes }: ListenOpt
     development: false,
     // A compiled program shares its port by default: a second server would take half the clients.
     reusePort: false,
-    // Bun shares a port between processes by default outside development: another could steal it.
-    reusePort: false,
     fetch: (request, server) => app.fetch(request, server),
   });
 }

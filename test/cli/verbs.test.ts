@@ -1,10 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test, setDefaultTimeout } from "bun:test";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { addModel } from "../support/catalog-fixture.ts";
 import { runCommand } from "../support/run-command.ts";
 import { startServer, type TestServer } from "../support/server.ts";
+
+setDefaultTimeout(60_000);
 
 let home: string;
 let env: Record<string, string>;

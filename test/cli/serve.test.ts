@@ -1,0 +1,287 @@
+import { expect, test, setDefaultTimeout } from "bun:test";
+import {
+  closeSync,
+  constants,
+  lstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  readdirSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { executableCommand } from "../support/executable.ts";
+import { runCommand } from "../support/run-command.ts";
+import { childrenOf, startServer, until, type TestServer } from "../support/server.ts";
+import { tempFolder } from "../support/temp-folder.ts";
+
+setDefaultTimeout(60_000);
+
+/** Starts a stream of `tokens` tokens and waits for its first bytes. */
+async function openStream(server: TestServer, tokens: number) {
+  const response = await fetch(`${server.url}/v1/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      model: "demo",
+      prompt: "Once upon a time",
+      max_tokens: tokens,
+      stream: true,
+      ignore_eos: true,
+    }),
+  });
+  expect(response.status).toBe(200);
+  const reader = response.body!.getReader();
+  const decoder = new TextDecoder();
+  let text = decoder.decode((await reader.read()).value, { stream: true });
+  const rest = (async () => {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return text;
+      text += decoder.decode(value, { stream: true });
+    }
+  })();
+  return { rest };
+}
+
+const ONE_THREAD = ["--threads", "1", "--load", "demo"];
+
+test("the ready line is all there is on stdout, and a signal ends an idle server with 0", async () => {
+  using folder = tempFolder();
+  const words = ["--port", "0", "--json-ready", "--models-dir", folder.path];
+  const dirs = ["--state-dir", join(folder.path, "s"), "--cache-dir", join(folder.path, "c")];
+  const child = Bun.spawn([...executableCommand(), ...words, ...dirs], {
+    env: { PATH: process.env["PATH"] ?? "" },
+    stdout: "pipe",
+    stderr: "ignore",
+  });
+  const reader = child.stdout.getReader();
+  const first = new TextDecoder().decode((await reader.read()).value);
+  const ready = JSON.parse(first) as { event: string; url: string; port: number; pid: number };
+  expect(ready).toEqual({
+    event: "ready",
+    url: `http://127.0.0.1:${ready.port}`,
+    port: ready.port,
+    pid: child.pid,
+  });
+  expect((await fetch(`${ready.url}/health`)).status).toBe(200);
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(0);
+  expect((await reader.read()).done).toBe(true);
+});
+
+test("T-L4: everything a run creates is for its owner only", async () => {
+  using folder = tempFolder();
+  const server = await startServer({
+    cacheDir: join(folder.path, "cache"),
+    args: ["--load", "demo"],
+  });
+  for (const root of [join(folder.path, "cache"), join(server.home, "state")]) {
+    const inside = readdirSync(root, { recursive: true }).map((name) => join(root, String(name)));
+    for (const path of [root, ...inside]) {
+      expect(`${path} ${(lstatSync(path).mode & 0o077).toString(8)}`).toBe(`${path} 0`);
+    }
+  }
+  expect(await server.stop()).toBe(0);
+});
+
+test("G2: a stream that fits in the grace time ends as if nothing had happened", async () => {
+  const server = await startServer({ args: [...ONE_THREAD, "--shutdown-grace", "60"] });
+  const { rest } = await openStream(server, 300);
+  server.signal("SIGTERM");
+  const text = await rest;
+  expect(text).toEndWith("data: [DONE]\n\n");
+  expect(text).not.toContain('"error"');
+  expect(await server.exited).toBe(0);
+  await server.stop();
+  expect(server.stderr()).toContain('"stopped"');
+});
+
+test("G3: a stream that does not fit ends with its dialect's error, and the server with 0", async () => {
+  const server = await startServer({ args: [...ONE_THREAD, "--shutdown-grace", "0"] });
+  const streams = await Promise.all([openStream(server, 1_900), openStream(server, 1_900)]);
+  server.signal("SIGTERM");
+  for (const { rest } of streams) {
+    const text = await rest;
+    expect(text).toContain('"error"');
+    expect(text).toContain("shutting down");
+  }
+  expect(await server.exited).toBe(0);
+  await server.stop();
+});
+
+test.each([
+  ["SIGTERM", 143],
+  ["SIGINT", 130],
+] as const)(
+  "G10: a second %s ends the process at once with %i, and its engine with it",
+  async (signal, code) => {
+    const server = await startServer({ args: [...ONE_THREAD, "--shutdown-grace", "60"] });
+    const { rest } = await openStream(server, 1_900);
+    const ended = rest.catch(() => "cut");
+    const [engine] = childrenOf(server.pid);
+    server.signal(signal);
+    await until("it is stopping", () => server.stderr().includes("stopping"));
+    server.signal(signal);
+    expect(await server.exited).toBe(code);
+    await ended;
+    await until("the engine is gone", () => !isAlive(engine ?? 0));
+    await server.stop();
+  },
+);
+
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false; // no such process
+  }
+}
+
+test("SIGUSR1, SIGUSR2 and SIGPIPE change nothing", async () => {
+  const server = await startServer();
+  for (const signal of ["SIGUSR1", "SIGUSR2", "SIGPIPE"] as const) server.signal(signal);
+  expect((await fetch(`${server.url}/health`)).status).toBe(200);
+  expect(await server.stop()).toBe(0);
+});
+
+test("SIGHUP reads the configuration and the folders again; a bad one changes nothing", async () => {
+  using folder = tempFolder();
+  const config = join(folder.path, "config.json");
+  writeFileSync(config, JSON.stringify({ aliases: { one: "demo" } }));
+  const server = await startServer({ args: ["--config", config] });
+  const knows = async (name: string) =>
+    (await fetch(`${server.url}/v1/models/${name}`)).status === 200;
+  expect([await knows("one"), await knows("two")]).toEqual([true, false]);
+  writeFileSync(config, JSON.stringify({ aliases: { two: "demo" }, parallel: 7 }));
+  server.signal("SIGHUP");
+  await until("the new alias is known", () => knows("two"));
+  expect(await knows("one")).toBe(false);
+  expect(server.stderr()).toContain('"needsRestart":"parallel"');
+  writeFileSync(config, "{ broken");
+  server.signal("SIGHUP");
+  await until("the refusal is logged", () => server.stderr().includes("was not reloaded"));
+  expect(await knows("two")).toBe(true);
+  expect(await server.stop()).toBe(0);
+});
+
+test("localhost answers on both loopback addresses", async () => {
+  const server = await startServer({ args: ["--bind", "localhost"] });
+  for (const host of ["127.0.0.1", "[::1]"]) {
+    expect((await fetch(`http://${host}:${server.port}/health`)).status).toBe(200);
+  }
+  expect(await server.stop()).toBe(0);
+});
+
+test("T-B1: all networks without a key: it works and warns loudly", async () => {
+  const server = await startServer({ args: ["--bind", "0.0.0.0", "--log-format", "text"] });
+  expect((await fetch(`http://127.0.0.1:${server.port}/v1/models`)).status).toBe(200);
+  await until("the warning is out", () => server.stderr().includes("requires no key"));
+  expect(await server.stop()).toBe(0);
+});
+
+test("T-L3: keys are demanded, are in no log, and stay out of the engine's environment", async () => {
+  using folder = tempFolder();
+  const file = join(folder.path, "keys");
+  writeFileSync(file, "# ours\nfile-key-123456\n", { mode: 0o644 });
+  const server = await startServer({
+    args: ["--api-key", "flag-key-123456", "--api-key-file", file, "--load", "demo"],
+    env: { LMSERVER_API_KEY: "weaker-key-123456" },
+  });
+  const status = async (key: string | null) => {
+    const headers: Record<string, string> = key === null ? {} : { authorization: `Bearer ${key}` };
+    return (await fetch(`${server.url}/v1/models`, { headers })).status;
+  };
+  expect(await status(null)).toBe(401);
+  expect(await status("weaker-key-123456")).toBe(401);
+  expect(await status("flag-key-123456")).toBe(200);
+  expect(await status("file-key-123456")).toBe(200);
+  const [engine] = childrenOf(server.pid);
+  expect(readFileSync(`/proc/${engine}/environ`, "utf8")).not.toContain("key-123456");
+  expect(server.stderr()).not.toContain("key-123456");
+  expect(server.stderr()).toContain("prefer --api-key-file");
+  expect(server.stderr()).toContain("chmod 600");
+  const env = { HOME: folder.path, LM_API_TOKEN: "file-key-123456" };
+  const state = ["--state-dir", join(server.home, "state")];
+  const { stdout } = await runCommand(["status", "--json", ...state], env);
+  expect(JSON.parse(stdout)).toMatchObject({ running: true, loaded: ["demo"] });
+  expect(await server.stop()).toBe(0);
+});
+
+test("a model of --load that does not exist ends the start with 1, unless it is optional", async () => {
+  using folder = tempFolder();
+  const words = ["--port", "0", "--models-dir", folder.path, "--load", "nope"];
+  const dirs = ["--state-dir", join(folder.path, "s"), "--cache-dir", join(folder.path, "c")];
+  const { code, stderr } = await runCommand(["serve", ...words, ...dirs]);
+  expect(code).toBe(1);
+  expect(stderr).toContain('no model is called "nope"');
+  const server = await startServer({ args: ["--load", "nope", "--load-optional"] });
+  expect(server.stderr()).toContain("could not be loaded");
+  expect(await server.stop()).toBe(0);
+});
+
+test("G11: a signal at any moment of the start leaves no process and no lock", async () => {
+  using folder = tempFolder();
+  const words = ["--port", "0", "--models-dir", folder.path, "--load", "demo"];
+  const dirs = ["--state-dir", join(folder.path, "s"), "--cache-dir", join(folder.path, "c")];
+  for (const delayMs of [0, 60, 120, 200, 300, 450]) {
+    const child = Bun.spawn([...executableCommand(), "serve", ...words, ...dirs], {
+      env: { PATH: process.env["PATH"] ?? "" },
+      stdout: "ignore",
+      stderr: "ignore",
+    });
+    await Bun.sleep(delayMs);
+    child.kill("SIGTERM");
+    expect([0, 143]).toContain(await child.exited);
+  }
+  const server = await startServer({ args: ["--state-dir", join(folder.path, "s")] });
+  expect(await server.stop()).toBe(0);
+});
+
+test("a reader of stderr that does not read costs log lines, not the server", async () => {
+  using folder = tempFolder();
+  const words = ["--port", "0", "--json-ready", "--models-dir", folder.path];
+  const dirs = ["--state-dir", join(folder.path, "s"), "--cache-dir", join(folder.path, "c")];
+  const pipe = join(folder.path, "stderr");
+  Bun.spawnSync(["mkfifo", pipe]);
+  const readEnd = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+  const writeEnd = openSync(pipe, constants.O_WRONLY);
+  const child = Bun.spawn([...executableCommand(), ...words, ...dirs], {
+    env: { PATH: process.env["PATH"] ?? "" },
+    stdout: "pipe",
+    stderr: writeEnd,
+  });
+  closeSync(writeEnd);
+  const ready = new TextDecoder().decode((await child.stdout.getReader().read()).value);
+  const { url } = JSON.parse(ready) as { url: string };
+  const path = `/${"x".repeat(3_000)}`;
+  for (let round = 0; round < 60; round += 1) {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => fetch(url + path)));
+    for (const answer of answers) expect(answer.status).toBe(404);
+    await Promise.all(answers.map((answer) => answer.text()));
+  }
+  const log = Buffer.concat(await readUntilNotice(readEnd)).toString();
+  expect(log).toMatch(/\d+ log lines were dropped because nobody read them/);
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(0);
+  closeSync(readEnd);
+});
+
+/** Reads a pipe until the notice about dropped lines has come through. */
+async function readUntilNotice(file: number): Promise<Buffer[]> {
+  const chunks: Buffer[] = [];
+  const buffer = Buffer.alloc(65_536);
+  await until("the loss is told", () => {
+    for (;;) {
+      try {
+        const count = readSync(file, buffer);
+        if (count === 0) break;
+        chunks.push(Buffer.from(buffer.subarray(0, count)));
+      } catch {
+        break; // empty for now
+      }
+    }
+    return Buffer.concat(chunks).includes("were dropped because");
+  });
+  return chunks;
+}
