@@ -37,11 +37,6 @@ export class ChatTemplate {
     return this.#capabilities;
   }
 
-  /** With the given variables and nothing added. @throws Error when the template refuses. */
-  renderVariables(variables: TemplateVariables, now: Date): string {
-    return this.#render(variables, now);
-  }
-
   /** The prompt of a conversation. @throws Error when the template refuses. */
   renderChat(input: ChatInput, now: Date): string {
     const { options } = input;

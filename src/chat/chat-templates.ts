@@ -2,7 +2,6 @@ import type { CatalogModel } from "../catalog/model.ts";
 import type { LoadedModelInfo } from "../protocol/events.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import type { ChatOptions, Message } from "./conversation.ts";
-import type { TemplateVariables } from "./jinja/template.ts";
 import { TemplateThread } from "./template-thread.ts";
 
 /** What a template needs to know of the loaded model that reads its prompts. */
@@ -24,8 +23,8 @@ export interface ChatTemplates {
     options: ChatOptions,
     signal: AbortSignal,
   ): Promise<string>;
-  /** A template with exactly these variables, for finding out what it does. @throws as `render`. */
-  renderVariables(source: string, variables: TemplateVariables): Promise<string>;
+  /** As `render`, without the texts of BOS and EOS: for finding out what a template does. */
+  renderProbe(source: string, messages: readonly Message[], options: ChatOptions): Promise<string>;
   close(): void;
 }
 
@@ -38,6 +37,10 @@ export const CHATML_TEMPLATE = `{% for message in messages -%}
 <|im_start|>assistant
 {% endif %}`;
 
+/** The template that renders a model's conversations. */
+export const templateOf = (model: Pick<CatalogModel, "chatTemplate">): string =>
+  model.chatTemplate ?? CHATML_TEMPLATE;
+
 /** Threads kept, each for one template: a template that hangs keeps nobody else waiting. */
 const MAX_THREADS = 4;
 
@@ -46,17 +49,17 @@ export function createChatTemplates(clock: Clock = systemClock): ChatTemplates {
   return {
     async render({ model, info }, messages, options, signal) {
       signal.throwIfAborted();
-      const source = model.chatTemplate ?? CHATML_TEMPLATE;
+      const source = templateOf(model);
       const { bosText, eosText } = info;
-      const input = { kind: "chat" as const, chat: { messages, options, bosText, eosText } };
-      const prompt = await threads.of(source).render({ source, nowMs: clock.now(), input });
+      const chat = { messages, options, bosText, eosText };
+      const prompt = await threads.of(source).render({ source, nowMs: clock.now(), chat });
       signal.throwIfAborted();
       const addsTwice = info.addsBos && bosText !== "" && prompt.startsWith(bosText);
       return addsTwice ? prompt.slice(bosText.length) : prompt;
     },
-    renderVariables(source, variables) {
-      const input = { kind: "variables" as const, variables };
-      return threads.of(source).render({ source, nowMs: clock.now(), input });
+    renderProbe(source, messages, options) {
+      const chat = { messages, options, bosText: "", eosText: "" };
+      return threads.of(source).render({ source, nowMs: clock.now(), chat });
     },
     close: () => threads.close(),
   };

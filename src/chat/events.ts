@@ -39,6 +39,8 @@ export type GenerateEvent =
       model: string;
       promptTokens: number;
       cachedTokens: number;
+      /** What of the request could only be honoured in part, one sentence each. */
+      warnings?: readonly string[];
     }
   | { type: "progress"; processed: number; total: number }
   | { type: "promptLogprobs"; tokens: readonly TokenLogprob[] }

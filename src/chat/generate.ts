@@ -1,8 +1,11 @@
 import type { Catalog } from "../catalog/model.ts";
-import { assert } from "../lib/assert.ts";
+import { assert, defined } from "../lib/assert.ts";
 import type { Lease, Pool } from "../pool/pool.ts";
 import type { GenerateJob, GrammarSpec, JobPrompt } from "../protocol/commands.ts";
 import type { JobEvent } from "../protocol/events.ts";
+import { AnswerReader } from "./answer-reader.ts";
+import type { ChatTemplates } from "./chat-templates.ts";
+import { FormatDetector } from "./detection/format-detector.ts";
 import type {
   Generate,
   GenerateEvent,
@@ -11,8 +14,10 @@ import type {
   RenderChat,
   RenderedChat,
 } from "./events.ts";
+import { validateGbnf } from "./grammar/validate-gbnf.ts";
+import { createParser, type Parser } from "./parser/parser.ts";
+import { type ChatKnowledge, prepareChat } from "./prepare-chat.ts";
 import { resolveModel, type ResolveOptions } from "./resolve-model.ts";
-import type { ChatTemplates } from "./chat-templates.ts";
 
 /** All that generation needs from the rest of the program. */
 export interface GenerateDeps {
@@ -22,14 +27,25 @@ export interface GenerateDeps {
   templates: ChatTemplates;
 }
 
+/** What a request becomes: a prompt with its constraints, and how the output is read. */
+interface Prepared {
+  prompt: JobPrompt;
+  grammar: GrammarSpec | null;
+  keepSpecial: readonly string[];
+  stops: readonly string[];
+  warnings: readonly string[];
+  createParser(): Parser;
+}
+
 /** The one door to generation: resolves the model, renders, runs the job, reads the answer. */
 export function createGenerate(deps: GenerateDeps): Generate {
+  const knowledge = { templates: deps.templates, detector: new FormatDetector() };
   return async function* generate(request, signal) {
     const lease = await leaseFor(deps, request, signal);
     try {
-      const { prompt, grammar } = await promptOf(deps, lease, request, signal);
-      const job = jobOf(request, prompt, grammar);
-      yield* readEvents(lease.generate(job, signal), lease.identifier);
+      const prepared = await prepare(knowledge, lease, request, signal);
+      const events = lease.generate(jobOf(request, prepared), signal);
+      yield* readEvents(events, lease.identifier, request, prepared);
     } finally {
       lease.release();
     }
@@ -38,14 +54,13 @@ export function createGenerate(deps: GenerateDeps): Generate {
 
 /** The prompt of a chat request and its length in tokens, without generating. */
 export function createRenderChat(deps: GenerateDeps): RenderChat {
-  return async (request, signal): Promise<RenderedChat> => {
-    assert(request.input.kind === "chat", "only chat requests are rendered");
-    const lease = await leaseFor(deps, request, signal);
+  return async ({ input, ...request }, signal): Promise<RenderedChat> => {
+    assert(input.kind === "chat", "only chat requests are rendered");
+    const lease = await leaseFor(deps, { input, ...request }, signal);
     try {
-      const { prompt } = await promptOf(deps, lease, request, signal);
-      assert(prompt.kind === "text", "a rendered chat is text");
-      const tokens = await lease.tokenize(prompt, signal);
-      return { model: lease.identifier, prompt: prompt.text, promptTokens: tokens.length };
+      const text = await deps.templates.render(lease, input.messages, input.options, signal);
+      const tokens = await lease.tokenize(textPrompt(text), signal);
+      return { model: lease.identifier, prompt: text, promptTokens: tokens.length };
     } finally {
       lease.release();
     }
@@ -64,43 +79,56 @@ async function leaseFor(
   });
 }
 
-async function promptOf(
-  { templates }: GenerateDeps,
+/** Control-token text counts as the token: prompts are written with it. */
+const textPrompt = (text: string): JobPrompt => ({
+  kind: "text",
+  text,
+  addSpecial: true,
+  parseSpecial: true,
+});
+
+async function prepare(
+  knowledge: ChatKnowledge,
   lease: Lease,
   { input }: GenerateRequest,
   signal: AbortSignal,
-): Promise<{ prompt: JobPrompt; grammar: GrammarSpec | null }> {
-  if (input.kind === "prompt") {
-    const { grammar } = input;
-    return {
-      prompt: rawPrompt(input.prompt),
-      grammar: grammar === null ? null : { gbnf: grammar, attach: { kind: "start" } },
-    };
+): Promise<Prepared> {
+  if (input.kind === "chat") {
+    const chat = await prepareChat(knowledge, lease, input.messages, input.options, signal);
+    return { ...chat, prompt: textPrompt(chat.prompt) };
   }
-  const text = await templates.render(lease, input.messages, input.options, signal);
-  return { prompt: { kind: "text", text, addSpecial: true, parseSpecial: true }, grammar: null };
+  const { prompt, grammar } = input;
+  if (grammar !== null) validateGbnf(grammar, "grammar");
+  return {
+    prompt: rawPrompt(prompt),
+    grammar: grammar === null ? null : { gbnf: grammar, attach: { kind: "start" } },
+    keepSpecial: [],
+    stops: [],
+    warnings: [],
+    createParser: createPlainParser,
+  };
 }
 
+/** Everything is text. */
+const createPlainParser = (): Parser =>
+  createParser({ format: null, reasoning: null, tools: [], parallel: true, newId: () => "" });
+
 function rawPrompt(prompt: RawPrompt): JobPrompt {
-  if (prompt.kind === "text") return { ...prompt, addSpecial: true, parseSpecial: true };
+  if (prompt.kind === "text") return textPrompt(prompt.text);
   return prompt.kind === "tokens" ? { kind: "tokens", tokens: [...prompt.tokens] } : prompt;
 }
 
-function jobOf(
-  request: GenerateRequest,
-  prompt: JobPrompt,
-  grammar: GrammarSpec | null,
-): GenerateJob {
+function jobOf(request: GenerateRequest, prepared: Prepared): GenerateJob {
   return {
-    prompt,
-    grammar,
+    prompt: prepared.prompt,
+    grammar: prepared.grammar,
     sampling: request.sampling,
-    stops: [...request.stops],
+    stops: [...new Set([...request.stops, ...prepared.stops])],
     maxTokens: request.maxTokens,
     choices: request.choices,
     logprobs: request.logprobs,
     promptLogprobs: request.promptLogprobs,
-    keepSpecial: [],
+    keepSpecial: [...prepared.keepSpecial],
     cachePrompt: request.cachePrompt,
   };
 }
@@ -108,12 +136,21 @@ function jobOf(
 async function* readEvents(
   events: AsyncGenerator<JobEvent, void, void>,
   model: string,
+  request: GenerateRequest,
+  prepared: Prepared,
 ): AsyncGenerator<GenerateEvent, void, void> {
+  const readers = Array.from(
+    { length: request.choices },
+    (_, choice) => new AnswerReader(choice, prepared.createParser()),
+  );
+  const readerOf = (choice: number): AnswerReader =>
+    defined(readers[choice], "the engine told of a choice that was not asked for");
   for await (const event of events) {
     switch (event.type) {
       case "accepted": {
         const { promptTokens, cachedTokens } = event;
-        yield { type: "started", model, promptTokens, cachedTokens };
+        const { warnings } = prepared;
+        yield { type: "started", model, promptTokens, cachedTokens, warnings };
         break;
       }
       case "progress":
@@ -122,16 +159,13 @@ async function* readEvents(
       case "promptLogprobs":
         yield { type: "promptLogprobs", tokens: event.tokens };
         break;
-      case "text": {
-        const { choice, text, logprobs } = event;
-        if (text === "" && logprobs === undefined) break;
-        yield { type: "text", choice, text, logprobs: logprobs ?? null };
+      case "text":
+        yield* readerOf(event.choice).read(event);
         break;
-      }
       case "choiceDone": {
-        const { choice, finish, stop, completionTokens, meanLogprob } = event;
-        const counts = { completionTokens, reasoningTokens: 0, meanLogprob };
-        yield { type: "finished", choice, reason: finish, stop, ...counts };
+        const { stop } = event;
+        const isOwnStop = stop !== null && !request.stops.includes(stop);
+        yield* readerOf(event.choice).finish(event, isOwnStop);
         break;
       }
       case "jobDone":

@@ -31,7 +31,7 @@ export function normaliseMessages(
     role: rest.role === "developer" && !can.developerRole ? "system" : rest.role,
     text: content === null ? null : textOf(content),
   }));
-  drafts = withSystemText(drafts, systemAdditions(can, options));
+  drafts = withSystemText(drafts, systemAdditions(source, can, options));
   if (!can.severalSystems) drafts = joinLeadingSystems(drafts);
   if (!can.systemRole) drafts = systemIntoUser(drafts);
   if (!can.toolCalls) drafts = drafts.map((draft) => callsAsText(source, draft));
@@ -53,10 +53,14 @@ function namedResults(messages: readonly Message[]): Message[] {
   });
 }
 
-function systemAdditions(can: TemplateCapabilities, options: ChatOptions): string[] {
+function systemAdditions(
+  source: string,
+  can: TemplateCapabilities,
+  options: ChatOptions,
+): string[] {
   const isOffered = options.tools.length > 0 && options.toolChoice.kind !== "none";
   const needsTools = isOffered && !can.tools;
-  const instructions = needsTools ? toolInstructions(options.tools, can.callExample) : null;
+  const instructions = needsTools ? toolInstructions(source, options.tools, can.callExample) : null;
   const word = can.switchWord ? systemSwitch(options) : null;
   return [instructions, word].filter((text) => text !== null);
 }

@@ -1,12 +1,11 @@
 import type { ChatInput } from "./chat-template.ts";
-import type { TemplateVariables } from "./jinja/template.ts";
 
 /** To the worker, as JSON text. It answers in order. */
 export interface RenderRequest {
   source: string;
   /** Milliseconds since the epoch, for `strftime_now`. */
   nowMs: number;
-  input: { kind: "chat"; chat: ChatInput } | { kind: "variables"; variables: TemplateVariables };
+  chat: ChatInput;
 }
 
 /** From the worker, as JSON text. `error` is a sentence about the template or its own message. */

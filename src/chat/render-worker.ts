@@ -15,16 +15,10 @@ self.addEventListener("message", (event: MessageEvent<string>) => {
   self.postMessage(JSON.stringify(answer(request)), []);
 });
 
-function answer({ source, nowMs, input }: RenderRequest): RenderReply {
+function answer({ source, nowMs, chat }: RenderRequest): RenderReply {
   try {
     if (compiled?.source !== source) compiled = { source, template: new ChatTemplate(source) };
-    const { template } = compiled;
-    const now = new Date(nowMs);
-    const text =
-      input.kind === "chat"
-        ? template.renderChat(input.chat, now)
-        : template.renderVariables(input.variables, now);
-    return { text };
+    return { text: compiled.template.renderChat(chat, new Date(nowMs)) };
   } catch (error) {
     return { error: error instanceof Error ? error.message : String(error) };
   }

@@ -1,13 +1,18 @@
 import type { Tool, ToolCall } from "./conversation.ts";
+import { isDict, parseJson } from "./jinja/value.ts";
+import { repr, str } from "./jinja/python-text.ts";
 
-const REQUEST_EXAMPLE =
-  '[TOOL_REQUEST]{"name": "tool_name", "arguments": {"key": "some value"}}[END_TOOL_REQUEST]';
+const EXAMPLE: ToolCall = { id: "", name: "tool_name", arguments: '{"key": "some value"}' };
 
 /**
  * Tools for models whose template does not show them: the definitions stand in the system prompt.
- * @param example A call as the template writes it; null = calls are text between two marks of ours.
+ * @param example A call as the template writes it; null = it writes none, and `callText` does.
  */
-export function toolInstructions(tools: readonly Tool[], example: string | null): string {
+export function toolInstructions(
+  source: string,
+  tools: readonly Tool[],
+  example: string | null,
+): string {
   const definitions = tools.map(({ name, description, parameters }) =>
     JSON.stringify({
       name,
@@ -20,7 +25,7 @@ export function toolInstructions(tools: readonly Tool[], example: string | null)
     ...definitions,
     "",
     "To call a tool, answer with exactly this, with the tool's own name and arguments filled in:",
-    example ?? REQUEST_EXAMPLE,
+    example ?? callText(source, EXAMPLE),
     "The result follows in the next message. Call a tool only when it helps; otherwise answer as usual.",
   ].join("\n");
 }
@@ -30,7 +35,21 @@ export function callText(source: string, { name, arguments: args }: ToolCall): s
   const json = `{"name": ${JSON.stringify(name)}, "arguments": ${args.trim() === "" ? "{}" : args}}`;
   if (source.includes("<tool_call>")) return `<tool_call>\n${json}\n</tool_call>`;
   if (source.includes("<|tool_call|>")) return `<|tool_call|>[${json}]`;
+  if (source.includes("<|tool_call_start|>") || source.includes("<|tool_list_start|>")) {
+    return `<|tool_call_start|>[${name}(${pythonArguments(args)})]<|tool_call_end|>`;
+  }
   return `[TOOL_REQUEST]${json}[END_TOOL_REQUEST]`;
+}
+
+/** JSON arguments as Python's keyword arguments; text that is no JSON object stays as it is. */
+function pythonArguments(args: string): string {
+  try {
+    const value = parseJson(args);
+    if (!isDict(value)) return args;
+    return [...value].map(([key, item]) => `${str(key)}=${repr(item)}`).join(", ");
+  } catch {
+    return args;
+  }
 }
 
 /** The result of a call as the text of a user message. */

@@ -22,6 +22,12 @@ const KNOWN_TAGS: readonly KnownTags[] = [
   { start: "Here are my reasoning steps:\n", end: "[BEGIN FINAL RESPONSE]", isAmbiguous: true },
 ];
 
+/** Every tag by itself: `isSingleToken` below is only asked about these. */
+export const REASONING_TAG_TEXTS: readonly string[] = KNOWN_TAGS.flatMap(({ start, end }) => [
+  start,
+  end,
+]);
+
 /**
  * The reasoning tags of a model; null = it has none.
  *

@@ -18,8 +18,12 @@ const hello: Message = {
 /** Loops for minutes without making anything: only ending its thread stops it. */
 const ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";
 
-async function failure(render: Promise<string>): Promise<string> {
-  const error: unknown = await render.then(
+/** Renders one turn by a template; `kwargs` are its further variables. */
+const render = (source: string, kwargs: Record<string, unknown> = {}): Promise<string> =>
+  templates.renderProbe(source, [hello], { ...DEFAULT_CHAT_OPTIONS, templateKwargs: kwargs });
+
+async function failure(rendering: Promise<string>): Promise<string> {
+  const error: unknown = await rendering.then(
     () => null,
     (reason: unknown) => reason,
   );
@@ -30,23 +34,23 @@ async function failure(render: Promise<string>): Promise<string> {
 
 test("a template that does not end is refused, and its thread renders again", async () => {
   const source = `{% if hang %}${ENDLESS}{% endif %}fine`;
-  expect(await failure(templates.renderVariables(source, { hang: true }))).toContain("longer than");
-  expect(await templates.renderVariables(source, {})).toBe("fine");
+  expect(await failure(render(source, { hang: true }))).toContain("longer than");
+  expect(await render(source)).toBe("fine");
 });
 
 test("while one template hangs, others render and timers run", async () => {
   const order: string[] = [];
-  const hanging = failure(templates.renderVariables(ENDLESS, {})).then(() => order.push("hung"));
-  await templates.renderVariables("{{ 'a' }}", {}).then((text) => order.push(text));
+  const hanging = failure(render(ENDLESS)).then(() => order.push("hung"));
+  await render("{{ 'a' }}").then((text) => order.push(text));
   await Bun.sleep(0).then(() => order.push("timer"));
-  await templates.renderVariables("{{ 'b' }}", {}).then((text) => order.push(text));
+  await render("{{ 'b' }}").then((text) => order.push(text));
   await hanging;
   expect(order).toEqual(["a", "timer", "b", "hung"]);
 });
 
 test("the message of a template that raises reaches the caller", async () => {
-  const render = templates.renderVariables("{{ raise_exception('After tools, speak.') }}", {});
-  expect(await failure(render)).toBe("Chat template: After tools, speak.");
+  const refused = render("{{ raise_exception('After tools, speak.') }}");
+  expect(await failure(refused)).toBe("Chat template: After tools, speak.");
 });
 
 test.each([
@@ -56,14 +60,14 @@ test.each([
   { name: "deep nesting", source: `{{ ${"[".repeat(100_000)} }}` },
   { name: "a huge source", source: "x".repeat(5 * 1024 * 1024) },
 ])("$name is a refusal, and the thread lives on", async ({ source }) => {
-  expect(await failure(templates.renderVariables(source, {}))).not.toBe("");
-  expect(await failure(templates.renderVariables(source, {}))).not.toBe("");
+  expect(await failure(render(source))).not.toBe("");
+  expect(await failure(render(source))).not.toBe("");
 });
 
 test("answers come to those who asked, however many ask at once", async () => {
   const asked = Array.from({ length: 60 }, (_, index) => index);
   const texts = await Promise.all(
-    asked.map((index) => templates.renderVariables(`{{ n }} of ${index % 7}`, { n: index })),
+    asked.map((index) => render(`{{ n }} of ${index % 7}`, { n: index })),
   );
   expect(texts).toEqual(asked.map((index) => `${index} of ${index % 7}`));
 });

@@ -1,0 +1,106 @@
+import type { JobEvent, TokenLogprob } from "../protocol/events.ts";
+import type { GenerateEvent } from "./events.ts";
+import type { ParseEvent } from "./parser/parse-event.ts";
+import type { Parser } from "./parser/parser.ts";
+
+type TextEvent = Extract<JobEvent, { type: "text" }>;
+type ChoiceDone = Extract<JobEvent, { type: "choiceDone" }>;
+
+/** One choice's output as it comes, told as reasoning, text and calls. */
+export class AnswerReader {
+  readonly #choice: number;
+  readonly #parser: Parser;
+  #reasoningTokens = 0;
+  /** Of tokens whose text the parser still holds back. */
+  #held: TokenLogprob[] = [];
+
+  constructor(choice: number, parser: Parser) {
+    this.#choice = choice;
+    this.#parser = parser;
+  }
+
+  /** What a piece of output says. */
+  *read({ text, tokens, logprobs }: TextEvent): Generator<GenerateEvent> {
+    const pieces = logprobs === undefined ? null : piecesOf(text, logprobs);
+    if (pieces === null) {
+      yield* this.#push(text, tokens, logprobs ?? null);
+      return;
+    }
+    // Tokens without text of their own were counted with the event: the first piece takes them.
+    const silent = tokens - pieces.length;
+    for (const [index, logprob] of pieces.entries()) {
+      yield* this.#push(logprob.text, index === 0 ? 1 + silent : 1, [logprob]);
+    }
+  }
+
+  /**
+   * The end of the choice.
+   * @param isOwnStop The matched stop string is the format's own, so the model ended by itself.
+   */
+  *finish(done: ChoiceDone, isOwnStop: boolean): Generator<GenerateEvent> {
+    const { finish, stop, completionTokens, meanLogprob } = done;
+    const parser = this.#parser;
+    yield* this.#tell(parser.end(finish === "length"), []);
+    yield {
+      type: "finished",
+      choice: this.#choice,
+      reason: finish === "stop" && parser.callCount > 0 ? "tool_calls" : finish,
+      stop: isOwnStop ? null : stop,
+      completionTokens,
+      reasoningTokens: Math.min(this.#reasoningTokens, completionTokens),
+      meanLogprob,
+    };
+  }
+
+  *#push(
+    text: string,
+    tokens: number,
+    logprobs: readonly TokenLogprob[] | null,
+  ): Generator<GenerateEvent> {
+    const parser = this.#parser;
+    const wasReasoning = parser.insideReasoning;
+    const events = parser.push(text);
+    if (wasReasoning || parser.insideReasoning) this.#reasoningTokens += tokens;
+    if (logprobs === null) return yield* this.#tell(events, null);
+    this.#held.push(...logprobs);
+    // Log probabilities belong to the answer's text alone: those of reasoning and calls are dropped.
+    const isText = events.some((event) => event.type === "text");
+    const isElsewhere = wasReasoning || parser.insideReasoning || parser.toolSectionOpen;
+    if (!isText && (events.length > 0 || isElsewhere)) this.#held = [];
+    return yield* this.#tell(events, isText ? this.#held.splice(0) : []);
+  }
+
+  /** @param logprobs Those of the first text among the events; null = not asked for. */
+  *#tell(
+    events: readonly ParseEvent[],
+    logprobs: readonly TokenLogprob[] | null,
+  ): Generator<GenerateEvent> {
+    const choice = this.#choice;
+    let untold = logprobs;
+    for (const event of events) {
+      switch (event.type) {
+        case "text":
+          yield { type: "text", choice, text: event.text, logprobs: untold };
+          if (untold !== null) untold = [];
+          break;
+        case "reasoning":
+          yield { type: "reasoning", choice, text: event.text };
+          break;
+        case "toolCall":
+          yield { type: "toolCall", choice, index: event.index, id: event.id, name: event.name };
+          break;
+        case "toolArguments":
+          yield { type: "toolArguments", choice, index: event.index, text: event.text };
+          break;
+        case "toolCallEnd":
+          break;
+      }
+    }
+  }
+}
+
+/** The tokens of an event, where their texts are exactly its text; null where they are not. */
+function piecesOf(text: string, logprobs: readonly TokenLogprob[]): readonly TokenLogprob[] | null {
+  const isExact = logprobs.length > 0 && logprobs.map((entry) => entry.text).join("") === text;
+  return isExact ? logprobs : null;
+}
