@@ -14,6 +14,9 @@ const INTAKE_MS = 8;
 /** Embedding tokens per step while others generate. */
 const EMBED_BESIDE_TOKENS = 256;
 
+/** Most tokens that are counted for their own sake; about a second of work. */
+const TOKENIZE_LIMIT = 262_144;
+
 /** Takes what one step produced. */
 export type SendStep = (load: EngineLoad, events: readonly JobEvent[]) => void;
 
@@ -80,8 +83,9 @@ export class Engine {
 
   tokenize(jobId: number, prompt: JobPrompt): void {
     this.#receive(jobId, () => {
-      const tokens = Array.from(promptTokens(prompt, this.#parts.model.vocabulary));
-      this.#events.push({ type: "tokenized", jobId, tokens });
+      const { vocabulary } = this.#parts.model;
+      const tokens = promptTokens(prompt, vocabulary, TOKENIZE_LIMIT);
+      this.#events.push({ type: "tokenized", jobId, tokens: Array.from(tokens) });
     });
   }
 

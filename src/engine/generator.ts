@@ -11,7 +11,7 @@ import { KvCache } from "./kv-cache.ts";
 import { scoreToken, unscoredToken } from "./logprobs.ts";
 import type { PieceTable } from "./pieces.ts";
 import { PrefillPacer } from "./prefill-pacer.ts";
-import { assertFits, promptTokens } from "./prompt-tokens.ts";
+import { promptTokens } from "./prompt-tokens.ts";
 import { Scheduler, wantsScores, type PackedSlot } from "./scheduler.ts";
 import type { Slot } from "./slot.ts";
 
@@ -82,8 +82,7 @@ export class Generator {
   /** Tokenises and queues a job. @throws LmError when it can never run. */
   submit(jobId: number, spec: GenerateJob, submittedMs: number): void {
     const { model, contextLength } = this.#options;
-    const prompt = promptTokens(spec.prompt, model.vocabulary);
-    assertFits(prompt.length, contextLength, "prompt");
+    const prompt = promptTokens(spec.prompt, model.vocabulary, contextLength);
     const grammar = spec.grammar === null ? null : model.createGrammar(spec.grammar.gbnf);
     const limit = Math.min(spec.maxTokens ?? contextLength, contextLength - prompt.length);
     const job = new Job({ id: jobId, spec, prompt, limit, grammar, submittedMs });

@@ -7,11 +7,11 @@ const FLOOR = -9999;
 /** Indices of the `count` largest values, best first; ties by lower index. One pass, no sort. */
 export function largest(values: Float32Array, count: number): number[] {
   const best: number[] = [];
+  if (count === 0) return best;
   let threshold = -Infinity;
   for (let index = 0; index < values.length; index++) {
     const value = values[index] ?? -Infinity;
-    if (best.length === count && !(value > threshold)) continue;
-    if (count === 0) break;
+    if (value <= threshold && best.length === count) continue;
     let place = best.length;
     while (place > 0 && value > (values[best[place - 1] ?? 0] ?? -Infinity)) place--;
     best.splice(place, 0, index);
@@ -24,10 +24,18 @@ export function largest(values: Float32Array, count: number): number[] {
 /** ln(sum(exp(values))): subtracting it turns logits into log probabilities. */
 function logSumExp(values: Float32Array): number {
   let max = -Infinity;
-  for (const value of values) if (value > max) max = value;
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index] ?? -Infinity;
+    if (value > max) max = value;
+  }
   if (max === -Infinity) return 0;
+  // Below this, e to the difference adds nothing that a sum of this length could show.
+  const negligible = max - 40;
   let sum = 0;
-  for (const value of values) sum += Math.exp(value - max);
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index] ?? -Infinity;
+    if (value > negligible) sum += Math.exp(value - max);
+  }
   return max + Math.log(sum);
 }
 

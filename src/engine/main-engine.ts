@@ -1,6 +1,5 @@
 import { parseArgs } from "node:util";
 import { createFfiBackend } from "../llama/ffi-backend.ts";
-import { dieWithParent } from "../llama/process-guard.ts";
 import { defaultThreads } from "../llama/system-cpu.ts";
 import { runEngineProcess } from "./engine-process.ts";
 
@@ -18,7 +17,6 @@ export async function runEngine(argv: readonly string[]): Promise<number> {
   if (libraries === undefined || buildId === undefined) {
     throw new Error("The engine needs --libraries and --build-id");
   }
-  dieWithParent(process.ppid);
   return runEngineProcess({
     createBackend: () =>
       createFfiBackend({

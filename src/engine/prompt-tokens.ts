@@ -2,13 +2,43 @@ import { LmError, invalidRequest } from "../lib/errors.ts";
 import type { Vocabulary } from "../llama/backend.ts";
 import type { JobPrompt } from "../protocol/commands.ts";
 
+/** Text per token of context that is surely too long; real vocabularies average four. */
+const CHARACTERS_PER_TOKEN = 16;
+/** A cut in the middle of a word may change a few tokens around it. */
+const CUT_TOKENS = 64;
+
 /**
- * The tokens of a prompt. An empty text is the BOS token alone.
+ * The tokens of a prompt, fewer than `contextLength`: an answer needs room too. An empty text is the BOS token alone.
+ *
+ * Tokenising takes time in proportion to the text, and streams wait for it. So a text far beyond the
+ * context is tokenised only as far as it takes to know that it does not fit; the refusal then names
+ * the tokens counted so far.
  *
  * @throws LmError invalid_request for ids outside the vocabulary, for infill without its tokens, and
- *   for a prompt of no tokens at all.
+ *   for a prompt of no tokens at all; context_length_exceeded when no room is left to answer.
  */
-export function promptTokens(prompt: JobPrompt, vocabulary: Vocabulary): Int32Array {
+export function promptTokens(
+  prompt: JobPrompt,
+  vocabulary: Vocabulary,
+  contextLength: number,
+): Int32Array {
+  const longest = contextLength * CHARACTERS_PER_TOKEN;
+  for (const text of promptTexts(prompt)) {
+    if (text.length <= longest) continue;
+    const counted = vocabulary.tokenize(text.slice(0, longest).toWellFormed(), false, false).length;
+    if (counted >= contextLength + CUT_TOKENS) throw tooLong(counted, contextLength, "at least ");
+  }
+  const tokens = allTokens(prompt, vocabulary);
+  if (tokens.length >= contextLength) throw tooLong(tokens.length, contextLength, "");
+  return tokens;
+}
+
+function promptTexts(prompt: JobPrompt): string[] {
+  if (prompt.kind === "tokens") return [];
+  return prompt.kind === "text" ? [prompt.text] : [prompt.prefix, prompt.suffix];
+}
+
+function allTokens(prompt: JobPrompt, vocabulary: Vocabulary): Int32Array {
   if (prompt.kind === "tokens") return checkedTokens(prompt.tokens, vocabulary, "prompt");
   if (prompt.kind === "infill") return infillTokens(prompt.prefix, prompt.suffix, vocabulary);
   const { text, addSpecial, parseSpecial } = prompt;
@@ -64,12 +94,10 @@ function notEmpty(tokens: Int32Array, vocabulary: Vocabulary): Int32Array {
   );
 }
 
-/** @throws LmError context_length_exceeded when no room is left to answer. */
-export function assertFits(promptLength: number, contextLength: number, param: string): void {
-  if (promptLength < contextLength) return;
-  throw new LmError(
+function tooLong(counted: number, contextLength: number, qualifier: string): LmError {
+  return new LmError(
     "context_length_exceeded",
-    { promptTokens: promptLength, contextLength, param },
-    `The prompt has ${promptLength} tokens; the context holds ${contextLength}, answer included`,
+    { promptTokens: counted, contextLength, param: "prompt" },
+    `The prompt has ${qualifier}${counted} tokens; with its answer it must fit into ${contextLength}`,
   );
 }

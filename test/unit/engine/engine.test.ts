@@ -67,6 +67,27 @@ test("a prompt that leaves no room is refused with both numbers, one token less 
   expect(find(2, "choiceDone")).toMatchObject({ finish: "length", completionTokens: 1 });
 });
 
+test("a text far beyond the context is not tokenised to its end", () => {
+  const model = fakeModel();
+  const { engine, settle, find } = engineHarness({ model, contextLength: 32 });
+  let longest = 0;
+  const tokenize = model.vocabulary.tokenize.bind(model.vocabulary);
+  model.vocabulary.tokenize = (text, ...rest) => {
+    longest = Math.max(longest, text.length);
+    return tokenize(text, ...rest);
+  };
+  engine.generate(1, job("x".repeat(100_000)));
+  engine.generate(2, job("", { prompt: { kind: "infill", prefix: "", suffix: "x".repeat(9999) } }));
+  settle();
+  expect(longest).toBe(512);
+  for (const id of [1, 2]) {
+    expect(find(id, "jobFailed")).toMatchObject({
+      code: "context_length_exceeded",
+      message: expect.stringContaining("at least 512"),
+    });
+  }
+});
+
 test("a prompt of one token works, and an empty one is the BOS token", () => {
   const { engine, settle, find } = engineHarness({ model: fakeModel() });
   engine.generate(1, job("x", { prompt: { kind: "tokens", tokens: [120] } }));
