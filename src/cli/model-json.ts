@@ -30,7 +30,7 @@ export function modelJson(model: CatalogModel): Record<string, unknown> {
 }
 
 /** Bits per weight as the name says them: Q4_K_M = 4, F16 = 16. */
-function bitsOf(quantization: string): number | null {
+export function bitsOf(quantization: string): number | null {
   const digits = /(?:MXFP|NVFP|BF|FP|F|TQ|IQ|Q)(\d+)/.exec(quantization)?.[1];
   return digits === undefined ? null : Number(digits);
 }

@@ -1,21 +1,33 @@
-import { Type } from "typebox";
+import { Type, type Static } from "typebox";
 import { Value } from "typebox/value";
 import { EXIT, ExitError, type Command } from "./command.ts";
+import { bitsOf, sizeText } from "./model-json.ts";
 import { CLIENT_FLAGS, findServer, getJson } from "./server-client.ts";
 import { textTable } from "./text-table.ts";
 import { parseVerb } from "./verb-flags.ts";
 
-const Models = Type.Object({
-  data: Type.Array(
-    Type.Object({
-      id: Type.String(),
-      display_name: Type.Optional(Type.String()),
-      max_context_length: Type.Integer(),
-      context_length: Type.Integer(),
-      state: Type.Optional(Type.String()),
-    }),
-  ),
+/** The part of `GET /api/lmserver/instances` used here. */
+const Instance = Type.Object({
+  identifier: Type.String(),
+  model: Type.String(),
+  type: Type.Union([Type.Literal("llm"), Type.Literal("embedding")]),
+  display_name: Type.String(),
+  publisher: Type.String(),
+  architecture: Type.String(),
+  params_string: Type.Union([Type.String(), Type.Null()]),
+  quantization: Type.Union([Type.String(), Type.Null()]),
+  size_bytes: Type.Number(),
+  max_context_length: Type.Number(),
+  context_length: Type.Union([Type.Number(), Type.Null()]),
+  state: Type.String(),
+  parallel: Type.Number(),
+  running: Type.Number(),
+  queued: Type.Number(),
+  ttl_ms: Type.Union([Type.Number(), Type.Null()]),
+  last_used_at: Type.String(),
 });
+type Instance = Static<typeof Instance>;
+const Instances = Type.Object({ instances: Type.Array(Instance) });
 
 /** `lmserver ps [--json]`: what the server has in memory. */
 export const ps: Command = {
@@ -23,36 +35,83 @@ export const ps: Command = {
   operands: "",
   async run(args, { print, env }) {
     const { values } = parseVerb(CLIENT_FLAGS, args, env, { operands: 0 });
-    const answer = await getJson(findServer(values, env), "/v1/models");
-    if (!Value.Check(Models, answer))
+    const answer = await getJson(findServer(values, env), "/api/lmserver/instances");
+    if (!Value.Check(Instances, answer))
       throw new ExitError(EXIT.failed, "The server answered something that is no list of models.");
-    const loaded = answer.data
-      .filter((model) => model.state === "loaded" || model.state === "loading")
-      .toSorted((a, b) => (a.id < b.id ? -1 : 1));
+    const { instances } = answer;
     if (values.json) {
-      print(
-        JSON.stringify(
-          loaded.map((model) => ({
-            identifier: model.id,
-            modelKey: model.id,
-            displayName: model.display_name ?? model.id,
-            maxContextLength: model.max_context_length,
-            contextLength: model.context_length,
-            status: model.state === "loaded" ? "idle" : "loading",
-          })),
-        ),
-      );
-    } else if (loaded.length === 0) {
+      print(JSON.stringify(instances.map(toJson)));
+    } else if (instances.length === 0) {
       print("No models are currently loaded.");
       print("A model is loaded by the first request that names it, or at start with --load.");
     } else {
-      const rows = loaded.map((model) => [
-        model.id,
-        (model.state ?? "").toUpperCase(),
-        String(model.context_length),
-      ]);
-      for (const line of textTable([["IDENTIFIER", "STATUS", "CONTEXT"], ...rows])) print(line);
+      const nowMs = Date.now();
+      const rows = instances.map((instance) => toRow(instance, nowMs));
+      for (const line of textTable([HEAD, ...rows])) print(line);
     }
     return EXIT.ok;
   },
 };
+
+const HEAD = ["IDENTIFIER", "MODEL", "STATUS", "SIZE", "CONTEXT", "PARALLEL", "TTL"];
+
+/** The keys are those of LM Studio's `lms ps --json`. */
+function toJson(instance: Instance): Record<string, unknown> {
+  const { quantization, params_string: paramsString } = instance;
+  return {
+    type: instance.type,
+    modelKey: instance.model,
+    format: "gguf",
+    displayName: instance.display_name,
+    publisher: instance.publisher,
+    sizeBytes: instance.size_bytes,
+    maxContextLength: instance.max_context_length,
+    ...(paramsString !== null && { paramsString }),
+    architecture: instance.architecture,
+    ...(quantization !== null && {
+      quantization: { name: quantization, bits: bitsOf(quantization) },
+    }),
+    identifier: instance.identifier,
+    contextLength: instance.context_length,
+    ttlMs: instance.ttl_ms,
+    lastUsedTime: Date.parse(instance.last_used_at),
+    status: statusOf(instance),
+    queued: instance.queued,
+    parallel: instance.type === "llm" ? instance.parallel : null,
+  };
+}
+
+function toRow(instance: Instance, nowMs: number): string[] {
+  return [
+    instance.identifier,
+    instance.model,
+    statusOf(instance).toUpperCase(),
+    sizeText(instance.size_bytes),
+    String(instance.context_length ?? ""),
+    instance.type === "llm" ? String(instance.parallel) : "-",
+    ttlText(instance, nowMs),
+  ];
+}
+
+function statusOf({ state, running, type }: Instance): string {
+  if (state !== "loaded") return state;
+  if (running === 0) return "idle";
+  return type === "embedding" ? "computingEmbedding" : "generating";
+}
+
+/** What is left of the idle time, and all of it; the clock stands still while there is work. */
+function ttlText(
+  { ttl_ms: ttlMs, last_used_at: lastUsedAt, running }: Instance,
+  nowMs: number,
+): string {
+  if (ttlMs === null) return "";
+  const idleMs = running > 0 ? 0 : Math.max(0, nowMs - Date.parse(lastUsedAt));
+  return `${durationText(Math.max(0, ttlMs - idleMs))} / ${durationText(ttlMs)}`;
+}
+
+/** "59m", "1h", "45s". */
+function durationText(ms: number): string {
+  const seconds = Math.round(ms / 1_000);
+  if (seconds < 60) return `${seconds}s`;
+  return seconds < 3_600 ? `${Math.floor(seconds / 60)}m` : `${Math.round(seconds / 360) / 10}h`;
+}

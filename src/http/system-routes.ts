@@ -2,6 +2,7 @@ import { Type } from "typebox";
 import { LmError } from "../lib/errors.ts";
 import type { BodyBudget } from "./body.ts";
 import type { Server } from "./generation.ts";
+import { instancesRoute } from "./instances-route.ts";
 import { jsonResponse } from "./json-response.ts";
 import type { GetRoute } from "./route.ts";
 
@@ -36,6 +37,7 @@ export function systemRoutes(server: Server, budget: BodyBudget): GetRoute[] {
     health("/v1/health", "Whether the server takes requests", checkReady),
     health("/readyz", "Whether the server takes requests", checkReady),
     health("/livez", "Whether the process answers", () => undefined),
+    instancesRoute(server),
     greeting,
     version(server),
     ...(deps.settings.metrics ? [metricsText(server, budget)] : []),

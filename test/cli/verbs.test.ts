@@ -204,10 +204,22 @@ describe("with a server", () => {
   test("ps lists what is loaded", async () => {
     const { code, stdout } = await runCommand(["ps", "--json", ...state], env);
     expect(code).toBe(0);
-    expect(json(stdout)).toMatchObject([{ identifier: "demo", contextLength: 2048 }]);
+    expect(json(stdout)).toMatchObject([
+      {
+        type: "llm",
+        modelKey: "demo",
+        identifier: "demo",
+        contextLength: 2048,
+        parallel: 4,
+        status: "idle",
+        queued: 0,
+        ttlMs: null,
+        lastUsedTime: expect.any(Number),
+      },
+    ]);
     const text = await runCommand(["ps", ...state], env);
     expect(text.stdout).toMatch(/^IDENTIFIER/);
-    expect(text.stdout).toMatch(/^demo /m);
+    expect(text.stdout).toMatch(/^demo +demo +IDLE +2\.21 MB +2048 +4$/m);
   });
 
   test("a second server on the same state folder is refused with code 4 and told who is there", async () => {

@@ -1,0 +1,96 @@
+import { Type, type Static } from "typebox";
+import type { InstanceStatus } from "../pool/pool.ts";
+import type { Server } from "./generation.ts";
+import { jsonResponse } from "./json-response.ts";
+import type { GetRoute } from "./route.ts";
+
+const Instance = Type.Object({
+  identifier: Type.String(),
+  model: Type.String({ description: "Key of the model" }),
+  type: Type.Union([Type.Literal("llm"), Type.Literal("embedding")]),
+  display_name: Type.String(),
+  publisher: Type.String(),
+  architecture: Type.String(),
+  params_string: Type.Union([Type.String(), Type.Null()]),
+  quantization: Type.Union([Type.String(), Type.Null()]),
+  size_bytes: Type.Integer(),
+  max_context_length: Type.Integer(),
+  context_length: Type.Union([Type.Integer(), Type.Null()], { description: "null while loading" }),
+  state: Type.Union([Type.Literal("loading"), Type.Literal("loaded"), Type.Literal("stopping")]),
+  parallel: Type.Integer(),
+  running: Type.Integer({ description: "Requests being worked on" }),
+  queued: Type.Integer({ description: "Requests waiting" }),
+  ttl_ms: Type.Union([Type.Number(), Type.Null()], { description: "Idle time before unload" }),
+  last_used_at: Type.String({ description: "ISO 8601" }),
+});
+type Instance = Static<typeof Instance>;
+
+const EXAMPLE: Instance = {
+  identifier: "demo",
+  model: "demo",
+  type: "llm",
+  display_name: "lmserver demo",
+  publisher: "lmserver",
+  architecture: "llama",
+  params_string: "1.7M",
+  quantization: "Q8_0",
+  size_bytes: 2_214_304,
+  max_context_length: 2_048,
+  context_length: 2_048,
+  state: "loaded",
+  parallel: 4,
+  running: 1,
+  queued: 0,
+  ttl_ms: 3_600_000,
+  last_used_at: "2026-01-31T12:00:00.000Z",
+};
+
+/** GET /api/lmserver/instances: what is in memory and how busy it is; an extension of our own. */
+export function instancesRoute({ deps }: Server): GetRoute {
+  return {
+    method: "GET",
+    path: "/api/lmserver/instances",
+    permission: "inference",
+    doc: {
+      summary: "List the models in memory",
+      tag: "System",
+      response: {
+        description: "Loaded models and those on their way, by identifier.",
+        schema: Type.Object({ instances: Type.Array(Instance) }),
+        example: { instances: [EXAMPLE] },
+      },
+    },
+    answer() {
+      const instances = deps.pool
+        .instances()
+        .flatMap((status) => toInstance(status) ?? [])
+        .toSorted((a, b) => (a.identifier < b.identifier ? -1 : 1));
+      return jsonResponse({ instances });
+    },
+  };
+}
+
+/** @returns null for an instance that has failed. */
+function toInstance(status: InstanceStatus): Instance | null {
+  const { model, state, identifier, parallel, running, queued, ttlMs, lastUsedMs, info } = status;
+  if (state === "failed" || state === "crashed") return null;
+  return {
+    identifier,
+    model: model.key,
+    type: model.kind,
+    display_name: model.displayName,
+    publisher: model.publisher,
+    architecture: model.architecture,
+    params_string: model.parameters,
+    quantization: model.quantization,
+    size_bytes: model.sizeBytes,
+    max_context_length: model.maxContextLength,
+    context_length: info?.contextLength ?? null,
+    state: state === "ready" ? "loaded" : state === "stopping" ? "stopping" : "loading",
+    parallel,
+    running,
+    queued,
+    ttl_ms: ttlMs,
+    last_used_at: new Date(lastUsedMs).toISOString(),
+  };
+}
