@@ -49,6 +49,7 @@ test("every route has its own id, an example, and says what errors look like", (
     "/v1/health",
     "/readyz",
     "/livez",
+    "/api/lmserver/instances",
     "/lmstudio-greeting",
     "/version",
     "/metrics",
