@@ -15,7 +15,7 @@ import { embeddings } from "./openai/embeddings.ts";
 import { modelList, modelRetrieve } from "./openai/models.ts";
 import { openapiDocument } from "./openapi.ts";
 import { isAllowedOrigin } from "./origin.ts";
-import type { RequestContext } from "./request-context.ts";
+import { type RequestContext, warningHeader } from "./request-context.ts";
 import { normalPath, type PostRoute, type Route, RouteTable } from "./route.ts";
 import { ServerMetrics } from "./server-metrics.ts";
 import { logFailure } from "./stream-answer.ts";
@@ -23,6 +23,9 @@ import { swaggerRoutes } from "./swagger.ts";
 import { systemRoutes } from "./system-routes.ts";
 
 const EXPOSED_HEADERS = ["x-request-id", "request-id", "retry-after", "openai-processing-ms"];
+
+/** The client closed the connection first. Source: nginx. */
+const CLIENT_GONE = 499;
 
 /**
  * The server as a function from request to answer. In front of every route: method, Host, origin;
@@ -101,13 +104,22 @@ class App {
       startMs: clock.monotonicMs(),
       connection,
       facts: { model: null, promptTokens: 0, completionTokens: 0 },
+      warnings: [],
       route: null,
       isStreaming: false,
     };
-    const routed = routable(context);
-    this.#contexts.set(routed, context);
-    const response = await this.#elysia.handle(routed);
-    return this.#finish(context, response);
+    return this.#finish(context, await this.#route(context));
+  }
+
+  async #route(context: RequestContext): Promise<Response> {
+    try {
+      const routed = routable(context);
+      this.#contexts.set(routed, context);
+      return await this.#elysia.handle(routed);
+    } catch (error) {
+      logFailure(this.#server, context, error);
+      return errorResponse(error);
+    }
   }
 
   async #answer(route: Route, routed: Request): Promise<Response> {
@@ -121,6 +133,8 @@ class App {
       if (route.method === "POST") return await this.#post(route, context);
       return await route.answer(context, idOf(route.path, context.path));
     } catch (error) {
+      // Nobody reads this answer: the status is for the log.
+      if (context.request.signal.aborted) return new Response(null, { status: CLIENT_GONE });
       logFailure(this.#server, context, error);
       return errorResponse(error);
     }
@@ -147,6 +161,8 @@ class App {
     headers.set("request-id", context.id);
     headers.set("x-content-type-options", "nosniff");
     if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
+    const warning = warningHeader(context);
+    if (warning !== null) headers.set("x-lmserver-warning", warning);
     // The plugin writes an empty list, and "*" where the answer is the same for every origin.
     if (headers.get("access-control-allow-headers") === "") {
       headers.delete("access-control-allow-headers");

@@ -70,9 +70,6 @@ const ROWS = {
   internal: server(500, "internal_error"),
 } as const satisfies Record<ErrorCode, Row>;
 
-/** Statuses and codes by failure, for the document that describes the API. */
-export const ERROR_ROWS: Readonly<Record<ErrorCode, Row>> = ROWS;
-
 /** An unexpected error is a bug: nothing of it is shown. */
 function known(error: unknown): LmError {
   if (error instanceof LmError) return error;

@@ -66,7 +66,7 @@ async function* observed(
   const lastMs: number[] = [];
   try {
     for await (const event of deps.generate(request, signal)) {
-      if (event.type === "text" || event.type === "reasoning") {
+      if ("choice" in event && event.type !== "finished") {
         const nowMs = clock.monotonicMs();
         const previousMs = lastMs[event.choice];
         if (previousMs === undefined) latency?.ttft.observe((nowMs - context.startMs) / 1000);
@@ -76,6 +76,7 @@ async function* observed(
         model = event.model;
         latency = metrics.latency(model);
         context.facts.model = model;
+        context.warnings.push(...(event.warnings ?? []));
         context.facts.promptTokens += event.promptTokens;
         metrics.promptTokens.add(event.promptTokens, { model });
         metrics.cachedTokens.add(event.cachedTokens, { model });

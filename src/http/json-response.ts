@@ -1,15 +1,21 @@
-/** A value as JSON with its length, so that the access log can name it. */
-export function jsonResponse(
-  value: unknown,
-  init: { status?: number; headers?: Readonly<Record<string, string>> } = {},
+interface Init {
+  status?: number;
+  headers?: Readonly<Record<string, string>>;
+}
+
+/** A complete body with its length, so that the access log can name it. */
+export function wholeResponse(
+  body: string | Uint8Array<ArrayBuffer>,
+  type: string,
+  { status = 200, headers = {} }: Init = {},
 ): Response {
-  const text = JSON.stringify(value);
-  return new Response(text, {
-    status: init.status ?? 200,
-    headers: {
-      "content-type": "application/json",
-      "content-length": String(Buffer.byteLength(text)),
-      ...init.headers,
-    },
+  const length = String(Buffer.byteLength(body));
+  return new Response(body, {
+    status,
+    headers: { "content-type": type, "content-length": length, ...headers },
   });
+}
+
+export function jsonResponse(value: unknown, init: Init = {}): Response {
+  return wholeResponse(JSON.stringify(value), "application/json", init);
 }

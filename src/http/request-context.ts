@@ -15,6 +15,8 @@ export interface RequestContext {
   readonly connection: Connection | null;
   /** Facts for the access log, filled by the route. */
   readonly facts: { model: string | null; promptTokens: number; completionTokens: number };
+  /** What of the request was honoured in part only; the client reads it in a header. */
+  readonly warnings: string[];
   /** Template of the route that answers, null until it is known. */
   route: string | null;
   /** The answer is a stream that ends later and writes its own log line. */
@@ -31,6 +33,7 @@ export function accessFields(
   context: RequestContext,
   answer: { status: number; bytes: number; ms: number },
 ): LogFields {
+  const sentId = context.request.headers.get("x-request-id");
   return {
     method: context.request.method,
     path: context.path.slice(0, 256),
@@ -42,5 +45,15 @@ export function accessFields(
     promptTokens: context.facts.promptTokens,
     completionTokens: context.facts.completionTokens,
     client: context.address,
+    ...(sentId !== null && { clientRequestId: sentId.slice(0, 128) }),
   };
+}
+
+/** Warnings as the value of one header: printable ASCII, bounded. */
+export function warningHeader({ warnings }: RequestContext): string | null {
+  if (warnings.length === 0) return null;
+  return warnings
+    .join(" ")
+    .replace(/[^ -~]/g, "?")
+    .slice(0, 1_024);
 }

@@ -1,6 +1,6 @@
 import { LmError } from "../lib/errors.ts";
 import type { Deps } from "./deps.ts";
-import { jsonResponse } from "./json-response.ts";
+import { jsonResponse, wholeResponse } from "./json-response.ts";
 import type { GetRoute } from "./route.ts";
 
 const PAGE = `<!doctype html>
@@ -37,15 +37,7 @@ const PAGE_HEADERS = {
   "x-frame-options": "DENY",
 };
 
-function file(body: string | Uint8Array<ArrayBuffer>, type: string, headers = {}): Response {
-  return new Response(body, {
-    headers: {
-      "content-type": type,
-      "content-length": String(Buffer.byteLength(body)),
-      ...headers,
-    },
-  });
-}
+const CACHED = { "cache-control": "max-age=3600" };
 
 /**
  * Swagger UI and its document. Public: they are the same on every machine and hold nothing of this
@@ -60,20 +52,20 @@ export function swaggerRoutes(
     {
       ...shared,
       path: "/swagger",
-      answer: () => file(PAGE, "text/html; charset=utf-8", PAGE_HEADERS),
+      answer: () => wholeResponse(PAGE, "text/html; charset=utf-8", { headers: PAGE_HEADERS }),
     },
     { ...shared, path: "/swagger/json", answer: () => jsonResponse(openapi()) },
     {
       ...shared,
       path: "/swagger/start.js",
-      answer: () => file(START, "text/javascript; charset=utf-8"),
+      answer: () => wholeResponse(START, "text/javascript; charset=utf-8"),
     },
     {
       ...shared,
       path: "/swagger/{id}",
       answer(context, name) {
         const asset = deps.swaggerAsset(name);
-        if (asset) return file(asset.bytes, asset.type, { "cache-control": "max-age=3600" });
+        if (asset) return wholeResponse(asset.bytes, asset.type, { headers: CACHED });
         const { method } = context.request;
         const path = context.path.slice(0, 256);
         throw new LmError(

@@ -3,7 +3,7 @@ import { LmError } from "../lib/errors.ts";
 import type { BodyBudget } from "./body.ts";
 import type { Server } from "./generation.ts";
 import { instancesRoute } from "./instances-route.ts";
-import { jsonResponse } from "./json-response.ts";
+import { jsonResponse, wholeResponse } from "./json-response.ts";
 import type { GetRoute } from "./route.ts";
 
 const Status = Type.Object({ status: Type.Literal("ok") });
@@ -100,7 +100,8 @@ const metricsText = ({ deps, metrics }: Server, budget: BodyBudget): GetRoute =>
     },
   },
   answer: () =>
-    new Response(metrics.render(deps.pool, budget.usedBytes), {
-      headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
-    }),
+    wholeResponse(
+      metrics.render(deps.pool, budget.usedBytes),
+      "text/plain; version=0.0.4; charset=utf-8",
+    ),
 });

@@ -191,6 +191,7 @@ export const started = (over: object = {}): GenerateEvent => ({
   model: "acme/tiny",
   promptTokens: 3,
   cachedTokens: 1,
+  warnings: [],
   ...over,
 });
 export const text = (value: string, choice = 0, logprobs: TokenLogprob[] | null = null) =>

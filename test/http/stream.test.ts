@@ -131,8 +131,11 @@ describe("a client that leaves", () => {
   test("while it waits for a whole answer ends the generation", async () => {
     const { generate, seen } = endless();
     const logged: string[] = [];
+    const statuses: unknown[] = [];
+    const info = (_: string, fields?: LogFields) => void statuses.push(fields?.["status"]);
     const log = {
       ...silentLog,
+      info,
       error: (m: string) => logged.push(m),
       warn: (m: string) => logged.push(m),
     };
@@ -144,6 +147,8 @@ describe("a client that leaves", () => {
     expect(await sent).toBe("AbortError");
     await until(() => seen.running === 0);
     expect(seen.aborted).toBe(1);
+    await until(() => statuses.length === 1);
+    expect(statuses).toEqual([499]);
     expect(logged).toEqual([]);
   });
 
@@ -289,7 +294,10 @@ describe("a reader that takes nothing", () => {
 describe("the access log", () => {
   async function logOf(body: object | null, options: FakeOptions = {}): Promise<LogFields[]> {
     const lines: LogFields[] = [];
-    const log = { ...silentLog, info: (_: string, fields?: LogFields) => lines.push(fields ?? {}) };
+    const log = {
+      ...silentLog,
+      info: (_: string, fields?: LogFields) => lines.push(fields ?? {}),
+    };
     const app = appWith({ ...options, deps: { log } });
     const response = await app.handle(post(CHAT, body ?? "{"));
     await response.text();

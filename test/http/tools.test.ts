@@ -1,0 +1,241 @@
+import { describe, expect, test } from "bun:test";
+import type { GenerateRequest } from "../../src/chat/events.ts";
+import { appWith, done, errorOf, finished, play, post, started } from "./fakes.ts";
+
+const CHAT = "/v1/chat/completions";
+const user = { role: "user", content: "Hi" };
+
+async function input(body: object) {
+  const seen: GenerateRequest[] = [];
+  const app = appWith({
+    generate: play([started(), finished(), done], (request) => seen.push(request)),
+  });
+  const response = await app.handle(post(CHAT, body));
+  const answered = await response.text();
+  if (response.status !== 200) throw new Error(answered);
+  const decoded = seen[0]!.input;
+  if (decoded.kind !== "chat") throw new Error("not a chat");
+  return decoded;
+}
+
+async function refusal(body: object) {
+  const response = await appWith().handle(post(CHAT, body));
+  const { code, param } = await errorOf(response);
+  return { status: response.status, code, param };
+}
+
+describe("tools", () => {
+  const f = { type: "function", function: { name: "f" } };
+  const g = {
+    type: "function",
+    function: { name: "g", parameters: { type: "object" }, strict: true },
+  };
+  const named = (name: string) => ({ type: "function", function: { name } });
+  const allowed = (mode: string, ...names: string[]) => ({
+    type: "allowed_tools",
+    allowed_tools: { mode, tools: names.map(named) },
+  });
+
+  const rows: { name: string; body: object; options: object }[] = [
+    { name: "none", body: {}, options: { tools: [], toolChoice: { kind: "none" } } },
+    {
+      name: "an empty list",
+      body: { tools: [], tool_choice: "auto" },
+      options: { tools: [], toolChoice: { kind: "none" } },
+    },
+    {
+      name: "auto by default",
+      body: { tools: [f, g] },
+      options: {
+        tools: [
+          { name: "f", description: null, parameters: null, strict: false },
+          { name: "g", description: null, parameters: { type: "object" }, strict: true },
+        ],
+        toolChoice: { kind: "auto", allowed: null },
+        parallelToolCalls: true,
+      },
+    },
+    {
+      name: "required, one at a time",
+      body: { tools: [f], tool_choice: "required", parallel_tool_calls: false },
+      options: { toolChoice: { kind: "required", allowed: null }, parallelToolCalls: false },
+    },
+    {
+      name: "named",
+      body: { tools: [f, g], tool_choice: named("g") },
+      options: { toolChoice: { kind: "named", name: "g" } },
+    },
+    {
+      name: "allowed",
+      body: { tools: [f, g], tool_choice: allowed("required", "g") },
+      options: { toolChoice: { kind: "required", allowed: ["g"] } },
+    },
+    {
+      name: "switched off",
+      body: { tools: [f], tool_choice: "none" },
+      options: { toolChoice: { kind: "none" } },
+    },
+    {
+      name: "functions",
+      body: { functions: [{ name: "f", description: "d" }], function_call: "auto" },
+      options: {
+        tools: [{ name: "f", description: "d", parameters: null, strict: false }],
+        toolChoice: { kind: "auto", allowed: null },
+        parallelToolCalls: false,
+      },
+    },
+  ];
+  test.each(rows)("$name", async ({ body, options }) => {
+    expect((await input({ messages: [user], ...body })).options).toMatchObject(options);
+  });
+
+  const refusals: { body: object; code: string | null; param: string }[] = [
+    {
+      body: { tools: [{ type: "custom" }] },
+      code: "unsupported_parameter",
+      param: "tools[0].type",
+    },
+    {
+      body: { tools: [{ type: "function" }] },
+      code: "missing_required_parameter",
+      param: "tools[0].function",
+    },
+    {
+      body: { tools: [{ type: "function", function: {} }] },
+      code: "missing_required_parameter",
+      param: "tools[0].function.name",
+    },
+    {
+      body: { tools: [named("a b")] },
+      code: "invalid_value",
+      param: "tools[0].function.name",
+    },
+    {
+      body: { tools: [named("x".repeat(65))] },
+      code: "invalid_value",
+      param: "tools[0].function.name",
+    },
+    { body: { tools: [f, f] }, code: "invalid_value", param: "tools[1].function.name" },
+    { body: { tools: [f], tool_choice: "maybe" }, code: "invalid_value", param: "tool_choice" },
+    {
+      body: { tools: [f], tool_choice: { type: "custom", custom: { name: "f" } } },
+      code: "unsupported_parameter",
+      param: "tool_choice.type",
+    },
+    { body: { tools: [f], tool_choice: named("z") }, code: "invalid_value", param: "tool_choice" },
+    {
+      body: { tools: [f], tool_choice: allowed("auto", "z") },
+      code: "invalid_value",
+      param: "tool_choice",
+    },
+    {
+      body: { tools: [f], tool_choice: allowed("auto") },
+      code: "empty_array",
+      param: "tool_choice.allowed_tools.tools",
+    },
+    { body: { tool_choice: named("f") }, code: null, param: "tool_choice" },
+    { body: { tools: "x" }, code: "invalid_type", param: "tools" },
+    {
+      body: { functions: [{ name: "f" }], function_call: { name: "z" } },
+      code: "invalid_value",
+      param: "function_call",
+    },
+  ];
+  test.each(refusals)("refuses $body", async ({ body, code, param }) => {
+    expect(await refusal({ messages: [user], ...body })).toEqual({ status: 400, code, param });
+  });
+});
+
+describe("answer formats", () => {
+  const schema = { type: "object", properties: { a: { type: "integer" } } };
+  const any = { type: "object" };
+  const rows: { body: object; format: object }[] = [
+    { body: {}, format: { kind: "text" } },
+    { body: { response_format: { type: "text" } }, format: { kind: "text" } },
+    {
+      body: { response_format: { type: "json_object" } },
+      format: { kind: "json", schema: any, strict: false },
+    },
+    {
+      body: { response_format: { type: "json_object", schema } },
+      format: { kind: "json", schema, strict: false },
+    },
+    {
+      body: {
+        response_format: { type: "json_schema", json_schema: { name: "x", schema, strict: true } },
+      },
+      format: { kind: "json", schema, strict: true },
+    },
+    {
+      body: { response_format: { type: "json_schema", json_schema: { schema, strict: "true" } } },
+      format: { kind: "json", schema, strict: true },
+    },
+    {
+      body: { response_format: { type: "json_schema", schema } },
+      format: { kind: "json", schema, strict: false },
+    },
+    {
+      body: { response_format: { type: "json_schema", json_schema: { name: "x" } } },
+      format: { kind: "json", schema: any, strict: false },
+    },
+    { body: { json_schema: schema }, format: { kind: "json", schema, strict: true } },
+    { body: { grammar: "root ::= [a]" }, format: { kind: "grammar", gbnf: "root ::= [a]" } },
+    {
+      body: {
+        grammar: "root ::= [a]",
+        tools: [{ type: "function", function: { name: "f" } }],
+        tool_choice: "none",
+      },
+      format: { kind: "grammar", gbnf: "root ::= [a]" },
+    },
+  ];
+  test.each(rows)("$body", async ({ body, format }) => {
+    expect((await input({ messages: [user], ...body })).options.format).toEqual(format as never);
+  });
+
+  const refusals: { body: object; code: string; param: string }[] = [
+    {
+      body: { response_format: { type: "yaml" } },
+      code: "invalid_value",
+      param: "response_format.type",
+    },
+    {
+      body: { response_format: {} },
+      code: "missing_required_parameter",
+      param: "response_format.type",
+    },
+    {
+      body: { response_format: { type: "json_schema", json_schema: { name: "x".repeat(65) } } },
+      code: "string_above_max_length",
+      param: "response_format.json_schema.name",
+    },
+    {
+      body: { response_format: { type: "json_schema", json_schema: { schema: [] } } },
+      code: "invalid_type",
+      param: "response_format.json_schema.schema",
+    },
+    {
+      body: { grammar: "root ::= [a]", response_format: { type: "json_object" } },
+      code: "invalid_value",
+      param: "grammar",
+    },
+    {
+      body: { grammar: "root ::= [a]", json_schema: schema },
+      code: "invalid_value",
+      param: "grammar",
+    },
+    {
+      body: { grammar: "root ::= [a]", tools: [{ type: "function", function: { name: "f" } }] },
+      code: "invalid_value",
+      param: "grammar",
+    },
+  ];
+  test.each(refusals)("refuses $body", async ({ body, code, param }) => {
+    expect(await refusal({ messages: [user], ...body })).toEqual({ status: 400, code, param });
+  });
+});
+
+test("a grammar larger than its bound is refused", async () => {
+  const body = { messages: [user], grammar: "x".repeat(256 * 1024 + 1) };
+  expect(await refusal(body)).toEqual({ status: 400, code: "invalid_grammar", param: "grammar" });
+});
