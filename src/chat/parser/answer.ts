@@ -35,8 +35,9 @@ function markersOf({ format, tools }: CallReader, tags: ReasoningTags | null): A
   const lineCall = !tools.isEmpty && format?.kind === "bareJson" ? [LINE_CALL] : [];
   const noise = [...(format?.noise ?? []), ...(format?.wrapper?.slice(1) ?? [])];
   const early = format?.opensInReasoning === true ? openers : [];
+  const stops = format?.textStops ?? [];
   return {
-    text: new MarkerSet([...openers, ...noise, ...again, ...lineCall]),
+    text: MarkerSet.of(...openers, ...noise, ...again, ...lineCall, ...stops),
     reasoning: new MarkerSet(tags === null ? [] : [tags.end, ...early]),
     openers: new Set(openers),
   };
@@ -117,7 +118,8 @@ function* readText(
       if (!found && isNoise(reader, marker)) output.boundary();
       else if (!found) output.text(marker);
       else if (tags !== null) yield* readFirstReasoning(reader, tags, false, markers);
-    } else if (marker !== wrapper?.[1]) output.boundary();
+    } else if (format?.textStops.includes(marker) === true) output.stop();
+    else if (marker !== wrapper?.[1]) output.boundary();
     else if (isWrapped) isWrapped = false;
     else output.text(marker);
   }

@@ -5,7 +5,7 @@ import { escapeJson } from "./json-value.ts";
 import { readLiteral, type LiteralStyle } from "./literal-value.ts";
 import { MarkerSet } from "./marker-set.ts";
 
-const NAME_END = new MarkerSet(["{", "<", "\n"]);
+const NAME_END = MarkerSet.of("{", "<", "\n");
 
 /** Reads `NAME{key:value, ..}` behind its marker. False = no call. */
 export function* readDictSection(reader: CallReader, format: DictFormat): Step<boolean> {
@@ -58,13 +58,13 @@ function* streamQuoted(
 ): Step<boolean> {
   const emit = (text: string): void => output.arguments(index, escapeJson(text));
   output.arguments(index, '"');
-  const found = yield* input.until(new MarkerSet([format.quote]), emit);
+  const found = yield* input.until(MarkerSet.of(format.quote), emit);
   if (found !== null || input.end !== "cut") output.arguments(index, '"');
   return found !== null;
 }
 
 function* readKey({ input }: CallReader, { quote, close }: DictFormat): Step<string | null> {
-  const part = yield* input.readUntil(new MarkerSet([":", "}", close]), HEAD_LIMIT);
+  const part = yield* input.readUntil(MarkerSet.of(":", "}", close), HEAD_LIMIT);
   if (part === null || part.marker !== ":") return null;
   const key = part.text.replaceAll(quote, "").trim();
   return key.replace(/^"|"$/g, "");

@@ -41,7 +41,7 @@ export function* readElementsSection(reader: CallReader, format: ElementsFormat)
 
 function* readCall(reader: CallReader, format: ElementsFormat): Step<boolean> {
   const { input, output, tools } = reader;
-  const head = yield* input.readUntil(new MarkerSet(['">']), HEAD_LIMIT);
+  const head = yield* input.readUntil(MarkerSet.of('">'), HEAD_LIMIT);
   const tool = head === null || head.marker === "" ? null : tools.resolve(head.text);
   if (tool === null) return false;
   const index = startCall(reader, tool, null);
@@ -70,7 +70,7 @@ function* readOpenTag({ input }: CallReader, { prefix }: ElementsFormat): Step<s
   if (!(yield* input.looksAt([open])) || (yield* input.looksAt([`${open}/`]))) return null;
   yield* input.fill(open.length + 1);
   input.take(open.length);
-  const tag = yield* input.readUntil(new MarkerSet([">"]), HEAD_LIMIT);
+  const tag = yield* input.readUntil(MarkerSet.of(">"), HEAD_LIMIT);
   return tag === null || tag.marker === "" ? null : tag.text.trim();
 }
 
@@ -92,7 +92,7 @@ function* readElement(
     const nests = (yield* input.looksAt([open])) && !(yield* input.looksAt([`${open}/`]));
     if (nests) return yield* readChildren(reader, context, path);
   }
-  const end = yield* input.until(new MarkerSet([close]), (text) => (raw += text));
+  const end = yield* input.until(MarkerSet.of(close), (text) => (raw += text));
   if (raw.trim() === "" && types !== null && !types.has("string")) {
     return {
       json: types.has("array") ? "[]" : types.has("object") ? "{}" : "null",

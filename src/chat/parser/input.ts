@@ -9,22 +9,50 @@ const REWIND_LIMIT = 1 << 20;
 /** How the model's output ended. `cut`: at a limit, not by its own decision. */
 export type InputEnd = "open" | "ended" | "cut";
 
+/**
+ * Takes a whole chunk in place of the routine that waits, so that a long value does not wake the
+ * routines above it for every chunk. Takes all of it or, returning false, nothing.
+ */
+export type ChunkConsumer = (chunk: string) => boolean;
+
 /** Text that arrives in chunks. Routines consume it from the front; what they left waits. */
 export class Input {
   #text = "";
   #at = 0;
   #end: InputEnd = "open";
-  /** Everything taken since the last `mark`, so that `rewind` can bring it back. */
-  #taken: string[] | null = null;
+  /** Where `rewind` goes back to; null = nowhere. */
+  #mark: number | null = null;
+  /** Chunks taken since the mark that are no longer in the buffer. */
+  #taken: string[] = [];
   #rewound = 0;
+  #consumer: ChunkConsumer | null = null;
 
-  push(chunk: string): void {
-    this.#text = this.#at === this.#text.length ? chunk : this.#text.slice(this.#at) + chunk;
+  /** False when a consumer took the chunk and the routine need not be woken. */
+  push(chunk: string): boolean {
+    const isConsumed = this.#consumer !== null && this.available === 0 && this.#consumer(chunk);
+    if (this.#mark !== null) {
+      this.#taken.push(this.#text.slice(this.#mark, this.#at), isConsumed ? chunk : "");
+      this.#mark = 0;
+    }
+    const rest = this.rest;
     this.#at = 0;
+    if (isConsumed) {
+      this.#text = "";
+      return false;
+    }
+    this.#consumer = null;
+    this.#text = rest === "" ? chunk : rest + chunk;
+    return true;
   }
 
   finish(end: Exclude<InputEnd, "open">): void {
     this.#end = end;
+    this.#consumer = null;
+  }
+
+  /** For the routine that is about to wait with nothing left to read. */
+  consumeNext(consumer: ChunkConsumer): void {
+    this.#consumer = consumer;
   }
 
   get end(): InputEnd {
@@ -41,6 +69,11 @@ export class Input {
     return this.#text.length - this.#at;
   }
 
+  /** What can be read without waiting. */
+  get rest(): string {
+    return this.#at === 0 ? this.#text : this.#text.slice(this.#at);
+  }
+
   charAt(offset: number): string {
     return this.#text.charAt(this.#at + offset);
   }
@@ -52,34 +85,45 @@ export class Input {
   take(count: number): string {
     const text = this.#text.slice(this.#at, this.#at + count);
     this.#at += text.length;
-    this.#taken?.push(text);
     return text;
   }
 
-  /** Puts text in front of what comes next. Not between `mark` and `commit`. */
+  /** Puts back what was taken last. Not between `mark` and `commit`. */
   unread(text: string): void {
-    this.#text = text + this.#text.slice(this.#at);
+    const at = this.#at - text.length;
+    if (at >= 0 && this.#text.startsWith(text, at)) {
+      this.#at = at;
+      return;
+    }
+    this.#text = text + this.rest;
     this.#at = 0;
   }
 
   /** From here on the text can be brought back. False when too much was read twice already. */
   mark(): boolean {
     if (this.#rewound > REWIND_LIMIT) return false;
+    this.#mark = this.#at;
     this.#taken = [];
     return true;
   }
 
   /** What was taken since `mark` is gone for good. */
   commit(): void {
-    this.#taken = null;
+    this.#mark = null;
+    this.#taken = [];
   }
 
   rewind(): void {
-    if (this.#taken === null) return;
-    const text = this.#taken.join("");
-    this.#taken = null;
-    this.#rewound += text.length;
-    this.unread(text);
+    if (this.#mark === null) return;
+    this.#rewound += this.#at - this.#mark;
+    this.#at = this.#mark;
+    this.#mark = null;
+    if (this.#taken.length === 0) return;
+    const earlier = this.#taken.join("");
+    this.#taken = [];
+    this.#rewound += earlier.length;
+    this.#text = earlier + this.rest;
+    this.#at = 0;
   }
 
   /** Waits for `count` characters; false when the input ends before. */
@@ -149,6 +193,11 @@ export class Input {
       const safe = Math.min(partial, hit?.at ?? partial);
       if (safe > this.#at) emit(this.take(safe - this.#at));
       if (!isOpen) return null;
+      this.#consumer = (chunk) => {
+        if (markers.mayTouch(chunk)) return false;
+        emit(chunk);
+        return true;
+      };
       yield;
     }
   }

@@ -1,10 +1,8 @@
 import type { Input, Step } from "./input.ts";
+import { BACKSLASH, QUOTE, ValueScanner } from "./value-scanner.ts";
 
 /** Receives consecutive pieces of a value. */
 export type Emit = (text: string) => void;
-
-const BACKSLASH = 92;
-const QUOTE = 34;
 
 /**
  * Passes on the raw text of one JSON value and stops exactly behind it. The text is not checked, so
@@ -14,42 +12,19 @@ const QUOTE = 34;
 export function* passJsonValue(input: Input, emit: Emit): Step<boolean> {
   yield* input.skipSpace();
   const first = yield* input.peek();
-  if (first === '"') return yield* passRawString(input, emit);
-  if (first !== "{" && first !== "[") return yield* passScalar(input, emit);
-  let depth = 0;
+  if (first !== "{" && first !== "[" && first !== '"') return yield* passScalar(input, emit);
+  const scanner = new ValueScanner();
   for (;;) {
-    if (!(yield* input.fill(1))) return false;
-    let count = 0;
-    for (; count < input.available; count++) {
-      const char = input.charAt(count);
-      if (char === '"' || char === "<" || char === "`") break;
-      if (char === "{" || char === "[") depth++;
-      else if ((char === "}" || char === "]") && --depth === 0) {
-        emit(input.take(count + 1));
-        return true;
-      }
-    }
+    const count = scanner.scan(input.rest);
     if (count > 0) emit(input.take(count));
-    if (input.available === 0) continue;
-    if (input.charAt(0) !== '"') return false;
-    if (!(yield* passRawString(input, emit))) return false;
-  }
-}
-
-/** Passes on a string with its quotes and escapes. */
-export function* passRawString(input: Input, emit: Emit): Step<boolean> {
-  emit(input.take(1));
-  for (;;) {
-    if (!(yield* input.fill(1))) return false;
-    const count = plainLength(input);
-    if (count > 0) emit(input.take(count));
-    if (input.available === 0) continue;
-    if (input.charCodeAt(0) === QUOTE) {
-      emit(input.take(1));
+    if (scanner.state !== "open") return scanner.state === "done";
+    if (input.end !== "open") return false;
+    input.consumeNext((chunk) => {
+      if (!scanner.staysOpen(chunk)) return false;
+      emit(chunk);
       return true;
-    }
-    yield* input.fill(2);
-    emit(input.take(2));
+    });
+    yield;
   }
 }
 
@@ -57,10 +32,18 @@ export function* passRawString(input: Input, emit: Emit): Step<boolean> {
 export function* passDecodedString(input: Input, emit: Emit): Step<boolean> {
   input.take(1);
   for (;;) {
-    if (!(yield* input.fill(1))) return false;
-    const count = plainLength(input);
+    const count = plainLength(input.rest);
     if (count > 0) emit(input.take(count));
-    if (input.available === 0) continue;
+    if (input.available === 0) {
+      if (input.end !== "open") return false;
+      input.consumeNext((chunk) => {
+        if (plainLength(chunk) < chunk.length) return false;
+        emit(chunk);
+        return true;
+      });
+      yield;
+      continue;
+    }
     if (input.take(1) === '"') return true;
     if (!(yield* input.fill(1))) return false;
     const escape = input.take(1);
@@ -106,10 +89,10 @@ const unicodeEscape = (char: string): string =>
   `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
 
 /** Characters up to the next quote or backslash. */
-function plainLength(input: Input): number {
+function plainLength(text: string): number {
   let count = 0;
-  for (; count < input.available; count++) {
-    const code = input.charCodeAt(count);
+  for (; count < text.length; count++) {
+    const code = text.charCodeAt(count);
     if (code === QUOTE || code === BACKSLASH) break;
   }
   return count;

@@ -1,5 +1,6 @@
 import { isSpace, readWhole, type Input, type Step } from "./input.ts";
 import { escapeJson, parseJson } from "./json-value.ts";
+import { MarkerSet } from "./marker-set.ts";
 
 /** How a notation that is not JSON writes its values. */
 export interface LiteralStyle {
@@ -65,13 +66,11 @@ const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 function* readQuoted(input: Input, quote: string): Step<Literal> {
   let json = '"';
-  for (;;) {
-    if (yield* input.eat(quote)) return { json: `${json}"`, whole: true };
-    if (!(yield* input.fill(1))) return { json: `${json}"`, whole: false };
-    let count = 1;
-    while (count < input.available && input.charAt(count) !== quote.charAt(0)) count++;
-    json += escapeJson(input.take(count));
-  }
+  const emit = (text: string): void => {
+    json += escapeJson(text);
+  };
+  const end = yield* input.until(MarkerSet.of(quote), emit);
+  return { json: `${json}"`, whole: end !== null };
 }
 
 function* readObject(input: Input, style: LiteralStyle, depth: number): Step<Literal> {
@@ -135,14 +134,28 @@ function* readArray(input: Input, style: LiteralStyle, depth: number): Step<Lite
 
 /** A word up to the next delimiter, at least one character. */
 function* readBareWord(input: Input): Step<Literal> {
-  let word = "";
-  while (yield* input.fill(1)) {
-    if (word !== "" && WORD_ENDS.has(input.charAt(0))) break;
-    word += input.take(1);
+  yield* input.fill(1);
+  let word = input.take(1);
+  for (;;) {
+    const count = wordLength(input.rest);
+    word += input.take(count);
+    if (input.available > 0 || input.end !== "open") break;
+    input.consumeNext((chunk) => {
+      if (wordLength(chunk) < chunk.length) return false;
+      word += chunk;
+      return true;
+    });
+    yield;
   }
   const whole = !input.isExhausted || input.end === "ended";
   const trimmed = word.trim();
   return { json: scalarToJson(trimmed) ?? `"${escapeJson(trimmed)}"`, whole };
+}
+
+function wordLength(text: string): number {
+  let count = 0;
+  while (count < text.length && !WORD_ENDS.has(text.charAt(count))) count++;
+  return count;
 }
 
 const WORD_ENDS: ReadonlySet<string> = new Set(",)]}\n");
@@ -157,7 +170,16 @@ function* readPythonString(input: Input, quote: string): Step<Literal> {
   if (!isTriple) input.take(1);
   let json = '"';
   for (;;) {
-    if (!(yield* input.fill(1))) return { json: `${json}"`, whole: false };
+    if (input.available === 0) {
+      if (input.end !== "open") return { json: `${json}"`, whole: false };
+      input.consumeNext((chunk) => {
+        if (chunk.includes(quote) || chunk.includes("\\")) return false;
+        json += escapeJson(chunk);
+        return true;
+      });
+      yield;
+      continue;
+    }
     const next = input.charAt(0);
     if (next === "\\") json += escapeJson(yield* readEscape(input));
     else if (next !== quote) json += escapeJson(takePlain(input, quote));
@@ -169,8 +191,9 @@ function* readPythonString(input: Input, quote: string): Step<Literal> {
 }
 
 function takePlain(input: Input, quote: string): string {
+  const text = input.rest;
   let count = 1;
-  while (count < input.available && !["\\", quote].includes(input.charAt(count))) count++;
+  while (count < text.length && text[count] !== "\\" && text[count] !== quote) count++;
   return input.take(count);
 }
 

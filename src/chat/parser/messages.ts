@@ -5,7 +5,7 @@ import { passDecodedString, passJsonValue } from "./json-value.ts";
 import { MarkerSet } from "./marker-set.ts";
 import { readTaggedSection } from "./tagged-section.ts";
 
-const NOTHING = new MarkerSet([]);
+const NOTHING = MarkerSet.of();
 
 /** Passes on the arguments of a call that is a message of its own. */
 function* readCallBody(reader: CallReader, name: string): Step<void> {
@@ -34,8 +34,8 @@ export function* readChannels(reader: CallReader, format: ChannelsFormat): Step<
     yield* input.until(NOTHING, output.text);
     return;
   }
-  const ends = new MarkerSet(format.messageEnds);
-  const next = new MarkerSet([format.messageStart]);
+  const ends = MarkerSet.of(...format.messageEnds);
+  const next = MarkerSet.of(format.messageStart);
   while (!output.isFull) {
     const header = yield* readHeader(reader, format.body);
     if (header === null) {
@@ -60,7 +60,7 @@ export function* readChannels(reader: CallReader, format: ChannelsFormat): Step<
 /** A message's header up to the mark that ends it; null, with nothing consumed, when none comes. */
 function* readHeader({ input }: CallReader, end: string): Step<string | null> {
   if (!input.mark()) return null;
-  const header = yield* input.readUntil(new MarkerSet([end]), HEAD_LIMIT);
+  const header = yield* input.readUntil(MarkerSet.of(end), HEAD_LIMIT);
   if (header === null || header.marker === "") {
     input.rewind();
     return null;
@@ -90,8 +90,8 @@ function wordAfter(header: string, mark: string): string | null {
 /** Reads `NAME` and a newline before each text or call, separated by a mark. */
 export function* readRecipients(reader: CallReader, format: RecipientsFormat): Step<void> {
   const { input, output, tools } = reader;
-  const line = new MarkerSet(["\n"]);
-  const separator = new MarkerSet([format.separator]);
+  const line = MarkerSet.of("\n");
+  const separator = MarkerSet.of(format.separator);
   for (let isFirst = true; !output.isFull; isFirst = false) {
     const canRewind = input.mark();
     const head = canRewind ? yield* input.readUntil(line, HEAD_LIMIT) : null;
@@ -113,7 +113,7 @@ export function* readAddressed(reader: CallReader, format: TaggedFormat): Step<v
   const { input, output, tools, state } = reader;
   const { header } = format;
   if (header === null) return;
-  const ends = new MarkerSet([header.next, "<|eom|>", "<|eot|>"]);
+  const ends = MarkerSet.of(header.next, "<|eom|>", "<|eot|>");
   for (;;) {
     if (!(yield* input.looksAt([header.before, header.before.trim(), header.after]))) break;
     const head = yield* readHeader(reader, header.after);

@@ -37,6 +37,7 @@ function* readCall(reader: CallReader, format: NamedJsonFormat): Step<boolean> {
   const head = yield* readHead(reader, format);
   if (head === null) return false;
   const index = startCall(reader, head.name, head.id);
+  if (head.opensArguments) input.unread("{");
   const whole = yield* readArguments(reader, index);
   if (whole) {
     for (const end of [format.argumentsEnd.trim(), format.callEnd]) {
@@ -60,29 +61,35 @@ function* readArguments({ input, output }: CallReader, index: number): Step<bool
   return true;
 }
 
-/** Everything before the arguments. null = no offered tool is named. */
-function* readHead(
-  { input, tools }: CallReader,
-  format: NamedJsonFormat,
-): Step<{ name: string; id: string | null } | null> {
+/** Everything before the arguments. */
+interface Head {
+  name: string;
+  id: string | null;
+  /** The brace that begins the arguments was read instead of the name's own end. */
+  opensArguments: boolean;
+}
+
+/** null = no offered tool is named. */
+function* readHead({ input, tools }: CallReader, format: NamedJsonFormat): Step<Head | null> {
   let id: string | null = null;
   if (format.idEnd !== null) {
-    const part = yield* input.readUntil(new MarkerSet([format.idEnd]), HEAD_LIMIT);
+    const part = yield* input.readUntil(MarkerSet.of(format.idEnd), HEAD_LIMIT);
     if (part === null || part.marker === "") return null;
     id = part.text.trim();
   }
-  const ends = new MarkerSet([format.nameEnd, format.nameEnd.trim(), format.idStart ?? ""]);
+  const ends = MarkerSet.of(format.nameEnd, format.nameEnd.trim(), format.idStart ?? "", "{");
   let part = yield* input.readUntil(ends, HEAD_LIMIT);
   if (part === null || part.marker === "") return null;
   const written = part.text.trim();
   if (part.marker === format.idStart) {
-    part = yield* input.readUntil(new MarkerSet([format.nameEnd]), HEAD_LIMIT);
+    part = yield* input.readUntil(MarkerSet.of(format.nameEnd, "{"), HEAD_LIMIT);
     if (part === null || part.marker === "") return null;
     id = part.text.trim();
   }
   const name = tools.resolve(bareName(written, format));
   if (name === null) return null;
-  return { name, id: format.idStyle === "indexed" ? indexedId(written) : id };
+  const ownId = format.idStyle === "indexed" ? indexedId(written) : id;
+  return { name, id: ownId, opensArguments: part.marker === "{" };
 }
 
 /** `functions.NAME:3` names NAME. */

@@ -81,6 +81,12 @@ export class Output {
     if (!this.#options.parallel) this.#isFull = true;
   }
 
+  /** The answer is over; whatever follows is not part of it. */
+  stop(): void {
+    this.#heldSpace = "";
+    this.#isFull = true;
+  }
+
   end(): void {
     if (this.#calls === 0 && !this.#atStart && this.#heldSpace !== "") {
       this.#tell({ type: this.#kind, text: this.#heldSpace });

@@ -54,8 +54,7 @@ export function createParser(options: ParserOptions): Parser {
   return {
     push(text) {
       if (output.isFull) return [];
-      input.push(text);
-      step.next();
+      if (input.push(text)) step.next();
       return output.drain();
     },
     end(cut) {

@@ -28,7 +28,7 @@ export function* readPythonSection(reader: CallReader, close: string): Step<bool
     yield* input.skipSpace();
     yield* input.eatAny([",", ";"]);
     yield* input.skipSpace();
-    if (yield* input.looksAt(["]", close])) break;
+    if (yield* input.looksAt(close === "" ? ["]"] : ["]", close])) break;
     if (input.isExhausted || !input.mark()) break;
     if (yield* readPythonCall(reader)) continue;
     input.rewind();

@@ -86,12 +86,12 @@ function* readName(
   const nameEnd = format.nameEnd === "" ? "\n" : format.nameEnd;
   const isOpen = nameEnd === "\n";
   const ends = isOpen ? [nameEnd, format.keyStart, format.callEnd] : [nameEnd];
-  const part = yield* input.readUntil(new MarkerSet(ends), HEAD_LIMIT);
+  const part = yield* input.readUntil(MarkerSet.of(...ends), HEAD_LIMIT);
   if (part === null || (part.marker === "" && !isOpen)) return null;
   const tool = tools.resolve(format.escaped ? unescapeXml(part.text) : part.text);
   if (tool === null) return null;
   if (format.nameTailEnd !== null) {
-    const tail = yield* input.readUntil(new MarkerSet([format.nameTailEnd]), HEAD_LIMIT);
+    const tail = yield* input.readUntil(MarkerSet.of(format.nameTailEnd), HEAD_LIMIT);
     if (tail === null || tail.marker === "") return null;
   }
   return { tool, ended: part.marker === nameEnd ? "" : part.marker };
@@ -159,7 +159,7 @@ function* readArgument(
   isFirst: boolean,
 ): Step<boolean> {
   const { input, output, tools } = reader;
-  const part = yield* input.readUntil(new MarkerSet([format.keyEnd]), HEAD_LIMIT);
+  const part = yield* input.readUntil(MarkerSet.of(format.keyEnd), HEAD_LIMIT);
   if (part === null || part.marker === "") return false;
   const written = part.text.trim();
   const key = format.escaped ? unescapeXml(written) : written;
@@ -188,8 +188,8 @@ function* readArgument(
 
 function valueEnds(format: TaggedFormat, isCdata: boolean): MarkerSet {
   const end = format.valueEnd;
-  if (isCdata) return new MarkerSet([`]]>${end}`, `]]>\n${end}`]);
-  return new MarkerSet(format.valueNewlines ? [`\n${end}`, end] : [end]);
+  if (isCdata) return MarkerSet.of(`]]>${end}`, `]]>\n${end}`);
+  return format.valueNewlines ? MarkerSet.of(`\n${end}`, end) : MarkerSet.of(end);
 }
 
 /** The type a tag states. null = it states none. */
@@ -200,7 +200,7 @@ function* readTypeMark(
   if (typeMark === null) return null;
   // The key's closing quote is consumed: what is left of a mark that states nothing.
   if (yield* input.eat(typeMark.after.slice(1))) return null;
-  const part = yield* input.readUntil(new MarkerSet([typeMark.after]), HEAD_LIMIT);
+  const part = yield* input.readUntil(MarkerSet.of(typeMark.after), HEAD_LIMIT);
   if (part === null) return null;
   const stated = part.text.slice(part.text.lastIndexOf('"') + 1).trim();
   const isString = stated === (typeMark.style === "boolean" ? "true" : "string");
