@@ -103,7 +103,7 @@ async function checkPort(bind: string, port: number): Promise<Check> {
   const name = "port";
   const app = { fetch: async () => new Response(null, { status: 200 }) };
   try {
-    const listener = await listen({ bind, port, maxBodyBytes: 0, app });
+    const listener = await listen({ bind, port, app });
     await listener.closeAll();
     const what = port === 0 ? "a free port can be taken" : `${port} is free`;
     return { name, status: "ok", detail: `${what} on ${bind}` };

@@ -1,19 +1,16 @@
 import { nearest } from "../config/nearest.ts";
 import type { Setting } from "../config/setting.ts";
-import { EXIT, ExitError, type Command } from "./command.ts";
+import { EXIT, ExitError } from "./command.ts";
 import { VERBS, type Verb } from "./verbs.ts";
 
-/** `lmserver help [verb]`. */
-export const help: Command = {
-  settings: {},
-  operands: "[verb]",
-  async run(args, { print }) {
-    const [name] = args.filter((arg) => !arg.startsWith("-"));
-    if (name === undefined) print(overview());
-    else print(await verbHelp(findVerb(name)));
-    return EXIT.ok;
-  },
-};
+/** Explains the others, so it is not one of them. */
+const HELP = { name: "help", summary: "Explain a verb" };
+
+/** `lmserver help [verb]`. @throws ExitError when there is no such verb. */
+export async function helpText(args: readonly string[]): Promise<string> {
+  const [name = HELP.name] = args.filter((arg) => !arg.startsWith("-"));
+  return name === HELP.name ? overview() : verbHelp(findVerb(name));
+}
 
 /** @throws ExitError naming the nearest verb. */
 export function findVerb(name: string): Verb {
@@ -21,19 +18,19 @@ export function findVerb(name: string): Verb {
   if (verb !== undefined) return verb;
   const suggestion = nearest(
     name,
-    VERBS.map((candidate) => candidate.name),
+    [...VERBS, HELP].map((candidate) => candidate.name),
   );
   const hint = suggestion === null ? "Try: lmserver help" : `Did you mean: lmserver ${suggestion}`;
   throw new ExitError(EXIT.usage, `${JSON.stringify(name.slice(0, 80))} is not a verb. ${hint}`);
 }
 
-export function overview(): string {
+function overview(): string {
   const lines = [
     "An OpenAI-compatible server for local language models.",
     "",
     "Usage: lmserver [verb] [flags]",
     "",
-    ...table(VERBS.map((verb) => [`  ${verb.name}`, verb.summary])),
+    ...table([...VERBS, HELP].map((verb) => [`  ${verb.name}`, verb.summary])),
     "",
     "lmserver help <verb> explains one verb. Flags of serve may also be set as LMSERVER_<FLAG> or in",
     "the configuration file.",
@@ -48,7 +45,7 @@ export async function verbHelp(verb: Verb): Promise<string> {
   const usage = ["Usage: lmserver", verb.name, command.operands, flags.length > 0 ? "[flags]" : ""];
   const lines = [`${verb.summary}.`, "", usage.filter((word) => word !== "").join(" ")];
   if (flags.length > 0)
-    lines.push("", ...table(flags.map((flag) => [flagText(flag), helpText(flag)])));
+    lines.push("", ...table(flags.map((flag) => [flagText(flag), describe(flag)])));
   return lines.join("\n");
 }
 
@@ -57,7 +54,7 @@ function flagText({ flag, short, argument, fallback }: Setting): string {
   return `  ${short === null ? "    " : `-${short}, `}${name}${argument === null ? "" : ` ${argument}`}`;
 }
 
-function helpText({ help: text, fallback, argument }: Setting): string {
+function describe({ help: text, fallback, argument }: Setting): string {
   const isShown =
     argument !== null &&
     !text.includes("default") &&

@@ -8,7 +8,6 @@ export interface ListenOptions {
   bind: string;
   /** 0 = any free port. */
   port: number;
-  maxBodyBytes: number;
   app: Pick<HttpApp, "fetch">;
 }
 
@@ -24,8 +23,8 @@ export interface Listener {
   closeAll(): Promise<void>;
 }
 
-/** Above our own limit, so that ours is the one that answers, with a body. */
-const BODY_MARGIN_BYTES = 1024 * 1024;
+/** Out of the way: the routes count bodies themselves, and answer with a body of their own. */
+const NATIVE_BODY_LIMIT_BYTES = 2 ** 40;
 
 /** `localhost` may get a port on IPv4 that is taken on IPv6: other ports are tried this often. */
 const PORT_ATTEMPTS = 10;
@@ -66,12 +65,12 @@ async function serveAll(addresses: readonly string[], options: ListenOptions): P
   }
 }
 
-function serveOn(address: string, port: number, { app, maxBodyBytes }: ListenOptions): Server {
+function serveOn(address: string, port: number, { app }: ListenOptions): Server {
   return Bun.serve({
     hostname: address,
     port,
     idleTimeout: IDLE_TIMEOUT_SECONDS,
-    maxRequestBodySize: maxBodyBytes + BODY_MARGIN_BYTES,
+    maxRequestBodySize: NATIVE_BODY_LIMIT_BYTES,
     development: false,
     // A compiled program shares its port by default: a second server would take half the clients.
     reusePort: false,

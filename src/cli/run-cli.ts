@@ -1,6 +1,6 @@
 import { hasCode, LmError } from "../lib/errors.ts";
 import { EXIT, ExitError, type Terminal } from "./command.ts";
-import { findVerb, overview, verbHelp } from "./help.ts";
+import { findVerb, helpText, verbHelp } from "./help.ts";
 
 /** Runs one command line. @returns the exit code. */
 export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {
@@ -14,8 +14,8 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
     return await runEngine([...rest]);
   }
   try {
-    if (name === null) {
-      terminal.print(overview());
+    if (name === "help") {
+      terminal.print(await helpText(rest));
       return EXIT.ok;
     }
     const verb = findVerb(name);
@@ -29,11 +29,11 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
   }
 }
 
-/** The verb comes first; without one, flags are those of `serve`. null = the overview is wanted. */
-function splitVerb(args: readonly string[]): { verb: string | null; rest: readonly string[] } {
+/** The verb comes first; without one, flags are those of `serve`. */
+function splitVerb(args: readonly string[]): { verb: string; rest: readonly string[] } {
   const [first, ...rest] = args;
   if (first === undefined) return { verb: "serve", rest: [] };
-  if (first === "--help" || first === "-h") return { verb: null, rest };
+  if (first === "--help" || first === "-h") return { verb: "help", rest };
   if (first === "--version" || first === "-v") return { verb: "version", rest };
   return first.startsWith("-") ? { verb: "serve", rest: args } : { verb: first, rest };
 }

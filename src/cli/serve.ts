@@ -70,10 +70,10 @@ async function runServer(start: Start): Promise<number> {
     void server.catalog.rescan();
   });
   const server = wire(start, log, signals, () => live.aliases);
-  const { bind, port, maxBodyBytes, shutdownGraceSeconds } = plan.config;
+  const { bind, port, shutdownGraceSeconds } = plan.config;
   let listener: Listener;
   try {
-    listener = await listen({ bind, port, maxBodyBytes, app: server.app });
+    listener = await listen({ bind, port, app: server.app });
   } catch (error) {
     await server.pool.close(0);
     throw error;

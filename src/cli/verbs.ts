@@ -43,9 +43,4 @@ export const VERBS: readonly Verb[] = [
     summary: "Print the version of the program and of its engine",
     load: async () => (await import("./version.ts")).version,
   },
-  {
-    name: "help",
-    summary: "Explain a verb",
-    load: async () => (await import("./help.ts")).help,
-  },
 ];
