@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import { buildInfo, prepareBundle, type BuildInfo, type PreparedBundle } from "../bundle/bundle.ts";
 import { swaggerAsset } from "../bundle/assets.ts";
 import { ModelCatalog } from "../catalog/model-catalog.ts";
-import { createChatTemplates } from "../chat/chat-templates.ts";
+import { createChatTemplates, type ChatTemplates } from "../chat/chat-templates.ts";
 import { createGenerate, createRenderChat } from "../chat/generate.ts";
 import { createApp } from "../http/app.ts";
 import type { HttpApp, HttpSettings } from "../http/deps.ts";
@@ -56,6 +56,7 @@ interface Server {
   app: HttpApp;
   catalog: ModelCatalog;
   pool: ModelPool;
+  templates: ChatTemplates;
   isReady: boolean;
 }
 
@@ -127,10 +128,12 @@ function wire(
     modelFallback: config.modelFallback,
     allowLlmEmbeddings: config.allowLlmEmbeddings,
   };
-  const generation = { catalog, pool, resolve, templates: createChatTemplates() };
+  const templates = createChatTemplates();
+  const generation = { catalog, pool, resolve, templates };
   const server: Server = {
     catalog,
     pool,
+    templates,
     isReady: false,
     app: createApp({
       settings: httpSettings(plan),
@@ -225,7 +228,7 @@ async function announceReady(
   listener: Listener,
   logging: Logging,
 ): Promise<void> {
-  const { config, folders, apiKeys, warnings } = plan;
+  const { config, folders, apiKeys, keyInShell, warnings } = plan;
   const isProtected = apiKeys.length > 0;
   const cors = config.cors !== null;
   const lines = bannerLines({
@@ -236,7 +239,7 @@ async function announceReady(
     modelsDirs: catalogFolders(folders).map((folder) => folder.path),
     jit: config.jit,
     isProtected,
-    keyInShell: config.apiKeyFile === null ? null : `$(head -n 1 ${config.apiKeyFile})`,
+    keyInShell,
   });
   const exposure = exposureWarnings({ bind: config.bind, isProtected, cors });
   const isShown = config.logLevel === "debug" || config.logLevel === "info";
@@ -256,9 +259,14 @@ async function announceReady(
  * Stops accepting, lets running requests finish within the grace time, fails the rest with their
  * dialect's error, ends every engine, closes every connection.
  */
-async function drain(listener: Listener, { pool }: Server, graceMs: number): Promise<void> {
+async function drain(
+  listener: Listener,
+  { pool, templates }: Server,
+  graceMs: number,
+): Promise<void> {
   const quiet = listener.stopAccepting();
   await pool.close(graceMs);
+  templates.close();
   await Promise.race([quiet, Bun.sleep(FLUSH_MS)]);
   await listener.closeAll();
 }
