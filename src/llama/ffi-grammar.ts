@@ -8,8 +8,6 @@ import { cString } from "./native-text.ts";
 import { captureStandardError } from "./standard-error.ts";
 import type { NativePointer } from "./native-pointer.ts";
 
-const encoder = new TextEncoder();
-
 /**
  * A grammar sampler of llama.cpp. It throws a C++ exception, which would end the process, when it
  * is made to accept what it does not allow: so every token is asked about first.
@@ -47,7 +45,7 @@ export class FfiGrammar implements Grammar {
 
   acceptText(text: string): boolean {
     if (text === "") return true;
-    const tokens = this.#model.pieces.spell(encoder.encode(text));
+    const tokens = this.#model.pieces.spell(text);
     if (tokens === null) return false;
     const { llama } = this.#model.library;
     // A refused text must leave the state as it was, so a copy goes ahead.
