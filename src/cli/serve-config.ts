@@ -12,6 +12,8 @@ export interface ServePlan {
   folders: Folders;
   /** Keys that clients must show one of; empty = no authentication. */
   apiKeys: readonly string[];
+  /** What gives one of the keys in a shell on this machine; null = nothing that may be shown. */
+  keyInShell: string | null;
   /** Text that replaces the models' own chat templates; null = their own. */
   chatTemplate: string | null;
   /** Sentences for the person who starts the server. */
@@ -51,7 +53,14 @@ export function planServe(args: readonly string[], env: Environment): ServePlan 
   const chatTemplate = readTemplate(values.chatTemplate, all);
   if (all.length > 0 || folders === null) throw invalidConfig(all);
   const demanded = values.requireAuth === false ? [] : apiKeys;
-  return { config: values, folders, apiKeys: demanded, chatTemplate, warnings };
+  const keyInShell = shellKey(values, fromFlags.has("apiKeys"));
+  return { config: values, folders, apiKeys: demanded, keyInShell, chatTemplate, warnings };
+}
+
+/** Never the key itself: what is printed at the start ends up in logs. */
+function shellKey({ apiKeys, apiKeyFile }: ServeConfig, isFromFlag: boolean): string | null {
+  if (apiKeyFile !== null) return `$(grep -m 1 '^[^#]' '${apiKeyFile.replaceAll("'", `'\\''`)}')`;
+  return apiKeys.length > 0 && !isFromFlag ? "$LMSERVER_API_KEY" : null;
 }
 
 /** The folders to scan for models, ours first. */

@@ -180,6 +180,26 @@ test("T-B1: all networks without a key: it works and warns loudly", async () => 
   expect(await server.stop()).toBe(0);
 });
 
+test.each([
+  ["without a key", "", []],
+  ["with a key file", "keys of 'ours'", ["--api-key-file"]],
+] as const)("the request of the banner works as pasted: %s", async (_name, fileName, flags) => {
+  if (Bun.which("curl") === null) {
+    console.warn("no curl here: the banner's request is not pasted");
+    return;
+  }
+  using folder = tempFolder();
+  const file = join(folder.path, fileName);
+  if (flags.length > 0) writeFileSync(file, "# a comment\n\nkey-123456\n", { mode: 0o600 });
+  const args = ["--log-format", "text", "--load", "demo", "--threads", "1"];
+  const server = await startServer({ args: [...args, ...flags.flatMap((flag) => [flag, file])] });
+  await until("the banner is out", () => server.stderr().includes("  curl "));
+  const line = server.stderr().match(/^ {2}(curl .*)$/m)?.[1] ?? "";
+  const { stdout } = Bun.spawnSync(["sh", "-c", `${line} -s`]);
+  expect(JSON.parse(stdout.toString())).toMatchObject({ object: "chat.completion", model: "demo" });
+  expect(await server.stop()).toBe(0);
+});
+
 test("T-L3: keys are demanded, are in no log, and stay out of the engine's environment", async () => {
   using folder = tempFolder();
   const file = join(folder.path, "keys");
