@@ -18,13 +18,18 @@ const STORED_SEQUENCES = 60;
 const STORED_STATES_PER_SLOT = 1;
 /** Most sequence ids a context can have. Source: llama.cpp, LLAMA_MAX_SEQ. */
 const MOST_SEQUENCES = 256;
+/**
+ * Weights up to this size are computed by one thread: threads meet after every operation, and each
+ * of these takes less time than the meeting, most of all when another process wants a processor.
+ */
+const ONE_THREAD_BYTES = 48 * 1024 * 1024;
 /** Inputs per decode of an embedding context. */
 const EMBED_SEQUENCES = 64;
 
 export interface LoadDeps {
   backend: Backend;
   clock: Clock;
-  /** Compute threads when the options name none. */
+  /** Compute threads when the options name none and the model is not tiny. */
   defaultThreads: () => number;
   send: SendStep;
   onProgress: (fraction: number) => void;
@@ -43,7 +48,8 @@ export function loadEngine(
   const { modelPath: path, gpuLayers, contextLength, mmap } = options;
   const model = backend.loadModel({ path, gpuLayers, contextLength, mmap }, deps.onProgress);
   try {
-    const threads = options.threads ?? deps.defaultThreads();
+    const isTiny = model.facts.sizeBytes <= ONE_THREAD_BYTES;
+    const threads = options.threads ?? (isTiny ? 1 : deps.defaultThreads());
     const pieces = new PieceTable(model.vocabulary);
     const embedShape = embedContextShape(model, options);
     const createEmbedContext = (): ModelContext =>

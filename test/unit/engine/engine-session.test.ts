@@ -67,9 +67,20 @@ test("hello, loading, ready, steps: numbered from 1 without a gap", async () => 
   ]);
   expect(sent[0]).toMatchObject({ buildId: "build", pid: process.pid });
   expect(sent[3]).toMatchObject({
-    model: { contextLength: 4096, threads: 3, bosText: "<s>", supportsInfill: true },
+    model: { contextLength: 4096, bosText: "<s>", supportsInfill: true },
   });
   expect(sent.at(-1)).toMatchObject({ type: "step", receivedJobId: 5 });
+});
+
+test.each([
+  { name: "one thread for a tiny model", sizeBytes: 1_000_000, threads: null, expected: 1 },
+  { name: "the machine's threads for others", sizeBytes: 1e9, threads: null, expected: 3 },
+  { name: "what was asked for in any case", sizeBytes: 1_000_000, threads: 2, expected: 2 },
+])("it computes with $name", ({ sizeBytes, threads, expected }) => {
+  const { session, sent } = start({ facts: { sizeBytes } });
+  session.receive({ type: "load", options: { ...load, threads } });
+  expect(sent.at(-1)).toMatchObject({ type: "ready", model: { threads: expected } });
+  session.receive({ type: "shutdown" });
 });
 
 test("a file that is no model is told with the library's words", async () => {
