@@ -1,24 +1,6 @@
 /** What a model can be asked to do. Only `llm` chats; only `embedding` embeds by default. */
 export type ModelKind = "llm" | "embedding";
 
-/**
- * Sizes from the file's header that decide how much memory a loaded model needs.
- * Source: the GGUF keys `<arch>.block_count`, `.attention.head_count`, `.attention.head_count_kv`,
- * `.attention.key_length`, `.attention.value_length`, `.feed_forward_length`, and the vocabulary.
- */
-export interface ModelShape {
-  layerCount: number;
-  /** Key-value heads; one number per layer where the header has an array. */
-  headCountKv: number | readonly number[];
-  headCount: number;
-  /** Floats per key and value head; `embeddingSize / headCount` when the header is silent. */
-  keyLength: number;
-  valueLength: number;
-  embeddingSize: number;
-  feedForwardSize: number;
-  vocabularySize: number;
-}
-
 /** What a header says about the size of a loaded model. Untrusted numbers: check before multiplying. */
 export interface ModelHeader {
   parameterCount: number;
@@ -62,8 +44,6 @@ export interface CatalogModel {
   bosText: string | null;
   eosText: string | null;
   pooling: "none" | "mean" | "cls" | "last" | "rank" | null;
-  /** null or absent = the header does not say; memory is then not estimated. */
-  shape?: ModelShape | null;
   /** Facts for memory estimates; absent when the model did not come from a file scan. */
   header?: ModelHeader;
   /** Where the file was found. */

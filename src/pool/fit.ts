@@ -1,4 +1,4 @@
-import type { CatalogModel, ModelShape } from "../catalog/model.ts";
+import type { CatalogModel, ModelHeader } from "../catalog/model.ts";
 import type { KvType } from "../protocol/commands.ts";
 
 /** Bytes per element of each KV cache type. Source: ggml.h, block sizes of 32 elements. */
@@ -24,6 +24,8 @@ const VOCABULARY_ENTRY_BYTES = 512;
 export interface FitOptions {
   contextLength: number;
   batchCapacity: number;
+  /** Slots. */
+  parallel: number;
   kvTypeK: KvType;
   kvTypeV: KvType;
   purpose: "generate" | "embed";
@@ -38,13 +40,14 @@ export interface MemoryEstimate {
 }
 
 /**
- * What a loaded model needs. Weights are the file; the KV cache has one key and one value row per
- * layer and token; compute buffers hold the widest activations of one batch and the logits. All
- * numbers are clamped to safe integers, so that a header full of lies is merely refused.
+ * What a loaded model needs. The KV cache has one key and one value row per layer, head and token;
+ * compute buffers hold the widest activations of one batch and the logits. Header numbers are
+ * untrusted: everything is clamped to safe integers, so that a header full of lies is refused.
  */
 export function estimateMemory(model: CatalogModel, options: FitOptions): MemoryEstimate {
-  const shape = model.shape ?? null;
-  const weightBytes = model.sizeBytes;
+  const header = model.header ?? null;
+  const weightBytes = header === null ? model.sizeBytes : count(header.tensorBytes);
+  const shape = header === null ? null : shapeOf(model, header);
   const kvBytes = shape === null || options.purpose === "embed" ? 0 : kvCacheBytes(shape, options);
   const computeBytes = shape === null ? 0 : computeBufferBytes(shape, options);
   const tableBytes = (shape?.vocabularySize ?? 0) * VOCABULARY_ENTRY_BYTES;
@@ -72,24 +75,60 @@ export function automaticContext(
   return contextLength;
 }
 
-function kvCacheBytes(shape: ModelShape, options: FitOptions): number {
-  const { layerCount, headCountKv } = shape;
-  const heads =
-    typeof headCountKv === "number"
-      ? layerCount * headCountKv
-      : headCountKv.reduce((sum, count) => sum + count, 0);
-  const perToken =
-    heads *
-    (shape.keyLength * KV_BYTES[options.kvTypeK] + shape.valueLength * KV_BYTES[options.kvTypeV]);
-  const cells = Math.ceil(options.contextLength / CONTEXT_STEP) * CONTEXT_STEP;
-  return safe(perToken * cells);
+/** Header numbers with the defaults of llama.cpp filled in; none is negative. */
+interface Shape {
+  /** Key-value heads of all layers together. */
+  kvHeads: number;
+  heads: number;
+  keyLength: number;
+  valueLength: number;
+  embeddingSize: number;
+  vocabularySize: number;
+  /** Tokens that a layer with a sliding window keeps; null = all layers keep everything. */
+  slidingWindow: number | null;
 }
 
-function computeBufferBytes(shape: ModelShape, options: FitOptions): number {
-  const rows = Math.min(options.batchCapacity, 512);
+function shapeOf(model: CatalogModel, header: ModelHeader): Shape {
+  const embeddingSize = count(model.embeddingSize);
+  const heads = count(header.headCount[0]);
+  const headLength = heads === 0 ? 0 : embeddingSize / heads;
+  const { headCountKv } = header;
+  const kvHeads =
+    headCountKv.length === 1
+      ? count(header.blockCount) * count(headCountKv[0])
+      : headCountKv.reduce((sum, layer) => sum + count(layer), 0);
+  return {
+    kvHeads,
+    heads,
+    keyLength: count(header.keyLength ?? headLength),
+    valueLength: count(header.valueLength ?? headLength),
+    embeddingSize,
+    vocabularySize: count(header.vocabularySize),
+    slidingWindow: count(header.slidingWindow) > 0 ? header.slidingWindow : null,
+  };
+}
+
+function kvCacheBytes(shape: Shape, options: FitOptions): number {
+  const { keyLength, valueLength, kvHeads } = shape;
+  const headBytes = keyLength * KV_BYTES[options.kvTypeK] + valueLength * KV_BYTES[options.kvTypeV];
+  const cells = (tokens: number) => Math.ceil(tokens / CONTEXT_STEP) * CONTEXT_STEP;
+  const all = cells(options.contextLength);
+  if (shape.slidingWindow === null) return safe(kvHeads * headBytes * all);
+  // Models with a window have it in half of their layers or more.
+  const window = count(shape.slidingWindow) * options.parallel + options.batchCapacity;
+  return safe(((kvHeads * headBytes) / 2) * (all + Math.min(all, cells(window))));
+}
+
+/** Feed-forward layers are about four times as wide as the embedding. */
+const FEED_FORWARD_FACTOR = 4;
+/** Most rows of one decode. */
+const MICRO_BATCH = 512;
+
+function computeBufferBytes(shape: Shape, options: FitOptions): number {
+  const rows = Math.min(options.batchCapacity, MICRO_BATCH);
   const logits = options.purpose === "embed" ? 0 : rows * shape.vocabularySize * 4;
-  const hidden = rows * (4 * shape.embeddingSize + 2 * shape.feedForwardSize) * 4;
-  const scores = rows * shape.headCount * 256 * 4;
+  const hidden = rows * (4 + 2 * FEED_FORWARD_FACTOR) * shape.embeddingSize * 4;
+  const scores = rows * shape.heads * CONTEXT_STEP * 4;
   return safe(logits + hidden + scores);
 }
 
@@ -97,8 +136,11 @@ function roundDown(tokens: number): number {
   return Math.floor(tokens / CONTEXT_STEP) * CONTEXT_STEP;
 }
 
+/** A header's number as a size: what is absent, negative or no number counts as nothing. */
+function count(value: number | null | undefined): number {
+  return typeof value === "number" && value > 0 ? value : 0;
+}
+
 function safe(bytes: number): number {
-  return Number.isFinite(bytes)
-    ? Math.min(Math.ceil(bytes), Number.MAX_SAFE_INTEGER)
-    : Number.MAX_SAFE_INTEGER;
+  return bytes <= Number.MAX_SAFE_INTEGER ? Math.ceil(bytes) : Number.MAX_SAFE_INTEGER;
 }

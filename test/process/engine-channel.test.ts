@@ -23,6 +23,12 @@ test("the end is told after everything that was written to stderr has been read"
   }
 });
 
+test("what another process of the engine still writes is waited for a moment", async () => {
+  const { channel, ended } = run("(sleep 0.05; echo LATE >&2) & exit 3");
+  await ended;
+  expect(channel.stderr()).toBe("LATE\n");
+});
+
 test("a grandchild that holds stderr open does not delay the end", async () => {
   const { channel, ended } = run("sleep 30 & echo $! >&2; exit 4");
   expect(await ended).toEqual({ code: 4, signal: null });

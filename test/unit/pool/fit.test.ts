@@ -1,22 +1,27 @@
 import { expect, test } from "bun:test";
-import type { CatalogModel, ModelShape } from "../../../src/catalog/model.ts";
+import type { CatalogModel, ModelHeader } from "../../../src/catalog/model.ts";
 import { automaticContext, estimateMemory } from "../../../src/pool/fit.ts";
 import { LOAD_DEFAULTS, scriptedModel } from "../../support/pool-fixture.ts";
 
 const GIB = 2 ** 30;
-const shape: ModelShape = {
-  layerCount: 32,
-  headCountKv: 8,
-  headCount: 32,
-  keyLength: 128,
-  valueLength: 128,
-  embeddingSize: 4_096,
-  feedForwardSize: 14_336,
+const header: ModelHeader = {
+  parameterCount: 8_000_000_000,
+  tensorBytes: 5 * GIB,
+  blockCount: 32,
+  headCount: [32],
+  headCountKv: [8],
+  keyLength: null,
+  valueLength: null,
+  slidingWindow: null,
   vocabularySize: 128_256,
+  expertCount: null,
 };
 /** About Llama 3 8B at 4 bits. */
 const model = (facts: Partial<CatalogModel> = {}): CatalogModel =>
-  scriptedModel({ name: "m" }, { sizeBytes: 5 * GIB, maxContextLength: 131_072, shape, ...facts });
+  scriptedModel(
+    { name: "m" },
+    { sizeBytes: 5 * GIB, maxContextLength: 131_072, embeddingSize: 4_096, header, ...facts },
+  );
 const fit = { ...LOAD_DEFAULTS, purpose: "generate" } as const;
 
 test("the KV cache is two rows per layer, head and token", () => {
@@ -27,27 +32,58 @@ test("the KV cache is two rows per layer, head and token", () => {
 });
 
 test("heads may differ per layer", () => {
-  const mixed = model({ shape: { ...shape, layerCount: 3, headCountKv: [8, 0, 2] } });
+  const mixed = model({ header: { ...header, blockCount: 3, headCountKv: [8, 0, 2] } });
   const { kvBytes } = estimateMemory(mixed, { ...fit, contextLength: 256 });
   expect(kvBytes).toBe(256 * 10 * 256 * 2);
 });
 
-test("an embedding model keeps no cache, and a silent header is its file", () => {
-  const embed = estimateMemory(model(), { ...fit, purpose: "embed", contextLength: 8_192 });
-  expect(embed.kvBytes).toBe(0);
-  const unknown = estimateMemory(model({ shape: null }), { ...fit, contextLength: 8_192 });
-  expect([unknown.kvBytes, unknown.computeBytes]).toEqual([0, 0]);
-  expect(unknown.totalBytes).toBeGreaterThan(5 * GIB);
+test("layers with a sliding window keep only their window", () => {
+  const windowed = model({ header: { ...header, slidingWindow: 1_024 } });
+  const at = (contextLength: number, of = windowed) =>
+    estimateMemory(of, { ...fit, contextLength }).kvBytes;
+  expect(at(1_024)).toBe(at(1_024, model()));
+  expect(at(32_768)).toBeLessThan(at(32_768, model()) * 0.6);
+  expect(at(32_768)).toBeGreaterThan(at(32_768, model()) * 0.5);
 });
 
-test("a header full of lies stays a safe number", () => {
-  const huge = { ...shape, layerCount: 2 ** 40, headCountKv: 2 ** 40, keyLength: 2 ** 60 };
-  const lies = model({ shape: huge, sizeBytes: 24 });
-  const { totalBytes } = estimateMemory(lies, { ...fit, contextLength: 2 ** 31 });
-  expect(totalBytes).toBe(Number.MAX_SAFE_INTEGER);
-  const nan = model({ shape: { ...shape, keyLength: Number.NaN } });
-  expect(estimateMemory(nan, { ...fit, contextLength: 1 }).kvBytes).toBe(Number.MAX_SAFE_INTEGER);
+test("an embedding model keeps no cache, and without a header there is only the file", () => {
+  const embed = estimateMemory(model(), { ...fit, purpose: "embed", contextLength: 8_192 });
+  expect(embed.kvBytes).toBe(0);
+  const { header: _header, ...bare } = model();
+  const unknown = estimateMemory(bare, { ...fit, contextLength: 8_192 });
+  expect([unknown.kvBytes, unknown.computeBytes, unknown.weightBytes]).toEqual([0, 0, 5 * GIB]);
 });
+
+interface Lie {
+  name: string;
+  lies: Partial<ModelHeader>;
+  kvBytes: number;
+}
+
+const lies: Lie[] = [
+  {
+    name: "immense layers",
+    lies: { blockCount: 2 ** 40, headCountKv: [2 ** 40], keyLength: 2 ** 60 },
+    kvBytes: Number.MAX_SAFE_INTEGER,
+  },
+  { name: "infinite", lies: { keyLength: Infinity }, kvBytes: Number.MAX_SAFE_INTEGER },
+  { name: "negative", lies: { blockCount: -5, vocabularySize: -(2 ** 40) }, kvBytes: 0 },
+  { name: "no numbers", lies: { keyLength: Number.NaN, valueLength: Number.NaN }, kvBytes: 0 },
+  { name: "no heads", lies: { headCount: [], headCountKv: [] }, kvBytes: 0 },
+];
+
+test.each(lies)(
+  "a header that lies stays a safe, positive number: $name",
+  ({ lies: told, kvBytes }) => {
+    const estimate = estimateMemory(model({ header: { ...header, ...told } }), {
+      ...fit,
+      contextLength: 2 ** 31,
+    });
+    expect(estimate.kvBytes).toBe(kvBytes);
+    expect(estimate.totalBytes).toBeGreaterThanOrEqual(5 * GIB);
+    expect(Number.isSafeInteger(estimate.totalBytes)).toBe(true);
+  },
+);
 
 const contexts = [
   { name: "all of a small model", facts: { maxContextLength: 2_048 }, free: GIB, length: 2_048 },
