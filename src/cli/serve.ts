@@ -1,22 +1,14 @@
-import { hostname } from "node:os";
 import { buildInfo, prepareBundle, type BuildInfo, type PreparedBundle } from "../bundle/bundle.ts";
-import { swaggerAsset } from "../bundle/assets.ts";
-import { ModelCatalog } from "../catalog/model-catalog.ts";
-import { createChatTemplates, type ChatTemplates } from "../chat/chat-templates.ts";
-import { createGenerate, createRenderChat } from "../chat/generate.ts";
-import { createApp } from "../http/app.ts";
-import type { HttpApp, HttpSettings } from "../http/deps.ts";
 import { systemClock } from "../lib/clock.ts";
 import { LmError } from "../lib/errors.ts";
-import { randomId } from "../lib/id.ts";
 import type { Log, LogLevel } from "../lib/log.ts";
-import { ModelPool } from "../pool/model-pool.ts";
 import { bannerLines, exposureWarnings } from "./banner.ts";
 import { EXIT, ExitError, type Command, type Terminal } from "./command.ts";
 import { listen, type Listener } from "./listen.ts";
 import { createLog } from "./log-writer.ts";
 import { reloadConfig } from "./reload.ts";
 import { catalogFolders, planServe, SERVE_FLAGS, type ServePlan } from "./serve-config.ts";
+import { wireServer, type Server } from "./server-parts.ts";
 import { watchSignals, type Signals } from "./signals.ts";
 import { takeStateLock, type StateLock } from "./state-lock.ts";
 import { LineSink } from "./stderr-sink.ts";
@@ -51,15 +43,6 @@ interface Start {
   terminal: Terminal;
 }
 
-/** The program's parts, wired. */
-interface Server {
-  app: HttpApp;
-  catalog: ModelCatalog;
-  pool: ModelPool;
-  templates: ChatTemplates;
-  isReady: boolean;
-}
-
 async function runServer(start: Start): Promise<number> {
   const { args, plan, lock, terminal } = start;
   // What a reload may change while running.
@@ -70,7 +53,12 @@ async function runServer(start: Start): Promise<number> {
     reloadConfig({ args, env: terminal.env, running: plan.config, live, log });
     void server.catalog.rescan();
   });
-  const server = wire(start, log, signals, () => live.aliases);
+  const server = wireServer({
+    ...start,
+    log,
+    aliases: () => live.aliases,
+    isStopping: () => signals.stopping.aborted,
+  });
   const { bind, port, shutdownGraceSeconds } = plan.config;
   let listener: Listener;
   try {
@@ -107,98 +95,6 @@ function openLog({ config }: ServePlan, level: () => LogLevel): Logging {
   return { log: createLog({ format, level, now: () => systemClock.now(), write }), format, sink };
 }
 
-function wire(
-  { plan, build, bundle }: Start,
-  log: Log,
-  signals: Signals,
-  aliases: () => ServePlan["config"]["aliases"],
-): Server {
-  const { config, folders, chatTemplate } = plan;
-  const catalog = new ModelCatalog({
-    folders: catalogFolders(folders),
-    demoPath: config.demo ? bundle.demoPath : null,
-    chatTemplate,
-    aliases,
-    clock: systemClock,
-    log,
-  });
-  const pool = createPool(plan, bundle, log);
-  const resolve = {
-    jit: config.jit,
-    modelFallback: config.modelFallback,
-    allowLlmEmbeddings: config.allowLlmEmbeddings,
-  };
-  const templates = createChatTemplates();
-  const generation = { catalog, pool, resolve, templates };
-  const server: Server = {
-    catalog,
-    pool,
-    templates,
-    isReady: false,
-    app: createApp({
-      settings: httpSettings(plan),
-      generate: createGenerate(generation),
-      renderChat: createRenderChat(generation),
-      catalog,
-      pool,
-      version: { version: build.version, commit: build.commit, engine: build.llamaRelease },
-      clock: systemClock,
-      log,
-      newId: randomId,
-      isReady: () => server.isReady,
-      isStopping: () => signals.stopping.aborted,
-      swaggerAsset(name) {
-        const asset = swaggerAsset(name);
-        return asset === null ? null : { bytes: asset.bytes, type: asset.contentType };
-      },
-    }),
-  };
-  return server;
-}
-
-function createPool({ config }: ServePlan, bundle: PreparedBundle, log: Log): ModelPool {
-  const { contextLength, parallel, threads, maxQueue, ttlSeconds, gpu } = config;
-  return new ModelPool({
-    engine: { command: bundle.engineCommand, buildId: bundle.buildId },
-    load: {
-      contextLength,
-      parallel,
-      threads,
-      gpuLayers: gpu,
-      batchCapacity: 512,
-      kvTypeK: "f16",
-      kvTypeV: "f16",
-      flashAttention: "auto",
-      mmap: true,
-    },
-    maxQueue,
-    ttlMs: ttlSeconds * 1_000,
-    keepLastJit: false,
-    memoryLimitBytes: null,
-    clock: systemClock,
-    log,
-    limits: { loadTimeoutMs: config.loadTimeoutSeconds * 1_000 },
-  });
-}
-
-function httpSettings({ config, apiKeys }: ServePlan): HttpSettings {
-  return {
-    apiKeys,
-    cors: config.cors,
-    allowedHosts: config.allowedHosts,
-    bindAddress: config.bind,
-    hostname: hostname(),
-    maxBodyBytes: config.maxBodyBytes,
-    maxChoices: config.maxChoices,
-    jit: config.jit,
-    modelFallback: config.modelFallback,
-    allowLlmEmbeddings: config.allowLlmEmbeddings,
-    reasoningField: config.reasoningField,
-    requestTimeoutMs: config.requestTimeoutSeconds * 1_000,
-    metrics: config.metrics,
-  };
-}
-
 /** Loads what `--load` names. @throws ExitError when one cannot be loaded and must be. */
 async function preload(
   { config }: ServePlan,
@@ -215,7 +111,7 @@ async function preload(
     } catch (error) {
       if (stopping.aborted) return;
       if (!(error instanceof ExitError) && !(error instanceof LmError)) throw error;
-      if (!config.loadOptional) throw new ExitError(EXIT.failed, error.message, { cause: error });
+      if (!config.loadOptional) throw error;
       log.warn("a model of --load could not be loaded", { model: name, reason: error.message });
     }
   }

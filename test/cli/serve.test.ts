@@ -2,6 +2,7 @@ import { expect, test, setDefaultTimeout } from "bun:test";
 import {
   closeSync,
   constants,
+  existsSync,
   lstatSync,
   openSync,
   readFileSync,
@@ -76,7 +77,11 @@ test("T-L4: everything a run creates is for its owner only", async () => {
     cacheDir: join(folder.path, "cache"),
     args: ["--load", "demo"],
   });
-  for (const root of [join(folder.path, "cache"), join(server.home, "state")]) {
+  // Run from the sources nothing is extracted.
+  const roots = [join(folder.path, "cache"), join(server.home, "state")].filter((root) =>
+    existsSync(root),
+  );
+  for (const root of roots) {
     const inside = readdirSync(root, { recursive: true }).map((name) => join(root, String(name)));
     for (const path of [root, ...inside]) {
       expect(`${path} ${(lstatSync(path).mode & 0o077).toString(8)}`).toBe(`${path} 0`);

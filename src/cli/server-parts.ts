@@ -1,0 +1,131 @@
+import { hostname } from "node:os";
+import { swaggerAsset } from "../bundle/assets.ts";
+import type { BuildInfo, PreparedBundle } from "../bundle/bundle.ts";
+import { ModelCatalog } from "../catalog/model-catalog.ts";
+import { createChatTemplates, type ChatTemplates } from "../chat/chat-templates.ts";
+import { createGenerate, createRenderChat } from "../chat/generate.ts";
+import type { Alias } from "../config/settings.ts";
+import { createApp } from "../http/app.ts";
+import type { HttpApp, HttpSettings } from "../http/deps.ts";
+import { systemClock } from "../lib/clock.ts";
+import { randomId } from "../lib/id.ts";
+import type { Log } from "../lib/log.ts";
+import { ModelPool } from "../pool/model-pool.ts";
+import { withContentLog } from "./content-log.ts";
+import { catalogFolders, type ServePlan } from "./serve-config.ts";
+
+/** The program's parts, wired. Whoever asked for them closes pool and templates. */
+export interface Server {
+  app: HttpApp;
+  catalog: ModelCatalog;
+  pool: ModelPool;
+  templates: ChatTemplates;
+  /** Set once requests are welcome. */
+  isReady: boolean;
+}
+
+export interface ServerInputs {
+  plan: ServePlan;
+  build: BuildInfo;
+  bundle: PreparedBundle;
+  log: Log;
+  /** Asked at each look-up: a reload may change them. */
+  aliases: () => readonly Alias[];
+  isStopping: () => boolean;
+}
+
+/** Builds every room's part and hands each what it needs. Starts nothing. */
+export function wireServer({
+  plan,
+  build,
+  bundle,
+  log,
+  aliases,
+  isStopping,
+}: ServerInputs): Server {
+  const { config, folders, chatTemplate } = plan;
+  const catalog = new ModelCatalog({
+    folders: catalogFolders(folders),
+    demoPath: config.demo ? bundle.demoPath : null,
+    chatTemplate,
+    aliases,
+    clock: systemClock,
+    log,
+  });
+  const pool = createPool(plan, bundle, log);
+  const resolve = {
+    jit: config.jit,
+    modelFallback: config.modelFallback,
+    allowLlmEmbeddings: config.allowLlmEmbeddings,
+  };
+  const templates = createChatTemplates();
+  const generation = { catalog, pool, resolve, templates };
+  const generate = createGenerate(generation);
+  const server: Server = {
+    catalog,
+    pool,
+    templates,
+    isReady: false,
+    app: createApp({
+      settings: httpSettings(plan),
+      generate: config.logContent ? withContentLog(generate, log) : generate,
+      renderChat: createRenderChat(generation),
+      catalog,
+      pool,
+      version: { version: build.version, commit: build.commit, engine: build.llamaRelease },
+      clock: systemClock,
+      log,
+      newId: randomId,
+      isReady: () => server.isReady,
+      isStopping,
+      swaggerAsset(name) {
+        const asset = swaggerAsset(name);
+        return asset === null ? null : { bytes: asset.bytes, type: asset.contentType };
+      },
+    }),
+  };
+  return server;
+}
+
+function createPool({ config }: ServePlan, bundle: PreparedBundle, log: Log): ModelPool {
+  const { contextLength, parallel, threads, maxQueue, ttlSeconds, gpu } = config;
+  return new ModelPool({
+    engine: { command: bundle.engineCommand, buildId: bundle.buildId },
+    load: {
+      contextLength,
+      parallel,
+      threads,
+      gpuLayers: gpu,
+      batchCapacity: 512,
+      kvTypeK: "f16",
+      kvTypeV: "f16",
+      flashAttention: "auto",
+      mmap: true,
+    },
+    maxQueue,
+    ttlMs: ttlSeconds * 1_000,
+    keepLastJit: false,
+    memoryLimitBytes: null,
+    clock: systemClock,
+    log,
+    limits: { loadTimeoutMs: config.loadTimeoutSeconds * 1_000 },
+  });
+}
+
+function httpSettings({ config, apiKeys }: ServePlan): HttpSettings {
+  return {
+    apiKeys,
+    cors: config.cors,
+    allowedHosts: config.allowedHosts,
+    bindAddress: config.bind,
+    hostname: hostname(),
+    maxBodyBytes: config.maxBodyBytes,
+    maxChoices: config.maxChoices,
+    jit: config.jit,
+    modelFallback: config.modelFallback,
+    allowLlmEmbeddings: config.allowLlmEmbeddings,
+    reasoningField: config.reasoningField,
+    requestTimeoutMs: config.requestTimeoutSeconds * 1_000,
+    metrics: config.metrics,
+  };
+}
