@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { jsonObjectGrammar, schemaGrammar } from "../../src/chat/grammar/schema-grammar.ts";
 import { matched } from "../support/grammar-matcher.ts";
-import { llamaLibraries } from "../support/llama-libraries.ts";
 import { sharedPath } from "../support/shared.ts";
 
 /** The texts a schema's grammar must match and those it must not, by llama.cpp's own matcher. */

@@ -6,9 +6,9 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { makeModel } from "../../scripts/make-model/make-model.ts";
 import { schemaGrammar } from "../../src/chat/grammar/schema-grammar.ts";
 import { schemaIssues } from "../../src/chat/grammar/schema-issues.ts";
-import type { Model, ModelContext } from "../../src/llama/backend.ts";
-import { DEFAULT_SAMPLING, type Sampling } from "../../src/protocol/sampling.ts";
+import type { Model } from "../../src/llama/backend.ts";
 import { loadSmallModel } from "../support/grammar-matcher.ts";
+import { GREEDY, SAMPLED, smallContext, writeUnder } from "../support/write-under-grammar.ts";
 import { DEMO_MODEL, llamaLibraries } from "../support/llama-libraries.ts";
 import { randomSchema } from "../support/random-schema.ts";
 import { sharedPath } from "../support/shared.ts";
@@ -16,58 +16,9 @@ import { sharedPath } from "../support/shared.ts";
 /** Schemas tried on each model; 0 = few enough for every run of the suite. */
 const RUNS = Number(process.env["LMSERVER_SCHEMA_RUNS"] ?? 0);
 const FIRST_SEED = Number(process.env["LMSERVER_SCHEMA_SEED"] ?? 1);
-const MAX_TOKENS = 600;
-const PROMPT = "The answer as JSON:\n";
-
-const GREEDY: Sampling = { ...DEFAULT_SAMPLING, temperature: 0 };
-const SAMPLED: Sampling = { ...DEFAULT_SAMPLING, temperature: 1, topK: 0, topP: 1, minP: 0 };
-
-/** Text the model writes under the grammar; null when it was cut. */
-function write(
-  model: Model,
-  context: ModelContext,
-  gbnf: string,
-  sampling: Sampling,
-): string | null {
-  const { vocabulary } = model;
-  context.removeSequence(0, 0, -1);
-  const prompt = vocabulary.tokenize(PROMPT, true, false);
-  const sampler = context.createSampler(sampling, 0, prompt);
-  sampler.setGrammar(model.createGrammar(gbnf));
-  try {
-    const pieces: Uint8Array[] = [];
-    context.batch.clear();
-    let row = 0;
-    for (const [position, token] of prompt.entries()) {
-      row = context.batch.add(token, position, 0, position === prompt.length - 1);
-    }
-    for (let count = 0; count < MAX_TOKENS; count++) {
-      expect(context.decode()).toBe("ok");
-      const token = sampler.sample(row);
-      sampler.accept(token);
-      if (vocabulary.isEndOfGeneration(token)) return Buffer.concat(pieces).toString();
-      pieces.push(vocabulary.piece(token, true));
-      context.batch.clear();
-      row = context.batch.add(token, prompt.length + count, 0, true);
-    }
-    return null;
-  } finally {
-    sampler.dispose();
-  }
-}
-
 /** What is wrong with the answers to `runs` random schemas; each is asked for twice. */
 function findFaults(model: Model, runs: number): { faults: string[]; finished: number } {
-  const context = model.createContext({
-    purpose: "generate",
-    contextLength: 1024,
-    sequences: 1,
-    batchCapacity: 64,
-    threads: 1,
-    kvTypeK: "f16",
-    kvTypeV: "f16",
-    flashAttention: "auto",
-  });
+  const context = smallContext(model);
   const ajv = new Ajv2020({ strict: false, validateFormats: false, ownProperties: true });
   const faults: string[] = [];
   let finished = 0;
@@ -79,7 +30,7 @@ function findFaults(model: Model, runs: number): { faults: string[]; finished: n
         faults.push(`${seed}: not enforced ${JSON.stringify(unsupported)}`);
       const validate = ajv.compile(schema);
       for (const sampling of [GREEDY, { ...SAMPLED, seed }]) {
-        const text = write(model, context, gbnf, sampling);
+        const text = writeUnder(model, context, gbnf, sampling);
         if (text === null) continue;
         finished += 1;
         const fault = faultOf(text, schema, validate);

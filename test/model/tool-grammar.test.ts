@@ -7,7 +7,6 @@ import { toolGrammar } from "../../src/chat/grammar/tool-grammar.ts";
 import { wholeSection } from "../../src/chat/grammar/tool-section.ts";
 import { defined } from "../../src/lib/assert.ts";
 import { matched } from "../support/grammar-matcher.ts";
-import { llamaLibraries } from "../support/llama-libraries.ts";
 import { sharedPath } from "../support/shared.ts";
 
 const tool = (name: string, parameters: Tool["parameters"]): Tool => ({

@@ -21,7 +21,7 @@ const ROLE = "assistant";
 export function answerInFrame(builder: GrammarBuilder, format: ToolFormat, value: string): string {
   switch (format.kind) {
     case "channels": {
-      const type = `( " "? ${literal(format.constrain)}? "json" )?`;
+      const type = `( " "? ${literal(format.constrain)} "json" | " json" )?`;
       return sequence(literal(`${format.channel}final`), type, literal(format.body), value);
     }
     case "recipients":

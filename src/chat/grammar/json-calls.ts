@@ -143,7 +143,7 @@ export function recipientSections(context: CallContext, format: RecipientsFormat
 export function channelSections(context: CallContext, format: ChannelsFormat): SectionStart[] {
   const to = format.recipient + format.namePrefix;
   const channel = `( ${literal(format.channel)} ( "commentary" | "analysis" ) )`;
-  const type = `( " "? ${literal(format.constrain)}? [a-z]{1,12} )?`;
+  const type = `( " "? ${literal(format.constrain)} "json" | " json" )?`;
   const call = anyCall(context, ({ tool, arguments: args }) =>
     sequence(literal(tool.name), `${channel}?`, type, literal(format.body), args.json()),
   );

@@ -33,7 +33,7 @@ export function pythonSections(context: CallContext, format: PythonFormat): Sect
   );
   const close = spaced(builder, format.close);
   const list = format.brackets
-    ? sequence('"["', ws, callList(context, call, jsonRule(builder, "comma")), ws, '"]"')
+    ? sequence('"["', callList(context, call, jsonRule(builder, "comma")), ws, '"]"')
     : callList(context, call, '"\\n"');
   return format.openers.map((opener) => ({ opener, rest: sequence(ws, list, close) }));
 }
@@ -141,7 +141,8 @@ function taggedArguments(
 ): string {
   const ws = jsonRule(builder, "ws");
   const close = (format.valueNewlines ? "\n" : "") + format.valueEnd;
-  const begin = sequence(piece(format.valueStart), format.valueNewlines ? '"\\n"' : "");
+  // White space before a value would be part of it.
+  const begin = sequence(spaced(builder, format.valueStart), format.valueNewlines ? '"\\n"' : "");
   const outer = bareMembers(
     (_, name, value) =>
       sequence(ws, literal(format.keyStart + keyText(format, name) + format.keyEnd), value),
@@ -149,8 +150,8 @@ function taggedArguments(
   );
   return tool.arguments.tagged(valueStyles(format, close), outer, ({ text, other }) => {
     const options: string[] = [];
-    if (text !== null) options.push(sequence(mark(format, "string"), ws, begin, text));
-    if (other !== null) options.push(sequence(mark(format, null), ws, begin, other));
+    if (text !== null) options.push(sequence(mark(format, "string"), begin, text));
+    if (other !== null) options.push(sequence(mark(format, null), begin, other));
     return builder.add("tagged", choice(options));
   });
 }

@@ -20,7 +20,7 @@ const cases: [schema: unknown, value: unknown, broken: string[]][] = [
   [{ contains: { const: 1 } }, [2], ["/contains"]],
   [{ multipleOf: 0.01 }, 0.07, []],
   [{ multipleOf: 0.3 }, 1, ["/multipleOf"]],
-  [{ if: { required: ["a"] }, then: { required: ["b"] } }, { a: 1 }, ["/then"]],
+  [JSON.parse('{"if":{"required":["a"]},"then":{"required":["b"]}}'), { a: 1 }, ["/then"]],
   [{ if: { required: ["a"] }, else: { maxProperties: 0 } }, { b: 1 }, ["/else"]],
   [{ dependentRequired: { a: ["b"] } }, { a: 1 }, ["/dependentRequired"]],
   [{ dependentSchemas: { a: { required: ["c"] } } }, { a: 1 }, ["/dependentSchemas/a"]],
