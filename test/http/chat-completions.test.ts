@@ -386,7 +386,7 @@ test("what was honoured in part only is said in a header that is safe to send", 
     const app = appWith({ generate: play([started({ warnings }), text("a"), finished(), done]) });
     const response = await app.handle(post(CHAT, { ...chatBody, stream: isStream }));
     expect(response.headers.get("x-lmserver-warning")).toBe(
-      "The keyword 'uniqueItems' is not enforced. x??Set-Cookie: ??",
+      "The keyword 'uniqueItems' is not enforced.; x??Set-Cookie: ??",
     );
     expect(response.headers.has("set-cookie")).toBe(false);
     await response.text();

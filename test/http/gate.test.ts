@@ -17,6 +17,7 @@ const ROUTES: readonly (readonly [method: "GET" | "POST", path: string])[] = [
   ["GET", "/lmstudio-greeting"],
   ["GET", "/version"],
   ["GET", "/metrics"],
+  ["GET", "/api/lmserver/instances"],
   ["GET", "/swagger"],
   ["GET", "/swagger/json"],
   ["GET", "/swagger/swagger-ui.css"],

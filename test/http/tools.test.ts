@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { GenerateRequest } from "../../src/chat/events.ts";
-import { appWith, done, errorOf, finished, play, post, started } from "./fakes.ts";
+import { invalidRequest } from "../../src/lib/errors.ts";
+import { appWith, done, errorOf, failWith, finished, play, post, started } from "./fakes.ts";
 
 const CHAT = "/v1/chat/completions";
 const user = { role: "user", content: "Hi" };
@@ -238,4 +239,46 @@ describe("answer formats", () => {
 test("a grammar larger than its bound is refused", async () => {
   const body = { messages: [user], grammar: "x".repeat(256 * 1024 + 1) };
   expect(await refusal(body)).toEqual({ status: 400, code: "invalid_grammar", param: "grammar" });
+});
+
+describe("refusals from further in name the client's own fields", () => {
+  const rows: { body: object; inner: string; param: string }[] = [
+    { body: {}, inner: "prompt", param: "messages" },
+    {
+      body: { response_format: { type: "json_object" } },
+      inner: "format",
+      param: "response_format",
+    },
+    { body: { json_schema: { type: "object" } }, inner: "format", param: "json_schema" },
+    { body: { grammar: "root ::= [a]" }, inner: "format", param: "grammar" },
+    { body: {}, inner: "tools[2].parameters", param: "tools[2].function.parameters" },
+    {
+      body: { functions: [{ name: "f" }] },
+      inner: "tools[0].parameters",
+      param: "functions[0].parameters",
+    },
+    { body: {}, inner: "messages", param: "messages" },
+  ];
+  test.each(rows)("$inner is $param", async ({ body, inner, param }) => {
+    const error = () => invalidRequest(inner, "invalid_json_schema", "Bad.");
+    const app = appWith({
+      generate: failWith(error()),
+      deps: { renderChat: () => Promise.reject(error()) },
+    });
+    for (const path of [CHAT, `${CHAT}/render`]) {
+      const response = await app.handle(post(path, { messages: [user], ...body }));
+      expect(await errorOf(response)).toMatchObject({ code: "invalid_json_schema", param });
+    }
+  });
+
+  test("warnings do so too", async () => {
+    const warnings = ["format: not enforced", "tools[0].parameters: not enforced", "a: b"];
+    const app = appWith({ generate: play([started({ warnings }), finished(), done]) });
+    const response = await app.handle(
+      post(CHAT, { messages: [user], response_format: { type: "json_object" } }),
+    );
+    expect(response.headers.get("x-lmserver-warning")).toBe(
+      "response_format: not enforced; tools[0].function.parameters: not enforced; a: b",
+    );
+  });
 });

@@ -2,6 +2,7 @@ import type { ChatOptions, Message } from "../../chat/conversation.ts";
 import type { GenerateRequest } from "../../chat/events.ts";
 import { invalidRequest } from "../../lib/errors.ts";
 import { outOfRange, printable } from "../validate.ts";
+import type { WireParam } from "../wire-param.ts";
 import { toAnswerFormat } from "./answer-format.decode.ts";
 import type { ChatCompletionRequest } from "./chat-completions.schema.ts";
 import { toMessages } from "./messages.decode.ts";
@@ -14,6 +15,7 @@ export interface DecodedChat {
   stream: boolean;
   includeUsage: boolean;
   legacyFunctions: boolean;
+  toWire: WireParam;
 }
 
 /** @throws LmError invalid_request for what the schema alone cannot say. */
@@ -49,7 +51,18 @@ export function toChatRequest(body: ChatCompletionRequest, maxChoices: number): 
     stream: body.stream ?? false,
     includeUsage: body.stream_options?.include_usage ?? false,
     legacyFunctions: isLegacy,
+    toWire: (param) => toWire(param, body, isLegacy),
   };
+}
+
+/** Names of the wire for the paths that refusals from further in carry. */
+function toWire(param: string, body: ChatCompletionRequest, isLegacy: boolean): string {
+  if (param === "prompt") return "messages";
+  if (param === "format") {
+    if (body.grammar != null) return "grammar";
+    return body.json_schema == null ? "response_format" : "json_schema";
+  }
+  return param.replace(/^tools\[(\d+)\]\.?/, isLegacy ? "functions[$1]." : "tools[$1].function.");
 }
 
 function refuseAudio(body: ChatCompletionRequest): void {

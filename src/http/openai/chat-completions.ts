@@ -1,6 +1,6 @@
 import { LmError } from "../../lib/errors.ts";
 import type { Deps } from "../deps.ts";
-import { openScope, type Server } from "../generation.ts";
+import { GenerationScope, type Server } from "../generation.ts";
 import { jsonResponse } from "../json-response.ts";
 import { holdOpen, type RequestContext } from "../request-context.ts";
 import type { PostRoute } from "../route.ts";
@@ -44,7 +44,7 @@ export function chatCompletions(server: Server): PostRoute {
         reasoningField: deps.settings.reasoningField,
         legacyFunctions: decoded.legacyFunctions,
       };
-      const scope = openScope(server, context, "messages");
+      const scope = new GenerationScope(server, context, decoded.toWire);
       const events = scope.run(decoded.request);
       if (decoded.stream) {
         const frames = chatChunks(events, encoding, decoded.includeUsage);
@@ -120,14 +120,16 @@ export function chatRender(server: Server): PostRoute {
 }
 
 async function render(server: Server, context: RequestContext, body: unknown) {
-  const { request } = await decode(server.deps, body);
-  const scope = openScope(server, context, "messages");
+  const { request, toWire } = await decode(server.deps, body);
+  const scope = new GenerationScope(server, context, toWire);
   holdOpen(context);
   try {
     const rendered = await server.deps.renderChat(request, scope.abort.signal);
     context.facts.model = rendered.model;
     context.facts.promptTokens = rendered.promptTokens;
     return rendered;
+  } catch (error) {
+    throw scope.failure(error);
   } finally {
     scope.close();
   }

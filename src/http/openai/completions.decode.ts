@@ -2,6 +2,7 @@ import type { GenerateRequest, RawPrompt } from "../../chat/events.ts";
 import { schemaGrammar } from "../../chat/grammar/schema-grammar.ts";
 import { invalidRequest, type LmError } from "../../lib/errors.ts";
 import { outOfRange } from "../validate.ts";
+import type { WireParam } from "../wire-param.ts";
 import { checkGrammarText } from "./answer-format.decode.ts";
 import { toChoices, toStops, unsupported } from "./chat-completions.decode.ts";
 import type { CompletionRequest, PromptField } from "./completions.schema.ts";
@@ -21,6 +22,7 @@ export interface DecodedCompletion {
   logprobs: number | null;
   stream: boolean;
   includeUsage: boolean;
+  toWire: WireParam;
 }
 
 /**
@@ -76,6 +78,7 @@ export function toCompletionRequests(
     logprobs,
     stream: body.stream ?? false,
     includeUsage: body.stream_options?.include_usage ?? false,
+    toWire: (param) => (param === "format" ? "grammar" : param),
   };
 }
 

@@ -1,4 +1,4 @@
-import { openScope, type Server } from "../generation.ts";
+import { GenerationScope, type Server } from "../generation.ts";
 import { jsonResponse } from "../json-response.ts";
 import { mergeGenerations } from "../merge-generations.ts";
 import { holdOpen } from "../request-context.ts";
@@ -44,7 +44,7 @@ export function completions(server: Server): PostRoute {
       const decoded = toCompletionRequests(parsed, deps.settings.maxChoices);
       await checkDraftModel(deps, parsed.draft_model ?? null);
       const stamp = newStamp(deps, "cmpl-");
-      const scope = openScope(server, context, "prompt");
+      const scope = new GenerationScope(server, context, decoded.toWire);
       const starts = decoded.requests.map((request) => () => scope.run(request));
       const events = mergeGenerations(starts, scope.abort);
       if (decoded.stream) {

@@ -1,7 +1,7 @@
 import { resolveModel } from "../../chat/resolve-model.ts";
 import { invalidRequest } from "../../lib/errors.ts";
 import type { EmbedInput } from "../../protocol/commands.ts";
-import { openScope, type Server } from "../generation.ts";
+import { GenerationScope, type Server } from "../generation.ts";
 import { jsonResponse } from "../json-response.ts";
 import { holdOpen } from "../request-context.ts";
 import type { PostRoute } from "../route.ts";
@@ -32,7 +32,7 @@ export function embeddings(server: Server): PostRoute {
     },
     async answer(context, body) {
       const request = parse(body);
-      const scope = openScope(server, context, "input");
+      const scope = new GenerationScope(server, context, toWire);
       holdOpen(context);
       const { signal } = scope.abort;
       try {
@@ -61,12 +61,17 @@ export function embeddings(server: Server): PostRoute {
         } finally {
           lease.release();
         }
+      } catch (error) {
+        throw scope.failure(error);
       } finally {
         scope.close();
       }
     },
   };
 }
+
+/** A prompt that does not fit is an input here. */
+const toWire = (param: string): string => (param === "prompt" ? "input" : param);
 
 /** A list of numbers is one input. */
 function toInputs(input: EmbeddingRequest["input"], vocabularySize: number): EmbedInput[] {

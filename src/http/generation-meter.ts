@@ -1,0 +1,61 @@
+import type { GenerateEvent } from "../chat/events.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { RequestContext } from "./request-context.ts";
+import type { ServerMetrics } from "./server-metrics.ts";
+
+/** Counts the tokens and times of one generation for the metrics and the access log. */
+export class GenerationMeter {
+  readonly #metrics: ServerMetrics;
+  readonly #clock: Clock;
+  readonly #context: RequestContext;
+  /** When each choice last said something. */
+  readonly #lastMs: number[] = [];
+  #model: string | null = null;
+  #latency: ReturnType<ServerMetrics["latency"]> | null = null;
+  #isDone = false;
+
+  constructor(metrics: ServerMetrics, clock: Clock, context: RequestContext) {
+    this.#metrics = metrics;
+    this.#clock = clock;
+    this.#context = context;
+  }
+
+  /** The generation told its end; without that it was stopped. */
+  get isDone(): boolean {
+    return this.#isDone;
+  }
+
+  observe(event: GenerateEvent): void {
+    if (event.type === "started") this.#start(event);
+    else if (event.type === "finished") this.#finish(event.completionTokens);
+    else if (event.type === "done") this.#isDone = true;
+    else if ("choice" in event) this.#time(event.choice);
+  }
+
+  /** Call once, with how it ended. */
+  close(outcome: "done" | "cancelled" | "error"): void {
+    if (this.#model !== null) this.#metrics.generations.add(1, { model: this.#model, outcome });
+  }
+
+  #start({ model, promptTokens, cachedTokens }: Extract<GenerateEvent, { type: "started" }>): void {
+    this.#model = model;
+    this.#latency = this.#metrics.latency(model);
+    this.#context.facts.model = model;
+    this.#context.facts.promptTokens += promptTokens;
+    this.#metrics.promptTokens.add(promptTokens, { model });
+    this.#metrics.cachedTokens.add(cachedTokens, { model });
+  }
+
+  #finish(tokens: number): void {
+    this.#context.facts.completionTokens += tokens;
+    if (this.#model !== null) this.#metrics.completionTokens.add(tokens, { model: this.#model });
+  }
+
+  #time(choice: number): void {
+    const nowMs = this.#clock.monotonicMs();
+    const previousMs = this.#lastMs[choice];
+    this.#lastMs[choice] = nowMs;
+    if (previousMs !== undefined) this.#latency?.itl.observe((nowMs - previousMs) / 1000);
+    else this.#latency?.ttft.observe((nowMs - this.#context.startMs) / 1000);
+  }
+}
