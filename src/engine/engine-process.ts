@@ -1,5 +1,5 @@
 import { systemClock } from "../lib/clock.ts";
-import { dieWithParent } from "../llama/process-guard.ts";
+import { dieWithParent, forbidMemoryDumps, forbidNewPrivileges } from "../llama/process-guard.ts";
 import type { Command } from "../protocol/commands.ts";
 import { EngineSession, type SessionOptions } from "./engine-session.ts";
 
@@ -22,6 +22,8 @@ export async function runEngineProcess(options: EngineProcessOptions): Promise<n
   if (process.send === undefined) throw new Error("The engine is started by the server only");
   // The channel's end is noticed between steps only; the kernel notices at once.
   dieWithParent(process.ppid);
+  forbidNewPrivileges();
+  forbidMemoryDumps();
   if (process.platform !== "win32") {
     for (const signal of IGNORED_SIGNALS) process.on(signal, () => undefined);
   }

@@ -4,6 +4,7 @@ import { LmError } from "../lib/errors.ts";
 import { checkAbi } from "./abi-check.ts";
 import { findLibraryFiles } from "./library-files.ts";
 import { NativeLog, type NativeLogLine } from "./native-log.ts";
+import { setNativeVariable } from "./native-environment.ts";
 import { cString } from "./native-text.ts";
 import { compileShim, type Shim } from "./shim.ts";
 import { GGML_BASE_SYMBOLS, GGML_SYMBOLS, LLAMA_SYMBOLS } from "./symbols.ts";
@@ -43,6 +44,8 @@ function load(folder: string): LlamaLibrary {
   const ggmlBase = open(files.ggmlBase, GGML_BASE_SYMBOLS);
   const ggml = open(files.ggml, GGML_SYMBOLS);
   const llama = open(files.llama, LLAMA_SYMBOLS);
+  // A failed assertion would otherwise start a debugger and wait for it before the process ends.
+  setNativeVariable("GGML_NO_BACKTRACE", "1");
   const shim = compileShim();
   const log = new NativeLog(
     defined(shim.lm_log_ring(), "the shim has a log ring"),

@@ -270,6 +270,23 @@ describe.if(libraryDir !== null)("models in llama.cpp", () => {
     }
   });
 
+  test("a failed assertion inside llama.cpp ends the process at once, with its reason", async () => {
+    const source = `
+      import { openLibrary } from ${JSON.stringify(join(import.meta.dir, "../../src/llama/library.ts"))};
+      import { dlopen } from "bun:ffi";
+      openLibrary(${JSON.stringify(libraryDir)});
+      const base = ${JSON.stringify(libraryDir)} + "/libggml-base.so";
+      const { symbols } = dlopen(base, { ggml_abort: { args: ["ptr", "i32", "ptr"], returns: "void" } });
+      const text = (value) => new TextEncoder().encode(value + "\\0");
+      symbols.ggml_abort(text("file.c"), 7, text("the reason"));`;
+    const started = Bun.spawn([process.execPath, "-e", source], { stderr: "pipe" });
+    const stderr = await new Response(started.stderr).text();
+    await started.exited;
+    expect(started.signalCode).toBe("SIGABRT");
+    expect(stderr).toContain("file.c:7: the reason");
+    expect(stderr).not.toMatch(/gdb|ptrace|#0|libggml-base.so\(/);
+  });
+
   test("starts that happen at the same time succeed and leave nothing behind", async () => {
     const temporary = join(folder, "tmp");
     mkdirSync(temporary);
