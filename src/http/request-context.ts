@@ -53,7 +53,7 @@ export function accessFields(
 export function warningHeader({ warnings }: RequestContext): string | null {
   if (warnings.length === 0) return null;
   return warnings
-    .join(" ")
+    .join("; ")
     .replace(/[^ -~]/g, "?")
     .slice(0, 1_024);
 }
