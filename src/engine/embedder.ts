@@ -5,6 +5,7 @@ import type { EmbedInput } from "../protocol/commands.ts";
 import type { JobEvent } from "../protocol/events.ts";
 import { failureEvent } from "./failure.ts";
 import { checkedTokens } from "./prompt-tokens.ts";
+import type { ThreadGovernor } from "./thread-governor.ts";
 
 interface EmbedItem {
   readonly job: EmbedJob;
@@ -27,15 +28,21 @@ export class Embedder {
   readonly #vocabulary: Vocabulary;
   readonly #emit: (event: JobEvent) => void;
   readonly #jobs = new Map<number, EmbedJob>();
+  readonly #governor: ThreadGovernor | null;
   #queue: EmbedItem[] = [];
   #context: ModelContext | null = null;
 
-  /** @param createContext called at the first input. */
+  /**
+   * @param createContext called at the first input.
+   * @param governor null = the context's threads stay as they are.
+   */
   constructor(
     createContext: () => ModelContext,
     vocabulary: Vocabulary,
     emit: (event: JobEvent) => void,
+    governor: ThreadGovernor | null = null,
   ) {
+    this.#governor = governor;
     this.#createContext = createContext;
     this.#vocabulary = vocabulary;
     this.#emit = emit;
@@ -84,7 +91,8 @@ export class Embedder {
     for (const [sequence, { tokens }] of items.entries()) {
       for (const [position, token] of tokens.entries()) batch.add(token, position, sequence, true);
     }
-    assert(context.decode() === "ok", "an embedding batch fits its context");
+    const result = this.#governor?.decode(context) ?? context.decode();
+    assert(result === "ok", "an embedding batch fits its context");
     for (const [sequence, item] of items.entries()) {
       this.#settle(item, normalise(context.embedding(sequence)), items.length === 1);
       context.removeSequence(sequence, 0, -1);

@@ -14,6 +14,7 @@ import { PrefillPacer } from "./prefill-pacer.ts";
 import { promptTokens } from "./prompt-tokens.ts";
 import { Scheduler, wantsScores, type PackedSlot } from "./scheduler.ts";
 import type { Slot } from "./slot.ts";
+import type { ThreadGovernor } from "./thread-governor.ts";
 
 /** Prompts with fewer tokens left to compute send no progress. */
 const PROGRESS_TOKENS = 1024;
@@ -27,6 +28,8 @@ export interface GeneratorOptions {
   /** Tokens one request may use; at most the context's. */
   contextLength: number;
   clock: Clock;
+  /** null = the context's threads stay as they are. */
+  governor: ThreadGovernor | null;
   /** Takes the events of the jobs, in order. */
   emit: (event: JobEvent) => void;
 }
@@ -107,12 +110,12 @@ export class Generator {
 
   /** At most one decode. @returns whether there was one. */
   step(): boolean {
-    const { context, clock } = this.#options;
+    const { context, clock, governor } = this.#options;
     for (const slot of this.#scheduler.admit()) this.#begun(slot);
     if (this.#scheduler.slots.length === 0) return false;
     const packed = this.#scheduler.pack(this.#pacer);
     const startMs = clock.monotonicMs();
-    if (context.decode() === "full") {
+    if ((governor?.decode(context) ?? context.decode()) === "full") {
       this.#scheduler.relieve();
       return true;
     }

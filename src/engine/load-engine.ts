@@ -7,6 +7,7 @@ import { Embedder } from "./embedder.ts";
 import { Engine, type SendStep } from "./engine.ts";
 import { Generator } from "./generator.ts";
 import { decodeLenient, PieceTable } from "./pieces.ts";
+import { ThreadGovernor } from "./thread-governor.ts";
 
 /** Longest context when none was asked for. */
 const MOST_CONTEXT = 32_768;
@@ -50,6 +51,9 @@ export function loadEngine(
   try {
     const isTiny = model.facts.sizeBytes <= ONE_THREAD_BYTES;
     const threads = options.threads ?? (isTiny ? 1 : deps.defaultThreads());
+    // Threads that were asked for stay, and those that feed a GPU are idle by nature.
+    const isGoverned = options.threads === null && threads > 1 && model.facts.gpuLayers === 0;
+    const governor = (): ThreadGovernor | null => (isGoverned ? new ThreadGovernor(threads) : null);
     const pieces = new PieceTable(model.vocabulary);
     const embedShape = embedContextShape(model, options);
     const createEmbedContext = (): ModelContext =>
@@ -70,9 +74,11 @@ export function loadEngine(
                 pieces,
                 parallel: options.parallel,
                 clock,
+                governor: governor(),
                 emit,
               }),
-      createEmbedder: (emit) => new Embedder(createEmbedContext, model.vocabulary, emit),
+      createEmbedder: (emit) =>
+        new Embedder(createEmbedContext, model.vocabulary, emit, governor()),
     });
     const memory = generating?.context.memory ?? {
       modelBytes: model.facts.sizeBytes,

@@ -133,6 +133,8 @@ export interface ModelContext {
    * @returns Shape [embeddingSize], f32, a copy. May hold NaN: the caller checks.
    */
   embedding(sequence: number): Float32Array;
+  /** Computes with so many threads from the next decode on; 1 to those it was created with. */
+  setThreads(threads: number): void;
   /** `to` becomes a copy of positions [0, end) of `from`; shares the cells. */
   copySequence(from: number, to: number, end: number): void;
   /**

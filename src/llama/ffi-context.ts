@@ -25,6 +25,7 @@ export class FfiContext implements ModelContext {
   readonly #library: LlamaLibrary;
   readonly #handle: NativeHandle;
   readonly #threadpool: Threadpool | null;
+  readonly #threads: number;
   readonly #releaseModel: () => void;
   readonly #embeds: boolean;
   /** The KV cache; null when the model has none, as encoders. */
@@ -53,6 +54,7 @@ export class FfiContext implements ModelContext {
     this.#compute = addressOf(
       hasEncoder && !hasDecoder && this.#memory === null ? llama.llama_encode : llama.llama_decode,
     );
+    this.#threads = options.threads;
     this.#threadpool = Threadpool.create(library, options.threads);
     this.#threadpool?.attach(created.handle.pointer);
     const limits = {
@@ -117,6 +119,11 @@ export class FfiContext implements ModelContext {
     return Float32Array.from({ length: size }, (_, index) =>
       read.f32(address as Pointer, 4 * index),
     );
+  }
+
+  setThreads(threads: number): void {
+    assert(threads >= 1 && threads <= this.#threads, `1 to ${this.#threads} threads can compute`);
+    this.#library.llama.llama_set_n_threads(this.pointer, threads, threads);
   }
 
   copySequence(from: number, to: number, end: number): void {

@@ -42,6 +42,7 @@ export const LLAMA_SYMBOLS = {
   llama_model_meta_val_str_by_index: { args: ["ptr", "i32", "ptr", "usize"], returns: "i32" },
 
   llama_free: { args: ["ptr"], returns: "void" },
+  llama_set_n_threads: { args: ["ptr", "i32", "i32"], returns: "void" },
   llama_n_ctx: { args: ["ptr"], returns: "u32" },
   llama_n_batch: { args: ["ptr"], returns: "u32" },
   llama_pooling_type: { args: ["ptr"], returns: "i32" },

@@ -300,6 +300,9 @@ export function runBackendConformance(
           batch.add(0, 0, 0, false);
           context.decode();
           expect(() => context.logits(0)).toThrow(AssertionError);
+          expect(() => context.setThreads(0)).toThrow(AssertionError);
+          expect(() => context.setThreads(1000)).toThrow(AssertionError);
+          context.setThreads(1);
         });
       });
     });

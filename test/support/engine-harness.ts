@@ -69,7 +69,16 @@ export function engineHarness(options: HarnessOptions) {
     clock: stillClock,
     send: (_load, batch) => void events.push(...batch),
     createGenerator: (emit) =>
-      new Generator({ model, context, pieces, parallel, contextLength, clock: stillClock, emit }),
+      new Generator({
+        model,
+        context,
+        pieces,
+        parallel,
+        contextLength,
+        clock: stillClock,
+        governor: null,
+        emit,
+      }),
     createEmbedder: (emit) =>
       new Embedder(
         () =>

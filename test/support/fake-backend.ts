@@ -173,6 +173,7 @@ export class FakeContext implements ModelContext {
   readonly batch: FakeBatch;
   readonly memory = { modelBytes: 0, kvBytes: 0, computeBytes: 0 };
   readonly #purpose: ContextOptions["purpose"];
+  readonly #mostThreads: number;
   readonly #lifetime = new Lifetime("context");
   /** Last cell of each sequence. */
   readonly #tails = new Map<number, Cell>();
@@ -189,6 +190,7 @@ export class FakeContext implements ModelContext {
     this.contextLength = options.contextLength;
     this.sequences = options.sequences;
     this.#purpose = options.purpose;
+    this.#mostThreads = options.threads;
     this.batch = new FakeBatch(options, model.vocabulary.size);
   }
 
@@ -238,6 +240,11 @@ export class FakeContext implements ModelContext {
     if (replaced) return replaced;
     const size = this.model.facts.embeddingSize;
     return Float32Array.from({ length: size }, (_, i) => (mix(cell.hash, i) % 2001) / 1000 - 1);
+  }
+
+  setThreads(threads: number): void {
+    this.#lifetime.check();
+    assert(threads >= 1 && threads <= this.#mostThreads, `there are no ${threads} threads`);
   }
 
   copySequence(from: number, to: number, end: number): void {
