@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import type { Command } from "../protocol/commands.ts";
 import { engineEnvironment } from "./engine-environment.ts";
 import { TailBuffer } from "./tail-buffer.ts";
@@ -76,6 +77,7 @@ export function engineSpawner(
       },
     });
     const stderrClosed = drain(child.stderr, tail);
+    offerToOomKiller(child.pid);
     void exited.promise.then(async (exit) => {
       await Promise.race([Promise.all([channelClosed.promise, stderrClosed]), linger()]);
       listener.ended(exit);
@@ -90,6 +92,17 @@ export function engineSpawner(
       stderr: () => tail.text(),
     };
   };
+}
+
+/** When memory runs out the kernel should end an engine, which costs one model, not the server. */
+function offerToOomKiller(pid: number): void {
+  if (process.platform !== "linux") return;
+  try {
+    writeFileSync(`/proc/${pid}/oom_score_adj`, "500");
+  } catch (error) {
+    // The process may be gone already, or /proc read-only; the preference is all that is lost.
+    if (!(error instanceof Error && "code" in error)) throw error;
+  }
 }
 
 async function drain(stream: ReadableStream<Uint8Array>, tail: TailBuffer): Promise<void> {

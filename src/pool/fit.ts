@@ -126,7 +126,7 @@ const MICRO_BATCH = 512;
 
 function computeBufferBytes(shape: Shape, options: FitOptions): number {
   const rows = Math.min(options.batchCapacity, MICRO_BATCH);
-  const logits = options.purpose === "embed" ? 0 : rows * shape.vocabularySize * 4;
+  const logits = rows * shape.vocabularySize * 4;
   const hidden = rows * (4 + 2 * FEED_FORWARD_FACTOR) * shape.embeddingSize * 4;
   const scores = rows * shape.heads * CONTEXT_STEP * 4;
   return safe(logits + hidden + scores);

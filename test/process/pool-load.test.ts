@@ -159,6 +159,14 @@ test("an engine sees no keys, tokens or runtime switches of the server", async (
   }
 });
 
+test("the kernel is told to end an engine before the server when memory runs out", async () => {
+  pool = scriptedPool();
+  await answer(pool, model, { op: "count", tokens: 1 });
+  const score = (pid: number | string) =>
+    Number(readFileSync(`/proc/${pid}/oom_score_adj`, "utf8"));
+  expect(score(pool.instances()[0]?.pid ?? 0)).toBeGreaterThan(score("self"));
+});
+
 test("an explicit load takes its own settings and a second instance its own name", async () => {
   pool = scriptedPool({ load: { ...LOAD_DEFAULTS, parallel: 2 } });
   const first = await pool.load(model, {}, never());

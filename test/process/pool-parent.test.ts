@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { copyFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isAlive, until } from "../support/pool-fixture.ts";
 
@@ -50,5 +52,30 @@ test("a server that was stopped and continued ends no engine", async () => {
   } finally {
     child.kill("SIGKILL");
     await child.exited;
+  }
+});
+
+test("engines are started from the running build after its file was replaced", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "lmserver-test-"));
+  const executable = join(folder, "server");
+  copyFileSync(process.execPath, executable);
+  const server = Bun.spawn([executable, join(import.meta.dir, "../support/pool-replaced.ts")], {
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  try {
+    const output = server.stdout.getReader();
+    const read = async () => new TextDecoder().decode((await output.read()).value);
+    expect(await read()).toBe("started\n");
+    writeFileSync(join(folder, "new"), "#!/bin/sh\nexit 9\n", { mode: 0o755 });
+    renameSync(join(folder, "new"), executable);
+    await server.stdin.write("go\n");
+    await server.stdin.end();
+    expect(await read()).toBe("t1 t2 t3 \n");
+    expect(await server.exited).toBe(0);
+  } finally {
+    server.kill("SIGKILL");
+    rmSync(folder, { recursive: true });
   }
 });
