@@ -8,9 +8,9 @@ import { systemClock } from "../lib/clock.ts";
 import { LmError } from "../lib/errors.ts";
 import { silentLog } from "../lib/log.ts";
 import { EXIT, ExitError, type Command } from "./command.ts";
-import { modelJson, sizeText } from "./model-json.ts";
+import { modelJson } from "./model-json.ts";
+import { countText, groupJson, groupVariants, listing, variantListing } from "./model-listing.ts";
 import { catalogFolders } from "./serve-config.ts";
-import { textTable } from "./text-table.ts";
 import { parseVerb } from "./verb-flags.ts";
 
 const FLAGS = {
@@ -20,6 +20,12 @@ const FLAGS = {
     fallback: false,
     flagOnly: true,
     help: "Only embedding models",
+  }),
+  variants: flagSetting({
+    flag: "variants",
+    fallback: false,
+    flagOnly: true,
+    help: "List every quantisation",
   }),
   json: JSON_OUTPUT,
   modelsDirs: SERVE_SETTINGS.modelsDirs,
@@ -48,17 +54,24 @@ export const ls: Command = {
       log: silentLog,
     });
     const [key] = operands;
-    const all = key === undefined ? await catalog.list() : await variantsOf(catalog, key);
-    const models = all.filter(
-      (model) =>
-        (!values.llm && !values.embedding) ||
-        (model.kind === "llm" ? values.llm : values.embedding),
-    );
-    if (values.json) {
-      print(JSON.stringify(models.map(modelJson)));
+    if (key !== undefined && values.variants)
+      throw new ExitError(EXIT.failed, "--variants lists every model; give either it or a model.");
+    if (key !== undefined) {
+      const variants = await variantsOf(catalog, key);
+      if (values.json) print(JSON.stringify(variants.map((model) => modelJson(model, []))));
+      else for (const line of variantListing(key, variants)) print(line);
       return EXIT.ok;
     }
-    for (const line of listing(all, models)) print(line);
+    const all = groupVariants(await catalog.list());
+    const groups = all.filter(
+      ({ kind }) =>
+        (!values.llm && !values.embedding) || (kind === "llm" ? values.llm : values.embedding),
+    );
+    if (values.json) {
+      print(JSON.stringify(groups.map((group) => groupJson(group, values.variants))));
+      return EXIT.ok;
+    }
+    for (const line of listing(all, groups, values.variants)) print(line);
     for (const line of brokenLines(await catalog.broken())) note(line);
     return EXIT.ok;
   },
@@ -87,39 +100,12 @@ function demoPath(
 async function variantsOf(catalog: ModelCatalog, name: string): Promise<readonly CatalogModel[]> {
   const model = await catalog.find(name);
   if (model === null) throw new ExitError(EXIT.failed, `No model is called "${name}".`);
-  const base = baseOf(model);
-  return (await catalog.list()).filter((other) => baseOf(other) === base);
+  const groups = groupVariants(await catalog.list());
+  return groups.find(({ variants }) => variants.includes(model))?.variants ?? [model];
 }
-
-const baseOf = (model: CatalogModel): string => model.variant.split("@")[0] ?? model.key;
-
-function listing(all: readonly CatalogModel[], models: readonly CatalogModel[]): string[] {
-  if (all.length === 0) return ["You have not downloaded any models yet."];
-  if (models.length === 0)
-    return [`You have ${count(all.length)}, but none of them match the filter.`];
-  const bytes = all.reduce((sum, model) => sum + model.sizeBytes, 0);
-  const lines = [`You have ${count(all.length)}, taking up ${sizeText(bytes)} of disk space.`];
-  for (const kind of ["llm", "embedding"] as const) {
-    const rows = models.filter((model) => model.kind === kind).map(row);
-    if (rows.length === 0) continue;
-    const head = [kind === "llm" ? "LLM" : "EMBEDDING", "PARAMS", "ARCH", "QUANT", "SIZE"];
-    lines.push("", ...textTable([head, ...rows]));
-  }
-  return lines;
-}
-
-const count = (models: number): string => (models === 1 ? "1 model" : `${models} models`);
-
-const row = (model: CatalogModel): string[] => [
-  model.key,
-  model.parameters ?? "",
-  model.architecture,
-  model.quantization ?? "",
-  sizeText(model.sizeBytes),
-];
 
 function brokenLines(broken: readonly BrokenModel[]): string[] {
   if (broken.length === 0) return [];
   const lines = broken.map(({ path, reason }) => `  ${JSON.stringify(path)}: ${reason}`);
-  return [`${count(broken.length)} cannot be used:`, ...lines];
+  return [`${countText(broken.length)} cannot be used:`, ...lines];
 }

@@ -1,7 +1,13 @@
 import type { CatalogModel } from "../catalog/model.ts";
 
-/** One model as `ls --json` prints it; the keys are those of LM Studio's `lms ls --json`. */
-export function modelJson(model: CatalogModel): Record<string, unknown> {
+/**
+ * One model as `ls --json` prints it; the keys are those of LM Studio's `lms ls --json`.
+ * @param variants its quantisations when there are several of them, itself included.
+ */
+export function modelJson(
+  model: CatalogModel,
+  variants: readonly CatalogModel[],
+): Record<string, unknown> {
   const { kind, key, displayName, publisher, path, sizeBytes, maxContextLength, quantization } =
     model;
   return {
@@ -20,8 +26,10 @@ export function modelJson(model: CatalogModel): Record<string, unknown> {
     ...(quantization !== null && {
       quantization: { name: quantization, bits: bitsOf(quantization) },
     }),
-    variants: [model.variant],
-    selectedVariant: model.variant,
+    ...(variants.length > 1 && {
+      variants: variants.map((variant) => variant.variant),
+      selectedVariant: model.variant,
+    }),
     ...(kind === "llm" && {
       vision: false,
       trainedForToolUse: /\btools\b/.test(model.chatTemplate ?? ""),

@@ -116,18 +116,36 @@ describe("without a server", () => {
     const words = ["ls", "--models-dir", models, "--no-demo"];
     const { code, stdout, stderr } = await runCommand(words, env);
     expect(code).toBe(0);
-    expect(stdout).toContain("You have 3 models");
-    expect(stdout).toMatch(/^nice-7b +7B +llama +Q4_K_M +\d+ B$/m);
+    expect(stdout).toContain("You have 2 models");
+    expect(stdout).toMatch(/^nice-7b \(2 variants\) +7B +llama +Q4_K_M +\d+ B$/m);
     expect(stdout).toMatch(/^EMBEDDING/m);
     expect(stderr).toContain("1 model cannot be used");
     expect(stderr).not.toContain("\u001b");
+    const expanded = await runCommand([...words, "--variants"], env);
+    expect(expanded.stdout).toMatch(/^ \* nice-7b@q4_k_m /m);
+    expect(expanded.stdout).toMatch(/^ {3}nice-7b@q8_0 /m);
     const document = await runCommand([...words, "--json", "--llm"], env);
     expect(json(document.stdout)).toMatchObject([
-      { type: "llm", modelKey: "nice-7b", quantization: { name: "Q4_K_M", bits: 4 } },
-      { type: "llm", modelKey: "nice-7b@q8_0", selectedVariant: "nice-7b@q8_0" },
+      {
+        type: "llm",
+        modelKey: "nice-7b",
+        quantization: { name: "Q4_K_M", bits: 4 },
+        variants: ["nice-7b@q4_k_m", "nice-7b@q8_0"],
+        selectedVariant: "nice-7b@q4_k_m",
+      },
+    ]);
+    const pairs = await runCommand([...words, "--json", "--embedding", "--variants"], env);
+    expect(json(pairs.stdout)).toMatchObject([
+      { model: { modelKey: "text-embedding-embed" }, variants: [{ type: "embedding" }] },
     ]);
     const variants = await runCommand([...words, "--json", "pub/nice-7b"], env);
-    expect(json(variants.stdout)).toHaveLength(2);
+    expect(json(variants.stdout)).toMatchObject([
+      { modelKey: "nice-7b" },
+      { modelKey: "nice-7b@q8_0" },
+    ]);
+    const listed = await runCommand([...words, "nice-7b"], env);
+    expect(listed.stdout).toStartWith("Listing variants for nice-7b:\n");
+    expect((await runCommand([...words, "nice-7b", "--variants"], env)).code).toBe(1);
     expect((await runCommand([...words, "nope"], env)).code).toBe(1);
   });
 
