@@ -214,6 +214,18 @@ describe("sizes", () => {
     }
   });
 
+  test("a body that is declared too large is not read", async () => {
+    let reads = 0;
+    const body = new ReadableStream(
+      { pull: (controller) => (reads++, controller.enqueue(bytes("{"))) },
+      { highWaterMark: 0 },
+    );
+    const app = appWith({ settings: { maxBodyBytes: 10 } });
+    const response = await app.handle(raw(body, { "content-length": "11" }));
+    expect(response.status).toBe(413);
+    expect(reads).toBe(0);
+  });
+
   test("bodies of all requests share one budget, which is given back", async () => {
     const budget = new BodyBudget(10);
     const read = (text: string) =>

@@ -268,7 +268,11 @@ export function payloads(transcript: string): unknown[] {
 }
 
 /** Time that moves only when told. */
-export function manualClock(): Clock & { advance(ms: number): Promise<void> } {
+export function manualClock(): Clock & {
+  advance(ms: number): Promise<void>;
+  /** Timers that were neither cancelled nor reached. */
+  pending(): number;
+} {
   let now = 0;
   let timers: { dueMs: number; callback: () => void }[] = [];
   return {
@@ -281,6 +285,7 @@ export function manualClock(): Clock & { advance(ms: number): Promise<void> } {
         timers = timers.filter((other) => other !== timer);
       };
     },
+    pending: () => timers.length,
     async advance(ms) {
       const end = now + ms;
       for (;;) {

@@ -109,6 +109,13 @@ describe("requests as bytes", () => {
       code: "method_not_allowed",
     },
     {
+      name: "TRACE on no route and for a foreign host",
+      line: "TRACE /nowhere HTTP/1.1",
+      headers: ["host: evil.example"],
+      status: 405,
+      code: "method_not_allowed",
+    },
+    {
       name: "a folded path",
       line: "GET /x/%2e%2e/health HTTP/1.1",
       headers: ["host: localhost"],

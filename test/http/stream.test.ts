@@ -248,6 +248,16 @@ describe("silence", () => {
   });
 });
 
+test("no timer outlives its request", async () => {
+  for (const body of [chatBody, streamBody, { messages: [] }]) {
+    const clock = manualClock();
+    const app = appWith({ deps: { clock }, settings: { requestTimeoutMs: 1_000 } });
+    const response = await app.handle(post(CHAT, body));
+    await response.text();
+    expect(clock.pending()).toBe(0);
+  }
+});
+
 describe("a reader that takes nothing", () => {
   async function stalled(advanceMs: number) {
     const clock = manualClock();
