@@ -175,6 +175,8 @@ export class EngineProcess {
       this.#watchdog.stop();
       this.#ready.reject(error);
       this.#jobs.failAll(error);
+      const { log, model } = this.#options;
+      log.info("model is being unloaded", { model, reason, pid: this.#channel.pid });
       if (wasReady) this.#stopPolitely();
       else this.#kill();
     }
@@ -244,7 +246,8 @@ export class EngineProcess {
     this.#watchdog.stop();
     this.#ready.resolve(info);
     const { log, model } = this.#options;
-    const { contextLength, loadMs } = info;
+    const { contextLength } = info;
+    const loadMs = Math.round(info.loadMs);
     log.info("model loaded", { model, contextLength, loadMs, pid: this.#channel.pid });
   }
 
