@@ -19,7 +19,7 @@ export function listDevices(library: LlamaLibrary): Device[] {
 }
 
 /** The processor's device: its backend owns the thread pools. */
-export function cpuDevice(library: LlamaLibrary): NativePointer {
+function cpuDevice(library: LlamaLibrary): NativePointer {
   const { ggmlBase } = library;
   const found = devicePointers(library).find(
     (pointer) => ggmlBase.ggml_backend_dev_type(pointer) === CPU,

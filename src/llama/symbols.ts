@@ -19,7 +19,6 @@ export const LLAMA_SYMBOLS = {
   llama_print_system_info: { args: [], returns: "cstring" },
   llama_backend_init: { args: [], returns: "void" },
   llama_log_set: { args: ["ptr", "ptr"], returns: "void" },
-  llama_supports_gpu_offload: { args: [], returns: "bool" },
 
   llama_model_free: { args: ["ptr"], returns: "void" },
   llama_model_get_vocab: { args: ["ptr"], returns: "ptr" },
@@ -48,7 +47,6 @@ export const LLAMA_SYMBOLS = {
   llama_pooling_type: { args: ["ptr"], returns: "i32" },
   llama_get_memory: { args: ["ptr"], returns: "ptr" },
   llama_attach_threadpool: { args: ["ptr", "ptr", "ptr"], returns: "void" },
-  llama_synchronize: { args: ["ptr"], returns: "void" },
   llama_get_logits_ith: { args: ["ptr", "i32"], returns: "ptr" },
   llama_get_embeddings_seq: { args: ["ptr", "i32"], returns: "ptr" },
   llama_memory_clear: { args: ["ptr", "bool"], returns: "void" },

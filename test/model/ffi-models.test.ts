@@ -9,7 +9,7 @@ import type { ContextOptions, Model, ModelContext } from "../../src/llama/backen
 import { createFfiBackend } from "../../src/llama/ffi-backend.ts";
 import { readSystemInfo } from "../../src/llama/system-info.ts";
 import { DEFAULT_SAMPLING } from "../../src/protocol/sampling.ts";
-import { addTokens, cosine, generate, spell } from "../support/backend-conformance.ts";
+import { addTokens, cosine, generate, spell } from "../support/backend-driver.ts";
 import { DEMO_MODEL, llamaLibraries } from "../support/llama-libraries.ts";
 import { sharedPath } from "../support/shared.ts";
 

@@ -6,7 +6,7 @@ import { makeModel } from "../../scripts/make-model/make-model.ts";
 import type { Model, ModelContext } from "../../src/llama/backend.ts";
 import { createFfiBackend } from "../../src/llama/ffi-backend.ts";
 import { DEFAULT_SAMPLING, type Sampling } from "../../src/protocol/sampling.ts";
-import { addTokens, generate } from "../support/backend-conformance.ts";
+import { addTokens, generate } from "../support/backend-driver.ts";
 import { llamaLibraries } from "../support/llama-libraries.ts";
 
 const libraryDir = llamaLibraries();
