@@ -159,7 +159,6 @@ function fakeLease(model: CatalogModel, options: FakeOptions): Lease {
     identifier: model.key,
     model,
     info: modelInfo,
-    // eslint-disable-next-line require-yield
     async *generate() {
       throw new LmError("internal", {}, "not used");
     },

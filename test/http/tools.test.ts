@@ -149,13 +149,13 @@ describe("tools", () => {
 
 describe("answer formats", () => {
   const schema = { type: "object", properties: { a: { type: "integer" } } };
-  const any = { type: "object" };
+  const anything = { type: "object" };
   const rows: { body: object; format: object }[] = [
     { body: {}, format: { kind: "text" } },
     { body: { response_format: { type: "text" } }, format: { kind: "text" } },
     {
       body: { response_format: { type: "json_object" } },
-      format: { kind: "json", schema: any, strict: false },
+      format: { kind: "json", schema: anything, strict: false },
     },
     {
       body: { response_format: { type: "json_object", schema } },
@@ -177,7 +177,7 @@ describe("answer formats", () => {
     },
     {
       body: { response_format: { type: "json_schema", json_schema: { name: "x" } } },
-      format: { kind: "json", schema: any, strict: false },
+      format: { kind: "json", schema: anything, strict: false },
     },
     { body: { json_schema: schema }, format: { kind: "json", schema, strict: true } },
     { body: { grammar: "root ::= [a]" }, format: { kind: "grammar", gbnf: "root ::= [a]" } },
