@@ -51,7 +51,8 @@ function method(value: Value, name: string): Value {
 /** `value[start:stop:step]`, with Python's rules for absent and negative bounds. */
 export function slice(value: Value, bounds: readonly Value[], run: RenderRun): Value {
   if (value === undefined) return undefined;
-  const items = typeof value === "string" ? points(value) : sequence(value);
+  const items: string | readonly Value[] =
+    typeof value === "string" ? points(value) : sequence(value);
   const [start, stop, step] = bounds.map((bound) => {
     if (bound === undefined || bound === null) return null;
     const number = numberOf(bound);
@@ -60,15 +61,14 @@ export function slice(value: Value, bounds: readonly Value[], run: RenderRun): V
   });
   const stride = step ?? 1;
   if (stride === 0) throw new Error("slice step cannot be zero");
-  const isSimple = stride === 1;
-  const picked = isSimple
-    ? items.slice(start ?? 0, stop ?? items.length)
-    : strided(items, start ?? null, stop ?? null, stride);
+  const picked =
+    stride === 1
+      ? items.slice(start ?? 0, stop ?? items.length)
+      : strided(items, start ?? null, stop ?? null, stride);
   run.spend(picked.length);
   if (typeof picked === "string") return picked;
-  if (typeof value === "string") return Array.from(picked).map(str).join("");
-  const list = Array.from<Value>(picked);
-  return value instanceof Tuple ? new Tuple(list) : list;
+  if (typeof value === "string") return picked.map(str).join("");
+  return value instanceof Tuple ? new Tuple(picked) : picked;
 }
 
 function sequence(value: Value): readonly Value[] {

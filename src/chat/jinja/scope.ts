@@ -21,6 +21,11 @@ export class Scope {
     return this.#parent === null ? undefined : this.#parent.get(name);
   }
 
+  /** Forgets its own variables: the next turn of a loop begins empty. */
+  clear(): void {
+    this.#variables.clear();
+  }
+
   set(name: string, value: Value): void {
     this.#variables.set(name, value);
   }

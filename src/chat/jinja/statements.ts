@@ -143,15 +143,18 @@ function compileFor(node: ForStatement): Execute {
   const otherwise = compileBlock(node.defaultBlock);
   return (scope, out) => {
     const all = itemsOf(source(scope));
-    const items = test === null ? [...all] : all.filter((item) => passes(scope, bind, test, item));
-    scope.run.checkItems(items.length);
-    if (items.length === 0) return otherwise(scope, out);
+    const items = test === null ? all : all.filter((item) => passes(scope, bind, test, item));
+    // The list may grow in its own loop: the turns are those it had at the start.
+    const count = items.length;
+    scope.run.checkItems(count);
+    if (count === 0) return otherwise(scope, out);
     const loop = new LoopState(items);
-    for (const [index, item] of items.entries()) {
-      const turn = scope.child();
+    const turn = scope.child();
+    for (let index = 0; index < count; index += 1) {
+      turn.clear();
       loop.index0 = index;
       turn.set("loop", loop);
-      bind(turn, item);
+      bind(turn, items[index]);
       if (body(turn, out) === "break") break;
     }
     return "next";
