@@ -5,9 +5,7 @@ const MAX_CHARACTERS = 2_000;
 
 /** A folder of an absolute path, up to its last slash. */
 const FOLDERS = /(?<![\w.])(?:\/[^\s/'":]+)+\//g;
-// oxlint-disable-next-line no-control-regex
 const CONTROL = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
-// oxlint-disable-next-line no-control-regex
 const ESCAPES = /\u001b\[[0-9;]*[A-Za-z]/g;
 
 /**
