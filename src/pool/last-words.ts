@@ -5,8 +5,9 @@ const MAX_CHARACTERS = 2_000;
 
 /** A folder of an absolute path, up to its last slash. */
 const FOLDERS = /(?<![\w.])(?:\/[^\s/'":]+)+\//g;
-const CONTROL = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
-const ESCAPES = /\u001b\[[0-9;]*[A-Za-z]/g;
+/** Control and invisible formatting characters, line ends excepted. */
+const CONTROL = /(?!\n)[\p{Cc}\p{Cf}\u2028\u2029]/gu;
+const COLOURS = /\u001b\[[0-9;]*[A-Za-z]/g;
 
 /**
  * The last lines of an engine's stderr as they may be shown to a client: no folders of this
@@ -17,7 +18,7 @@ const ESCAPES = /\u001b\[[0-9;]*[A-Za-z]/g;
 export function lastWords(stderr: string): string {
   const lines = stderr
     .replaceAll("\r", "\n")
-    .replace(ESCAPES, "")
+    .replace(COLOURS, "")
     .replace(CONTROL, "")
     .split("\n")
     .map((line) => line.trimEnd())
