@@ -1,16 +1,25 @@
-import { assert } from "../lib/assert.ts";
+import { assert, defined } from "../lib/assert.ts";
 import { LmError } from "../lib/errors.ts";
 import type { ModelContext, Vocabulary } from "../llama/backend.ts";
 import type { EmbedInput } from "../protocol/commands.ts";
 import type { JobEvent } from "../protocol/events.ts";
 import { failureEvent } from "./failure.ts";
-import { checkedTokens } from "./prompt-tokens.ts";
+import { inputTokens } from "./prompt-tokens.ts";
 import type { ThreadGovernor } from "./thread-governor.ts";
+
+/** Length of a decode beside running streams, which wait for it. */
+const BESIDE_STREAMS_MS = 50;
+/** The same when nobody streams: the time until a cancel or a newcomer is noticed. */
+const ALONE_MS = 1_000;
+/** Tokens of the first decode, before anything was measured. */
+const FIRST_TOKENS = 256;
 
 interface EmbedItem {
   readonly job: EmbedJob;
   readonly index: number;
-  readonly tokens: Int32Array;
+  readonly input: EmbedInput;
+  /** null until its turn is near: reading many long texts at once would stall the streams. */
+  tokens: Int32Array | null;
   /** Its vector was not finite in a batch with others. */
   isRetry: boolean;
 }
@@ -31,6 +40,7 @@ export class Embedder {
   readonly #governor: ThreadGovernor | null;
   #queue: EmbedItem[] = [];
   #context: ModelContext | null = null;
+  #tokenMs: number | null = null;
 
   /**
    * @param createContext called at the first input.
@@ -56,19 +66,17 @@ export class Embedder {
     return this.#jobs.size;
   }
 
-  /** @throws LmError invalid_request, context_length_exceeded naming the input. */
+  /**
+   * Queues a job. An input that cannot be read fails the job when its turn comes.
+   * @throws LmError when the context cannot be made.
+   */
   submit(jobId: number, inputs: readonly EmbedInput[]): void {
-    const context = (this.#context ??= this.#createContext());
-    const limit = Math.min(context.contextLength, context.batch.capacity);
+    this.#context ??= this.#createContext();
     const job: EmbedJob = { id: jobId, vectors: [], missing: inputs.length, tokens: 0 };
-    const items = inputs.map((input, index): EmbedItem => {
-      const tokens = this.#tokenize(input, index);
-      if (tokens.length > limit) throw tooLong(index, tokens.length, limit);
-      job.tokens += tokens.length;
-      return { job, index, tokens, isRetry: false };
-    });
     this.#jobs.set(jobId, job);
-    this.#queue.push(...items);
+    for (const [index, input] of inputs.entries()) {
+      this.#queue.push({ job, index, input, tokens: null, isRetry: false });
+    }
   }
 
   cancel(jobId: number): "queue" | null {
@@ -79,25 +87,32 @@ export class Embedder {
   }
 
   /**
-   * At most one decode, of about `maxTokens`: one input is never split.
-   * @returns tokens computed.
+   * At most one decode; beside streams a short one, but one input is never split.
+   * @returns whether there was one.
    */
-  step(maxTokens: number): number {
+  step(isBesideStreams: boolean): boolean {
     const context = this.#context;
-    const items = context === null ? [] : this.#take(context, maxTokens);
-    if (context === null || items.length === 0) return 0;
+    if (context === null || this.#queue.length === 0) return false;
+    const targetMs = isBesideStreams ? BESIDE_STREAMS_MS : ALONE_MS;
+    const allowance = this.#tokenMs === null ? FIRST_TOKENS : targetMs / this.#tokenMs;
+    const items = this.#take(context, allowance);
+    if (items.length === 0) return false;
     const { batch } = context;
     batch.clear();
     for (const [sequence, { tokens }] of items.entries()) {
-      for (const [position, token] of tokens.entries()) batch.add(token, position, sequence, true);
+      for (const [position, token] of defined(tokens, "a taken input is read").entries()) {
+        batch.add(token, position, sequence, true);
+      }
     }
+    const startMs = performance.now();
     const result = this.#governor?.decode(context) ?? context.decode();
     assert(result === "ok", "an embedding batch fits its context");
+    this.#tokenMs = (performance.now() - startMs) / batch.length;
     for (const [sequence, item] of items.entries()) {
       this.#settle(item, normalise(context.embedding(sequence)), items.length === 1);
       context.removeSequence(sequence, 0, -1);
     }
-    return batch.length;
+    return true;
   }
 
   dispose(): void {
@@ -107,18 +122,37 @@ export class Embedder {
     this.#context = null;
   }
 
-  #take(context: ModelContext, maxTokens: number): EmbedItem[] {
-    const capacity = Math.min(context.contextLength, context.batch.capacity);
-    let tokens = 0;
+  #take(context: ModelContext, allowance: number): EmbedItem[] {
+    const limit = Math.min(context.contextLength, context.batch.capacity);
+    let total = 0;
     let count = 0;
     for (const item of this.#queue) {
-      const fits = tokens + item.tokens.length <= Math.min(capacity, maxTokens);
-      if (count > 0 && (!fits || count === context.sequences || item.isRetry)) break;
-      tokens += item.tokens.length;
+      if (count > 0 && (count === context.sequences || item.isRetry)) break;
+      const length = this.#read(item, limit);
+      // The queue has changed: its job is gone.
+      if (length === null) return this.#take(context, allowance);
+      if (count > 0 && total + length > Math.min(limit, allowance)) break;
+      total += length;
       count++;
       if (item.isRetry) break;
     }
     return this.#queue.splice(0, count);
+  }
+
+  /** Tokens of the input; null when it cannot be read and its job has failed of it. */
+  #read(item: EmbedItem, limit: number): number | null {
+    if (item.tokens !== null) return item.tokens.length;
+    const { job, index, input } = item;
+    try {
+      item.tokens = inputTokens(input, this.#vocabulary, limit, `input[${index}]`);
+      job.tokens += item.tokens.length;
+      return item.tokens.length;
+    } catch (error) {
+      if (!(error instanceof LmError)) throw error;
+      this.#emit(failureEvent(job.id, error));
+      this.#drop(job);
+      return null;
+    }
   }
 
   #settle(item: EmbedItem, vector: Float32Array | null, wasAlone: boolean): void {
@@ -145,21 +179,6 @@ export class Embedder {
     this.#jobs.delete(job.id);
     this.#queue = this.#queue.filter((item) => item.job !== job);
   }
-
-  #tokenize(input: EmbedInput, index: number): Int32Array {
-    if (typeof input !== "string") return checkedTokens(input, this.#vocabulary, `input[${index}]`);
-    const tokens = this.#vocabulary.tokenize(input, true, true);
-    return tokens.length > 0 ? tokens : checkedTokens([], this.#vocabulary, `input[${index}]`);
-  }
-}
-
-function tooLong(index: number, promptTokens: number, contextLength: number): LmError {
-  const param = `input[${index}]`;
-  return new LmError(
-    "context_length_exceeded",
-    { promptTokens, contextLength, param },
-    `'${param}' has ${promptTokens} tokens; the model reads at most ${contextLength} at once`,
-  );
 }
 
 /** The vector at length 1, or null when it is zero or not finite. */

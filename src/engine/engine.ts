@@ -11,8 +11,6 @@ import { promptTokens } from "./prompt-tokens.ts";
 
 /** Time per step for reading newcomers: tokenising and compiling must not stall the streams. */
 const INTAKE_MS = 8;
-/** Embedding tokens per step while others generate. */
-const EMBED_BESIDE_TOKENS = 256;
 
 /** Most tokens that are counted for their own sake; about a second of work. */
 const TOKENIZE_LIMIT = 262_144;
@@ -133,8 +131,7 @@ export class Engine {
   step(): void {
     this.#admitNewcomers();
     const isGenerating = this.#generator?.step() ?? false;
-    const embedTokens = isGenerating ? EMBED_BESIDE_TOKENS : Number.MAX_SAFE_INTEGER;
-    const isEmbedding = this.#embedder.step(embedTokens) > 0;
+    const isEmbedding = this.#embedder.step(isGenerating);
     const hasDecoded = isGenerating || isEmbedding;
     if (hasDecoded) this.#steps++;
     if (!hasDecoded && this.#events.length === 0) return;

@@ -1,6 +1,6 @@
 /** Prompt tokens per step beside running streams that are always allowed: no prompt starves. */
 const LEAST = 4;
-/** Before anything was measured. */
+/** Before anything was measured; on a slow machine a large model takes seconds for it. */
 const FIRST_GUESS = 64;
 /** Even when decoding is faster than this, prompts get so much time per step. */
 const LEAST_PROMPT_MS = 3;
@@ -14,9 +14,9 @@ const SMOOTHING = 0.25;
  */
 export class PrefillPacer {
   readonly #capacity: number;
-  /** Running averages in ms; 0 = not measured. */
-  #decodeMs = 0;
-  #promptTokenMs = 0;
+  /** Running averages in ms; null = not measured. */
+  #decodeMs: number | null = null;
+  #promptTokenMs: number | null = null;
 
   /** @param capacity tokens per decode. */
   constructor(capacity: number) {
@@ -26,22 +26,23 @@ export class PrefillPacer {
   /** @param streams slots that get one token in the same step. */
   allowance(streams: number): number {
     const most = Math.max(this.#capacity - streams, 0);
-    if (this.#promptTokenMs === 0) return streams === 0 ? most : Math.min(FIRST_GUESS, most);
-    const targetMs = streams === 0 ? ALONE_MS : Math.max(this.#decodeMs, LEAST_PROMPT_MS);
-    const tokens = Math.floor(targetMs / this.#promptTokenMs);
+    if (this.#promptTokenMs === null) return Math.min(FIRST_GUESS, most);
+    const targetMs = streams === 0 ? ALONE_MS : Math.max(this.#decodeMs ?? 0, LEAST_PROMPT_MS);
+    // A clock too coarse to see a token leaves no limit but the batch.
+    const tokens = Math.floor(targetMs / Math.max(this.#promptTokenMs, Number.EPSILON));
     return Math.min(Math.max(tokens, LEAST), most);
   }
 
   record(streams: number, promptTokens: number, elapsedMs: number): void {
     if (promptTokens === 0) {
       this.#decodeMs = average(this.#decodeMs, elapsedMs);
-    } else if (streams === 0 || this.#decodeMs > 0) {
-      const promptMs = Math.max(elapsedMs - (streams > 0 ? this.#decodeMs : 0), 0);
+    } else if (streams === 0 || this.#decodeMs !== null) {
+      const promptMs = Math.max(elapsedMs - (streams > 0 ? (this.#decodeMs ?? 0) : 0), 0);
       this.#promptTokenMs = average(this.#promptTokenMs, promptMs / promptTokens);
     }
   }
 }
 
-function average(old: number, value: number): number {
-  return old === 0 ? value : old + (value - old) * SMOOTHING;
+function average(old: number | null, value: number): number {
+  return old === null ? value : old + (value - old) * SMOOTHING;
 }

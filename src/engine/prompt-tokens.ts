@@ -1,6 +1,6 @@
 import { LmError, invalidRequest } from "../lib/errors.ts";
 import type { Vocabulary } from "../llama/backend.ts";
-import type { JobPrompt } from "../protocol/commands.ts";
+import type { EmbedInput, JobPrompt } from "../protocol/commands.ts";
 
 /** Text per token of context that is surely too long; real vocabularies average four. */
 const CHARACTERS_PER_TOKEN = 16;
@@ -22,15 +22,44 @@ export function promptTokens(
   vocabulary: Vocabulary,
   contextLength: number,
 ): Int32Array {
-  const longest = contextLength * CHARACTERS_PER_TOKEN;
   for (const text of promptTexts(prompt)) {
-    if (text.length <= longest) continue;
-    const counted = vocabulary.tokenize(text.slice(0, longest).toWellFormed(), false, false).length;
-    if (counted >= contextLength + CUT_TOKENS) throw tooLong(counted, contextLength, "at least ");
+    assertNotHopeless(text, vocabulary, contextLength, "prompt");
   }
   const tokens = allTokens(prompt, vocabulary);
-  if (tokens.length >= contextLength) throw tooLong(tokens.length, contextLength, "");
+  if (tokens.length >= contextLength) throw tooLong("prompt", tokens.length, contextLength, "");
   return tokens;
+}
+
+/**
+ * The tokens of a text or token list to embed, at most `limit`; `param` names it in errors.
+ * @throws LmError invalid_request, context_length_exceeded.
+ */
+export function inputTokens(
+  input: EmbedInput,
+  vocabulary: Vocabulary,
+  limit: number,
+  param: string,
+): Int32Array {
+  if (typeof input === "string") assertNotHopeless(input, vocabulary, limit, param);
+  const tokens =
+    typeof input === "string"
+      ? vocabulary.tokenize(input, true, true)
+      : checkedTokens(input, vocabulary, param);
+  if (tokens.length > limit) throw tooLong(param, tokens.length, limit, "");
+  return tokens.length > 0 ? tokens : checkedTokens([], vocabulary, param);
+}
+
+/** @throws LmError context_length_exceeded when the beginning of the text is too long by itself. */
+function assertNotHopeless(
+  text: string,
+  vocabulary: Vocabulary,
+  limit: number,
+  param: string,
+): void {
+  const longest = limit * CHARACTERS_PER_TOKEN;
+  if (text.length <= longest) return;
+  const counted = vocabulary.tokenize(text.slice(0, longest).toWellFormed(), false, false).length;
+  if (counted >= limit + CUT_TOKENS) throw tooLong(param, counted, limit, "at least ");
 }
 
 function promptTexts(prompt: JobPrompt): string[] {
@@ -94,10 +123,15 @@ function notEmpty(tokens: Int32Array, vocabulary: Vocabulary): Int32Array {
   );
 }
 
-function tooLong(counted: number, contextLength: number, qualifier: string): LmError {
+function tooLong(
+  param: string,
+  promptTokens: number,
+  contextLength: number,
+  qualifier: "" | "at least ",
+): LmError {
   return new LmError(
     "context_length_exceeded",
-    { promptTokens: counted, contextLength, param: "prompt" },
-    `The prompt has ${qualifier}${counted} tokens; with its answer it must fit into ${contextLength}`,
+    { promptTokens, contextLength, param },
+    `'${param}' has ${qualifier}${promptTokens} tokens; the context holds ${contextLength}`,
   );
 }

@@ -1,8 +1,11 @@
 import { expect, test } from "bun:test";
 import { PrefillPacer } from "../../../src/engine/prefill-pacer.ts";
 
-test("with nobody streaming and nothing measured the whole batch is for prompts", () => {
-  expect(new PrefillPacer(512).allowance(0)).toBe(512);
+test("before anything is measured a step is small, then as large as its time allows", () => {
+  const pacer = new PrefillPacer(512);
+  expect(pacer.allowance(0)).toBe(64);
+  pacer.record(0, 64, 64);
+  expect(pacer.allowance(0)).toBe(512);
 });
 
 test("beside streams prompts get about as much time as the streams", () => {

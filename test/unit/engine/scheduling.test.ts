@@ -74,15 +74,15 @@ test("a cancel touches only its own sequence", () => {
 test("choices copy one prefill and differ by their seeds", () => {
   const { engine, settle, text, context, find } = setUp({ parallel: 3, batchCapacity: 256 });
   const sampling = { ...endless.sampling, temperature: 1, seed: 40 };
-  engine.generate(1, job("p".repeat(99), { choices: 3, maxTokens: 10, sampling }));
+  engine.generate(1, job("p".repeat(49), { choices: 3, maxTokens: 10, sampling }));
   settle();
-  expect(context.history[0]?.tokens).toBe(100);
+  expect(context.history[0]?.tokens).toBe(50);
   expect(context.history[1]?.tokens).toBe(3);
-  expect(find(1, "jobDone")?.timings.computedPromptTokens).toBe(100);
+  expect(find(1, "jobDone")?.timings.computedPromptTokens).toBe(50);
   const texts = [0, 1, 2].map((choice) => text(1, choice));
   expect(new Set(texts).size).toBe(3);
   // Choice 1 with seed 40 is choice 0 with seed 41.
-  engine.generate(2, job("p".repeat(99), { maxTokens: 10, sampling: { ...sampling, seed: 41 } }));
+  engine.generate(2, job("p".repeat(49), { maxTokens: 10, sampling: { ...sampling, seed: 41 } }));
   settle();
   expect(text(2)).toBe(texts[1] ?? "");
 });
@@ -154,7 +154,7 @@ test("when the leader is cancelled a follower takes over what it computed", () =
 });
 
 test("running streams get a token in every step while a long prompt is read", () => {
-  const { engine, of, find } = setUp({ contextLength: 4096, batchCapacity: 512 });
+  const { engine, of, find } = setUp({ contextLength: 4096, batchCapacity: 128 });
   engine.generate(1, job("stream", { maxTokens: 200, ...endless }));
   engine.step();
   engine.generate(2, job("y".repeat(1500), { maxTokens: 2 }));
