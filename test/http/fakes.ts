@@ -160,6 +160,7 @@ function fakeLease(model: CatalogModel, options: FakeOptions): Lease {
     model,
     info: modelInfo,
     async *generate() {
+      yield* [];
       throw new LmError("internal", {}, "not used");
     },
     embed: async (inputs) =>
