@@ -17,7 +17,7 @@ export function* readDictSection(reader: CallReader, format: DictFormat): Step<b
   const whole = yield* readMembers(reader, format, index);
   output.endCall(index, whole);
   yield* input.skipSpace();
-  yield* input.eat(format.close);
+  yield* input.eatClosing(format.close);
   return true;
 }
 
@@ -58,7 +58,7 @@ function* streamQuoted(
 ): Step<boolean> {
   const emit = (text: string): void => output.arguments(index, escapeJson(text));
   output.arguments(index, '"');
-  const found = yield* input.until(MarkerSet.of(format.quote), emit);
+  const found = yield* input.until(MarkerSet.of(format.quote), emit, true);
   if (found !== null || input.end !== "cut") output.arguments(index, '"');
   return found !== null;
 }

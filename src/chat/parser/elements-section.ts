@@ -35,7 +35,7 @@ export function* readElementsSection(reader: CallReader, format: ElementsFormat)
   }
   if (!found) return false;
   input.commit();
-  yield* input.eat(`${format.prefix}</${format.sectionTag}>`);
+  yield* input.eatClosing(`${format.prefix}</${format.sectionTag}>`);
   return true;
 }
 
@@ -57,7 +57,7 @@ function* readCall(reader: CallReader, format: ElementsFormat): Step<boolean> {
     output.arguments(index, element.json);
     whole = element.whole;
   }
-  const closed = yield* input.eat(`${format.prefix}</${format.callTag}>`);
+  const closed = yield* input.eatClosing(`${format.prefix}</${format.callTag}>`);
   whole &&= closed || input.end !== "cut";
   if (whole || input.end !== "cut") output.arguments(index, count === 0 ? "{}" : "}");
   output.endCall(index, whole);
@@ -92,7 +92,7 @@ function* readElement(
     const nests = (yield* input.looksAt([open])) && !(yield* input.looksAt([`${open}/`]));
     if (nests) return yield* readChildren(reader, context, path);
   }
-  const end = yield* input.until(MarkerSet.of(close), (text) => (raw += text));
+  const end = yield* input.until(MarkerSet.of(close), (text) => (raw += text), true);
   if (raw.trim() === "" && types !== null && !types.has("string")) {
     return {
       json: types.has("array") ? "[]" : types.has("object") ? "{}" : "null",
@@ -123,7 +123,7 @@ function* readChildren(
     members.push(`"${escapeJson(tag)}": ${element.json}`);
     if (tag !== format.itemTag) items.length = 0;
   }
-  const closed = yield* input.eat(`${format.prefix}</${path.at(-1)}>`);
+  const closed = yield* input.eatClosing(`${format.prefix}</${path.at(-1)}>`);
   const types = tools.typesOf(tool, schemaPath(path, format));
   const isList = items.length === members.length && (types === null || types.has("array"));
   return {

@@ -161,6 +161,15 @@ export class Input {
     return true;
   }
 
+  /** Like `eat`, for markers that close what was begun: one that the output's end cut counts too. */
+  *eatClosing(literal: string): Step<boolean> {
+    if (yield* this.eat(literal)) return true;
+    const rest = this.rest;
+    if (this.#end === "open" || rest === "" || !literal.startsWith(rest)) return false;
+    this.take(rest.length);
+    return true;
+  }
+
   /** Whether one of `literals` is next, without consuming it. */
   *looksAt(literals: readonly string[]): Step<boolean> {
     for (;;) {
@@ -180,19 +189,29 @@ export class Input {
   /**
    * Hands text over to `emit` until one of the markers, which is consumed and returned. Holds back
    * what may still become a marker. null = the input ended first, everything was handed over.
+   *
+   * @param dropsPartial Where the input ends within a marker, that beginning is dropped.
    */
-  *until(markers: MarkerSet, emit: (text: string) => void): Step<string | null> {
+  *until(
+    markers: MarkerSet,
+    emit: (text: string) => void,
+    dropsPartial = false,
+  ): Step<string | null> {
     for (;;) {
       const hit = markers.find(this.#text, this.#at);
       const isOpen = this.#end === "open";
-      const partial = isOpen ? markers.partialFrom(this.#text, this.#at) : this.#text.length;
-      if (hit !== null && partial > hit.at) {
+      const partial =
+        isOpen || dropsPartial ? markers.partialFrom(this.#text, this.#at) : this.#text.length;
+      if (hit !== null && (!isOpen || partial > hit.at)) {
         if (hit.at > this.#at) emit(this.take(hit.at - this.#at));
         return this.take(hit.marker.length);
       }
       const safe = Math.min(partial, hit?.at ?? partial);
       if (safe > this.#at) emit(this.take(safe - this.#at));
-      if (!isOpen) return null;
+      if (!isOpen) {
+        this.take(this.available);
+        return null;
+      }
       this.#consumer = (chunk) => {
         if (markers.mayTouch(chunk)) return false;
         emit(chunk);

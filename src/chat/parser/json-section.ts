@@ -64,7 +64,7 @@ function* readList(reader: CallReader, options: JsonCallOptions, bracket: boolea
 function* skipStrayBrackets({ input }: CallReader, closers: readonly string[]): Step<void> {
   for (;;) {
     yield* input.skipSpace();
-    if ((yield* input.eatAny(closers)) !== null) return;
+    for (const closer of closers) if (yield* input.eatClosing(closer)) return;
     if ((yield* input.eatAny(["}", "]"])) === null) return;
   }
 }

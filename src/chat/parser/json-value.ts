@@ -121,7 +121,6 @@ const ESCAPES: ReadonlyMap<string, string> = new Map([
   ["f", "\f"],
 ]);
 
-// oxlint-disable-next-line no-control-regex -- these are exactly the characters JSON must escape
 const SPECIAL = /["\\\u0000-\u001f]/g;
 
 const SHORT_ESCAPES: ReadonlyMap<string, string> = new Map([

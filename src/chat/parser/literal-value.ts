@@ -69,7 +69,7 @@ function* readQuoted(input: Input, quote: string): Step<Literal> {
   const emit = (text: string): void => {
     json += escapeJson(text);
   };
-  const end = yield* input.until(MarkerSet.of(quote), emit);
+  const end = yield* input.until(MarkerSet.of(quote), emit, true);
   return { json: `${json}"`, whole: end !== null };
 }
 

@@ -28,7 +28,7 @@ export function* readNamedJsonSection(
   }
   if (!found) return false;
   input.commit();
-  if (format.sectionEnd !== null) yield* input.eat(format.sectionEnd);
+  if (format.sectionEnd !== null) yield* input.eatClosing(format.sectionEnd);
   return true;
 }
 
@@ -43,7 +43,7 @@ function* readCall(reader: CallReader, format: NamedJsonFormat): Step<boolean> {
     for (const end of [format.argumentsEnd.trim(), format.callEnd]) {
       if (end === "") continue;
       yield* input.skipSpace();
-      yield* input.eat(end);
+      yield* input.eatClosing(end);
     }
   }
   output.endCall(index, whole);

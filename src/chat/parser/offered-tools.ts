@@ -105,17 +105,28 @@ function typesOfSchema(schema: Schema, root: Schema, depth: number): Set<JsonTyp
   for (const key of ["anyOf", "oneOf", "allOf"]) {
     const list = schema[key];
     if (!Array.isArray(list)) continue;
-    const types = new Set<JsonType>();
-    for (const part of list) {
-      const found = asSchema(part);
-      const own = found === null ? null : typesOfSchema(found, root, depth + 1);
-      if (own === null) return null;
-      for (const type of own) types.add(type);
-    }
-    return withNull(schema, types);
+    const types = typesOfParts(list, root, depth, key === "allOf");
+    return types === null ? null : withNull(schema, types);
   }
   if ("properties" in schema) return new Set(["object"]);
   return "items" in schema ? new Set(["array"]) : null;
+}
+
+/** @param mustAll Each part narrows what the others allow, so that silent parts do not matter. */
+function typesOfParts(
+  parts: readonly unknown[],
+  root: Schema,
+  depth: number,
+  mustAll: boolean,
+): Set<JsonType> | null {
+  const types = new Set<JsonType>();
+  for (const part of parts) {
+    const found = asSchema(part);
+    const own = found === null ? null : typesOfSchema(found, root, depth + 1);
+    if (own === null && !mustAll) return null;
+    for (const type of own ?? []) types.add(type);
+  }
+  return types.size === 0 ? null : types;
 }
 
 function withNull(schema: Schema, types: Set<JsonType>): Set<JsonType> {

@@ -41,7 +41,7 @@ export function* readPythonSection(reader: CallReader, close: string): Step<bool
 function* endSection({ input }: CallReader, bracket: boolean, close: string): Step<true> {
   yield* input.skipSpace();
   if (bracket && (yield* input.eat("]"))) yield* input.skipSpace();
-  if (close !== "") yield* input.eat(close);
+  if (close !== "") yield* input.eatClosing(close);
   return true;
 }
 

@@ -31,7 +31,7 @@ export function* readTaggedSection(
   }
   if (!found) return false;
   input.commit();
-  if (format.sectionEnd !== null) yield* input.eat(format.sectionEnd);
+  if (format.sectionEnd !== null) yield* input.eatClosing(format.sectionEnd);
   return true;
 }
 
@@ -57,13 +57,13 @@ function* startsJson({ input }: CallReader): Step<boolean> {
 function* readJsonInstead(reader: CallReader, format: TaggedFormat): Step<boolean> {
   if (!(yield* readJsonSection(reader, null, ""))) return false;
   yield* reader.input.skipSpace();
-  yield* reader.input.eat(format.callEnd);
+  yield* reader.input.eatClosing(format.callEnd);
   return true;
 }
 
 /** Reads from the name to the end of the call. */
 export function* readTaggedCall(reader: CallReader, format: TaggedFormat): Step<boolean> {
-  const { output } = reader;
+  const { input, output } = reader;
   const name = yield* readName(reader, format);
   if (name === null) return false;
   const index = startCall(reader, name.tool, null);
@@ -72,7 +72,8 @@ export function* readTaggedCall(reader: CallReader, format: TaggedFormat): Step<
     output.endCall(index, true);
     return true;
   }
-  const whole = yield* readArguments(reader, format, name.tool, index, name.ended);
+  input.unread(name.ended);
+  const whole = yield* readArguments(reader, format, name.tool, index);
   output.endCall(index, whole);
   return true;
 }
@@ -103,35 +104,40 @@ function* readArguments(
   format: TaggedFormat,
   tool: string,
   index: number,
-  ended: string,
 ): Step<boolean> {
   const { input, output } = reader;
   let count = 0;
-  for (let atKey = ended === format.keyStart; ; atKey = false) {
-    if (!atKey) {
-      yield* input.skipSpace();
-      if (format.jsonBlock !== null && count === 0 && (yield* input.eat(format.jsonBlock[0]))) {
-        return yield* readJsonBlock(reader, format, index, format.jsonBlock[1]);
-      }
-      if (!(yield* input.eat(format.keyStart))) break;
+  const finish = (whole: boolean): boolean => {
+    if (!whole && input.end === "cut") return false;
+    output.arguments(index, count === 0 ? "{}" : "}");
+    return whole;
+  };
+  for (;;) {
+    yield* input.skipSpace();
+    if (format.jsonBlock !== null && count === 0 && (yield* input.eat(format.jsonBlock[0]))) {
+      return yield* readJsonBlock(reader, format, index, format.jsonBlock[1]);
     }
-    const whole = yield* readArgument(reader, format, tool, index, count === 0);
+    input.mark();
+    if (!(yield* input.eatClosing(format.keyStart))) break;
+    const key = yield* readKey(reader, format);
+    if (key === null) {
+      if (!input.isExhausted) input.rewind();
+      return finish(false);
+    }
+    input.commit();
+    output.arguments(index, `${count === 0 ? "{" : ", "}"${escapeJson(key)}": `);
     count++;
-    if (!whole) {
-      if (input.end === "ended") output.arguments(index, "}");
-      return false;
-    }
+    if (!(yield* readValue(reader, format, index, tool, key))) return finish(false);
   }
+  input.commit();
   const closed = yield* eatCallEnd(reader, format);
-  if (!closed && input.end === "cut" && input.isExhausted) return false;
-  output.arguments(index, count === 0 ? "{}" : "}");
-  return true;
+  return finish(closed || !input.isExhausted || input.end !== "cut");
 }
 
 function* eatCallEnd({ input }: CallReader, format: TaggedFormat): Step<boolean> {
-  const inner = format.nameClose !== "" && (yield* input.eat(format.nameClose));
+  const inner = format.nameClose !== "" && (yield* input.eatClosing(format.nameClose));
   yield* input.skipSpace();
-  const outer = yield* input.eat(format.callEnd);
+  const outer = yield* input.eatClosing(format.callEnd);
   return inner || outer;
 }
 
@@ -144,25 +150,29 @@ function* readJsonBlock(
   const { input, output } = reader;
   const whole = yield* passJsonValue(input, (text) => output.arguments(index, text));
   yield* input.skipSpace();
-  yield* input.eat(end);
+  yield* input.eatClosing(end);
   yield* input.skipSpace();
   yield* eatCallEnd(reader, format);
   return whole;
 }
 
-/** One argument, streamed where it can only be a string. False = it broke off. */
-function* readArgument(
+/** The key of an argument; null = it does not end. */
+function* readKey({ input }: CallReader, format: TaggedFormat): Step<string | null> {
+  const part = yield* input.readUntil(MarkerSet.of(format.keyEnd), HEAD_LIMIT);
+  if (part === null || part.marker === "") return null;
+  const written = part.text.trim();
+  return format.escaped ? unescapeXml(written) : written;
+}
+
+/** The value of an argument, streamed where it can only be a string. False = it broke off. */
+function* readValue(
   reader: CallReader,
   format: TaggedFormat,
-  tool: string,
   index: number,
-  isFirst: boolean,
+  tool: string,
+  key: string,
 ): Step<boolean> {
   const { input, output, tools } = reader;
-  const part = yield* input.readUntil(MarkerSet.of(format.keyEnd), HEAD_LIMIT);
-  if (part === null || part.marker === "") return false;
-  const written = part.text.trim();
-  const key = format.escaped ? unescapeXml(written) : written;
   const stated = yield* readTypeMark(reader, format);
   const types = stated ?? tools.typesOf(tool, [key]);
   if (format.valueStart !== "") {
@@ -172,16 +182,19 @@ function* readArgument(
   if (format.valueNewlines) yield* input.eat("\n");
   const isCdata = format.cdata && (yield* input.eat("<![CDATA["));
   const ends = valueEnds(format, isCdata);
-  output.arguments(index, `${isFirst ? "{" : ", "}"${escapeJson(key)}": `);
   if (isCdata || isPlainString(types)) {
     output.arguments(index, '"');
-    const end = yield* input.until(ends, (text) => output.arguments(index, escapeJson(text)));
+    const emit = (text: string): void => output.arguments(index, escapeJson(text));
+    const end = yield* input.until(ends, emit, true);
     const isLeftOpen = end === null && input.end === "cut";
     if (!isLeftOpen) output.arguments(index, '"');
     return end !== null;
   }
   let raw = "";
-  const end = yield* input.until(ends, (text) => (raw += text));
+  const collect = (text: string): void => {
+    raw += text;
+  };
+  const end = yield* input.until(ends, collect, true);
   output.arguments(index, end === null && input.end === "cut" ? raw : rawToJson(raw, types));
   return end !== null;
 }

@@ -1,0 +1,121 @@
+import { expect, test } from "bun:test";
+import { call, read } from "../../../support/parse.ts";
+
+interface Case {
+  name: string;
+  format: string;
+  output: string;
+  text?: string;
+  calls?: ReturnType<typeof call>[];
+}
+
+const cases: Case[] = [
+  {
+    name: "an object",
+    format: "llama-3",
+    output: '{"name": "book_table", "parameters": {"place": "Rome", "seats": 2}}',
+    calls: [call("book_table", { place: "Rome", seats: 2 })],
+  },
+  {
+    name: "with its marker",
+    format: "llama-3",
+    output: '<|python_tag|>{"name": "ring_bell", "parameters": {}}',
+    calls: [call("ring_bell", {})],
+  },
+  {
+    name: "the name under function",
+    format: "llama-3",
+    output: '{"type": "function", "function": "ring_bell", "parameters": {}}',
+    calls: [call("ring_bell", {})],
+  },
+  {
+    name: "two objects with a semicolon",
+    format: "llama-3",
+    output:
+      '{"name": "ring_bell", "parameters": {}}; {"name": "book_table", "parameters": {"place": "Rome", "seats": 2}}',
+    calls: [call("ring_bell", {}), call("book_table", { place: "Rome", seats: 2 })],
+  },
+  {
+    name: "two objects on lines",
+    format: "llama-3",
+    output: '{"name": "ring_bell", "parameters": {}}\n{"name": "ring_bell", "parameters": {}}',
+    calls: [call("ring_bell", {}), call("ring_bell", {})],
+  },
+  {
+    name: "an object on a line after text",
+    format: "llama-3",
+    output: 'Let me ring.\n{"name": "ring_bell", "parameters": {}}',
+    text: "Let me ring.",
+    calls: [call("ring_bell", {})],
+  },
+  {
+    name: "a built-in tool in Python",
+    format: "llama-3",
+    output: '<|python_tag|>book_table.call(place="Ostia", seats=4)',
+    calls: [call("book_table", { place: "Ostia", seats: 4 })],
+  },
+  {
+    name: "Python that calls no tool",
+    format: "llama-3",
+    output: '<|python_tag|>print("x")',
+    text: '<|python_tag|>print("x")',
+  },
+  {
+    name: "an answer in JSON",
+    format: "llama-3",
+    output: '{"name": "Ann", "age": 3}\nmore',
+    text: '{"name": "Ann", "age": 3}\nmore',
+  },
+  {
+    name: "a name alone",
+    format: "llama-3",
+    output: '{"name": "ring_bell"}',
+    text: '{"name": "ring_bell"}',
+  },
+  {
+    name: "a list",
+    format: "llama-3",
+    output: "[1, 2, 3]",
+    text: "[1, 2, 3]",
+  },
+  {
+    name: "code with braces",
+    format: "llama-3",
+    output: 'Code:\n{"a": 1}\n{ x }',
+    text: 'Code:\n{"a": 1}\n{ x }',
+  },
+  {
+    name: "Python calls",
+    format: "llama-4",
+    output: '[book_table(place="Rome", seats=2), ring_bell()]',
+    calls: [call("book_table", { place: "Rome", seats: 2 }), call("ring_bell", {})],
+  },
+  {
+    name: "Python calls between markers",
+    format: "llama-4",
+    output: "<|python_start|>[ring_bell()]<|python_end|>",
+    calls: [call("ring_bell", {})],
+  },
+  {
+    name: "text between the markers, then a call",
+    format: "llama-4",
+    output: '<|python_start|>One moment.<|python_end|>{"name": "ring_bell", "parameters": {}}',
+    text: "One moment.",
+    calls: [call("ring_bell", {})],
+  },
+  {
+    name: "a link in Markdown",
+    format: "llama-4",
+    output: "[ring](x) is a link",
+    text: "[ring](x) is a link",
+  },
+];
+
+test.each(cases)("calls without markers: $name", ({ format, output, ...expected }) => {
+  const answer = read(format, output);
+  expect(answer).toEqual({
+    text: expected.text ?? "",
+    reasoning: "",
+    calls: expected.calls ?? [],
+  });
+});

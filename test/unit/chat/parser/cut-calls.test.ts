@@ -1,0 +1,158 @@
+import { expect, test } from "bun:test";
+import type { ParseEvent } from "../../../../src/chat/parser/parse-event.ts";
+import { parserOf, THINK } from "../../../support/parse.ts";
+
+interface Case {
+  name: string;
+  format: string;
+  output: string;
+  /** Told when the output ended at a limit. */
+  cut: { args: string; complete: boolean };
+  /** Told when the model ended it. */
+  ended: { args: string; complete: boolean };
+}
+
+const cases: Case[] = [
+  {
+    name: "inside a JSON string",
+    format: "hermes",
+    output: '<tool_call>\n{"name": "book_table", "arguments": {"place": "Ro',
+    cut: { args: '{"place": "Ro', complete: false },
+    ended: { args: '{"place": "Ro', complete: false },
+  },
+  {
+    name: "before the closing marker",
+    format: "hermes",
+    output: '<tool_call>\n{"name": "book_table", "arguments": {"place": "Rome"}}\n',
+    cut: { args: '{"place": "Rome"}', complete: true },
+    ended: { args: '{"place": "Rome"}', complete: true },
+  },
+  {
+    name: "inside the closing marker",
+    format: "hermes",
+    output: '<tool_call>\n{"name": "book_table", "arguments": {"place": "Rome"}}\n</tool_c',
+    cut: { args: '{"place": "Rome"}', complete: true },
+    ended: { args: '{"place": "Rome"}', complete: true },
+  },
+  {
+    name: "behind the name",
+    format: "hermes",
+    output: '<tool_call>\n{"name": "book_table", ',
+    cut: { args: "", complete: false },
+    ended: { args: "{}", complete: true },
+  },
+  {
+    name: "inside a tagged string",
+    format: "qwen3-coder",
+    output: "<tool_call>\n<function=book_table>\n<parameter=place>\nRo",
+    cut: { args: '{"place": "Ro', complete: false },
+    ended: { args: '{"place": "Ro"}', complete: false },
+  },
+  {
+    name: "inside the tag that ends a value",
+    format: "qwen3-coder",
+    output: "<tool_call>\n<function=book_table>\n<parameter=seats>\n3\n</para",
+    cut: { args: '{"seats": 3', complete: false },
+    ended: { args: '{"seats": 3}', complete: false },
+  },
+  {
+    name: "inside a key",
+    format: "qwen3-coder",
+    output: "<tool_call>\n<function=book_table>\n<parameter=pla",
+    cut: { args: "", complete: false },
+    ended: { args: "{}", complete: false },
+  },
+  {
+    name: "inside the tag that begins an argument",
+    format: "qwen3-coder",
+    output: "<tool_call>\n<function=book_table>\n<parameter=seats>\n3\n</parameter>\n<param",
+    cut: { args: '{"seats": 3', complete: false },
+    ended: { args: '{"seats": 3}', complete: false },
+  },
+  {
+    name: "between arguments",
+    format: "glm-4.5",
+    output: "<tool_call>book_table\n<arg_key>seats</arg_key>\n<arg_value>3</arg_value>\n",
+    cut: { args: '{"seats": 3', complete: false },
+    ended: { args: '{"seats": 3}', complete: true },
+  },
+  {
+    name: "inside a Python string",
+    format: "lfm-2",
+    output: '<|tool_call_start|>[book_table(place="Ro',
+    cut: { args: '{"place": "Ro"', complete: false },
+    ended: { args: '{"place": "Ro"}', complete: false },
+  },
+  {
+    name: "inside a marked string",
+    format: "gemma-4",
+    output: '<|tool_call>call:book_table{place:<|"|>Ro<|',
+    cut: { args: '{"place": "Ro', complete: false },
+    ended: { args: '{"place": "Ro"}', complete: false },
+  },
+  {
+    name: "inside a message",
+    format: "harmony",
+    output: '<|channel|>commentary to=functions.book_table <|constrain|>json<|message|>{"place"',
+    cut: { args: '{"place"', complete: false },
+    ended: { args: '{"place"', complete: false },
+  },
+];
+
+const argumentsOf = (events: readonly ParseEvent[]): string =>
+  events.map((event) => (event.type === "toolArguments" ? event.text : "")).join("");
+
+test.each(cases)("a call that breaks off $name is told as far as it came", (sample) => {
+  for (const end of ["cut", "ended"] as const) {
+    const parser = parserOf(sample.format);
+    const events = [...parser.push(sample.output), ...parser.end(end === "cut")];
+    const closing = events.at(-1);
+    expect(argumentsOf(events)).toBe(sample[end].args);
+    expect(closing).toEqual({
+      type: "toolCallEnd",
+      index: 0,
+      complete: sample[end].complete,
+      lateId: null,
+    });
+    expect(parser.isCallCut).toBe(!sample[end].complete);
+    expect(events.filter((event) => event.type === "text")).toEqual([]);
+  }
+});
+
+test("a call whose name is not known yet is text", () => {
+  const parser = parserOf("hermes");
+  const output = '<tool_call>\n{"name": "book_ta';
+  expect(parser.push(output)).toEqual([]);
+  expect(parser.toolSectionOpen).toBe(true);
+  expect(parser.end(true)).toEqual([{ type: "text", text: output }]);
+});
+
+test("arguments are told as they come, behind their call", () => {
+  const parser = parserOf("hermes");
+  expect(parser.push('Ok.\n<tool_call>{"name": "book_table", ')).toEqual([
+    { type: "text", text: "Ok." },
+  ]);
+  expect(parser.push('"arguments": {"pl')).toEqual([
+    { type: "toolCall", index: 0, id: "", name: "book_table" },
+    { type: "toolArguments", index: 0, text: '{"pl' },
+  ]);
+  expect(parser.push('ace": "R')).toEqual([{ type: "toolArguments", index: 0, text: 'ace": "R' }]);
+});
+
+test("with one call at most the second call and all behind it are dropped", () => {
+  const parser = parserOf("hermes", { parallel: false });
+  const one = '<tool_call>{"name": "ring_bell", "arguments": {}}</tool_call>';
+  const events = [...parser.push(`${one}${one} and more`), ...parser.end(false)];
+  expect(events.map((event) => event.type)).toEqual(["toolCall", "toolArguments", "toolCallEnd"]);
+  expect(parser.isFull).toBe(true);
+  expect(parser.callCount).toBe(1);
+});
+
+test("reasoning is known to be open from the start, until its end tag", () => {
+  const parser = parserOf("hermes", { tags: THINK, open: true });
+  expect(parser.insideReasoning).toBe(true);
+  parser.push("hm");
+  expect(parser.insideReasoning).toBe(true);
+  parser.push("</think>");
+  expect(parser.insideReasoning).toBe(false);
+});
