@@ -125,13 +125,13 @@ function notEmpty(tokens: Int32Array, vocabulary: Vocabulary): Int32Array {
 
 function tooLong(
   param: string,
-  promptTokens: number,
+  counted: number,
   contextLength: number,
   qualifier: "" | "at least ",
 ): LmError {
   return new LmError(
     "context_length_exceeded",
-    { promptTokens, contextLength, param },
-    `'${param}' has ${qualifier}${promptTokens} tokens; the context holds ${contextLength}`,
+    { promptTokens: counted, contextLength, param },
+    `'${param}' has ${qualifier}${counted} tokens; the context holds ${contextLength}`,
   );
 }
