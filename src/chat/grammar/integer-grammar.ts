@@ -52,7 +52,7 @@ function magnitudes(
   const highText = high === null || high >= 10n ** BigInt(MAX_DIGITS) ? null : high.toString();
   if (high !== null && low > high) return null;
   const longest = highText === null ? Math.max(MAX_DIGITS, lowText.length) : highText.length;
-  const digits = new DigitRules(builder, step);
+  const digits = new DigitRules(builder, Number(step));
   const options: string[] = [];
   for (let length = lowText.length; length <= longest; length++) {
     if (step === 1n && highText === null && length > lowText.length) {
@@ -61,7 +61,7 @@ function magnitudes(
     }
     const from = length === lowText.length ? lowText : `1${"0".repeat(length - 1)}`;
     const to = length === highText?.length ? highText : null;
-    const option = digits.tail(length, 0n, from, to);
+    const option = digits.tail(length, 0, from, to);
     if (option !== null) options.push(option);
   }
   return options.length === 0 ? null : builder.add("digits", options.join(" | "));
@@ -70,10 +70,10 @@ function magnitudes(
 /** Digit strings of fixed length between two bounds, with a remainder carried along. */
 class DigitRules {
   readonly #builder: GrammarBuilder;
-  readonly #step: bigint;
+  readonly #step: number;
   readonly #memo = new Map<string, string | null>();
 
-  constructor(builder: GrammarBuilder, step: bigint) {
+  constructor(builder: GrammarBuilder, step: number) {
     this.#builder = builder;
     this.#step = step;
   }
@@ -82,12 +82,12 @@ class DigitRules {
    * The last `length` digits of a number whose earlier digits leave `remainder`.
    * `from` and `to` bound them; null = that side is free.
    */
-  tail(length: number, remainder: bigint, from: string | null, to: string | null): string | null {
-    if (length === 0) return remainder === 0n ? "" : null;
+  tail(length: number, remainder: number, from: string | null, to: string | null): string | null {
+    if (length === 0) return remainder === 0 ? "" : null;
     const low = from === null || /^0*$/.test(from) ? null : from;
     const high = to === null || /^9*$/.test(to) ? null : to;
     const free = low === null && high === null;
-    if (free && this.#step === 1n) return length === 1 ? "[0-9]" : `[0-9]{${length}}`;
+    if (free && this.#step === 1) return length === 1 ? "[0-9]" : `[0-9]{${length}}`;
     const key = `${length} ${remainder} ${low} ${high}`;
     const known = this.#memo.get(key);
     if (known !== undefined) return known;
@@ -99,7 +99,7 @@ class DigitRules {
 
   #branch(
     length: number,
-    remainder: bigint,
+    remainder: number,
     low: string | null,
     high: string | null,
   ): string | null {
@@ -109,7 +109,7 @@ class DigitRules {
     for (let digit = first; digit <= last; digit++) {
       const tail = this.tail(
         length - 1,
-        (remainder * 10n + BigInt(digit)) % this.#step,
+        (remainder * 10 + digit) % this.#step,
         low !== null && digit === first ? low.slice(1) : null,
         high !== null && digit === last ? high.slice(1) : null,
       );

@@ -5,6 +5,7 @@ import type { ToolFormat } from "../formats/format.ts";
 import { answerInFrame, reasoningLead, type ReasoningState } from "./answer-frame.ts";
 import { choice, GrammarBuilder, sequence } from "./gbnf.ts";
 import { findGrammarProblem } from "./grammar-check.ts";
+import { RecentResults } from "./recent-results.ts";
 import { SchemaRules, schemaGrammar, type UnsupportedKeyword } from "./schema-grammar.ts";
 import { invalidSchema, SchemaDocument } from "./schema-source.ts";
 import type { NamedTool } from "./tool-arguments.ts";
@@ -44,6 +45,13 @@ const MAX_TOOL_GRAMMAR_BYTES = 1024 * 1024;
  *   is `strict` and holds a keyword no grammar enforces; `invalid_grammar` for a client's GBNF.
  */
 export function planGrammar(request: GrammarRequest): GrammarPlan {
+  const { format, ...rest } = request;
+  return PLANS.get(JSON.stringify([format.name, rest]), () => makePlan(request));
+}
+
+const PLANS = new RecentResults<GrammarPlan>(16);
+
+function makePlan(request: GrammarRequest): GrammarPlan {
   const { answerFormat, reasoning } = request;
   const tools = callableTools(request);
   if (answerFormat.kind === "grammar") {
@@ -158,10 +166,21 @@ function callRules(
   tools: readonly NamedTool[],
   parallel: boolean,
 ): CallRules {
-  const lenient = request.choice.kind === "auto";
-  const usable = lenient ? tools.map(withUsableSchema) : tools;
+  try {
+    return strictCallRules(request, tools, parallel);
+  } catch (error) {
+    if (!(error instanceof LmError) || request.choice.kind !== "auto") throw error;
+    return strictCallRules(request, tools.map(withUsableSchema), parallel);
+  }
+}
+
+function strictCallRules(
+  request: GrammarRequest,
+  tools: readonly NamedTool[],
+  parallel: boolean,
+): CallRules {
   const builder = newBuilder("tools");
-  const section = toolGrammar(builder, request.format, usable, parallel);
+  const section = toolGrammar(builder, request.format, tools, parallel);
   const warnings = section.unsupported.map(({ tool, keyword }) => {
     if (tool.tool.strict) throw unsupportedKeyword(tool.param, keyword);
     return { ...keyword, param: tool.param };
