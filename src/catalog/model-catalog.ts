@@ -9,6 +9,7 @@ import { assignKeys, type KeyedModels } from "./model-keys.ts";
 import { shardOf, stemOf } from "./model-names.ts";
 import type { GgufHeader } from "./gguf-scan.ts";
 import type { BrokenModel, Catalog, CatalogModel } from "./model.ts";
+import { readSidecars } from "./sidecar-template.ts";
 import { stat } from "node:fs/promises";
 
 /** A list younger than this is given out without a look at the folders. */
@@ -23,7 +24,7 @@ export interface CatalogOptions {
   folders: readonly CatalogFolder[];
   /** The built-in model's file; null = none, or hidden. */
   demoPath: string | null;
-  /** Replaces the template of every language model; null = each has its own. */
+  /** Replaces the template of every language model; null = each has its own, or one beside it. */
   chatTemplate: string | null;
   /** Asked at each look-up, so that a reload of the configuration takes effect. */
   aliases: () => readonly ModelAlias[];
@@ -37,6 +38,7 @@ export class ModelCatalog implements Catalog {
   readonly #walker = new FolderWalker();
   readonly #files = new FileCache();
   #scanned: readonly ScannedFile[] = [];
+  #sidecars: ReadonlyMap<string, string> = new Map();
   #keyed: KeyedModels = { models: [], byName: new Map(), relativePaths: new Map(), broken: [] };
   #unusable: readonly BrokenModel[] = [];
   #broken: readonly BrokenModel[] = [];
@@ -89,10 +91,14 @@ export class ModelCatalog implements Catalog {
     const stamps = walks.flatMap((walk) => walk.files);
     const demo = demoPath === null ? null : await stampDemo(demoPath);
     const scanned = await this.#files.scanAll(demo === null ? stamps : [...stamps, demo]);
+    const sidecars = await readSidecars(stamps.map((stamp) => stamp.path));
     const isSame =
       scanned.length === this.#scanned.length &&
-      scanned.every((file, index) => file === this.#scanned[index]);
+      scanned.every((file, index) => file === this.#scanned[index]) &&
+      sidecars.size === this.#sidecars.size &&
+      [...sidecars].every(([path, text]) => this.#sidecars.get(path) === text);
     if (!isSame) {
+      this.#sidecars = sidecars;
       this.#scanned = scanned;
       this.#describe(scanned, sourcesOf(folders, walks, demo));
     }
@@ -112,9 +118,10 @@ export class ModelCatalog implements Catalog {
     const { chatTemplate } = this.#options;
     const unique = [...new Map(scanned.map((file) => [file.stamp.path, file])).values()];
     const described = describeAll(unique, sources);
-    const drafts = described.drafts.map((draft) =>
-      chatTemplate === null || draft.kind !== "llm" ? draft : { ...draft, chatTemplate },
-    );
+    const drafts = described.drafts.map((draft) => {
+      const template = chatTemplate ?? this.#sidecars.get(draft.path) ?? draft.chatTemplate;
+      return draft.kind === "llm" ? { ...draft, chatTemplate: template } : draft;
+    });
     this.#unusable = described.broken;
     this.#keyed = assignKeys(drafts);
   }
