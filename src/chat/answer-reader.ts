@@ -4,19 +4,24 @@ import type { ParseEvent } from "./parser/parse-event.ts";
 import type { Parser } from "./parser/parser.ts";
 
 type TextEvent = Extract<JobEvent, { type: "text" }>;
+/** What is wrong with a whole answer, one sentence each. */
+export type CheckAnswer = (text: string) => readonly string[];
 type ChoiceDone = Extract<JobEvent, { type: "choiceDone" }>;
 
 /** One choice's output as it comes, told as reasoning, text and calls. */
 export class AnswerReader {
   readonly #choice: number;
   readonly #parser: Parser;
+  readonly #checkAnswer: CheckAnswer | null;
+  #answer = "";
   #reasoningTokens = 0;
   /** Of tokens whose text the parser still holds back. */
   #held: TokenLogprob[] = [];
 
-  constructor(choice: number, parser: Parser) {
+  constructor(choice: number, parser: Parser, checkAnswer: CheckAnswer | null) {
     this.#choice = choice;
     this.#parser = parser;
+    this.#checkAnswer = checkAnswer;
   }
 
   /** What a piece of output says. */
@@ -41,6 +46,8 @@ export class AnswerReader {
     const { finish, stop, completionTokens, meanLogprob } = done;
     const parser = this.#parser;
     yield* this.#tell(parser.end(finish === "length"), []);
+    const isWhole = finish === "stop" && parser.callCount === 0;
+    const schemaIssues = (isWhole && this.#checkAnswer?.(this.#answer)) || [];
     yield {
       type: "finished",
       choice: this.#choice,
@@ -49,6 +56,7 @@ export class AnswerReader {
       completionTokens,
       reasoningTokens: Math.min(this.#reasoningTokens, completionTokens),
       meanLogprob,
+      ...(schemaIssues.length > 0 ? { schemaIssues } : {}),
     };
   }
 
@@ -80,6 +88,7 @@ export class AnswerReader {
     for (const event of events) {
       switch (event.type) {
         case "text":
+          if (this.#checkAnswer !== null) this.#answer += event.text;
           yield { type: "text", choice, text: event.text, logprobs: untold };
           if (untold !== null) untold = [];
           break;

@@ -1,6 +1,6 @@
 import type { ChatOptions, Message } from "./conversation.ts";
 import { compileTemplate, type RenderTemplate, type TemplateVariables } from "./jinja/template.ts";
-import { normaliseMessages } from "./normalise-messages.ts";
+import { type BrokenArguments, normaliseMessages } from "./normalise-messages.ts";
 import { probeCapabilities, type TemplateCapabilities } from "./template-capabilities.ts";
 import { thinkingVariables } from "./thinking-switches.ts";
 import { toolVariables } from "./tool-variables.ts";
@@ -63,9 +63,7 @@ export class ChatTemplate {
     now: Date,
   ): string {
     const { options } = input;
-    const normalised = normaliseMessages(this.#source, this.capabilities, messages, options);
     const variables: TemplateVariables = {
-      messages: normalised,
       add_generation_prompt: addGenerationPrompt,
       bos_token: input.bosText,
       eos_token: input.eosText,
@@ -73,6 +71,26 @@ export class ChatTemplate {
       ...toolVariables(this.#source, options.toolChoice.kind === "none" ? [] : options.tools, now),
       ...options.templateKwargs,
     };
-    return this.#render(variables, now);
+    const render = (broken: BrokenArguments): string => {
+      const { capabilities } = this;
+      const shaped = normaliseMessages(this.#source, capabilities, messages, options, broken);
+      return this.#render({ messages: shaped, ...variables }, now);
+    };
+    try {
+      return render("text");
+    } catch (error) {
+      const hasCalls = messages.some((message) => message.toolCalls.length > 0);
+      if (!hasCalls || this.capabilities.toolArguments === "text") throw error;
+      return this.#renderWrapped(render, error);
+    }
+  }
+
+  /** A second try, whose failure is not the one to tell of. */
+  #renderWrapped(render: (broken: BrokenArguments) => string, first: unknown): string {
+    try {
+      return render("wrapped");
+    } catch {
+      throw first;
+    }
   }
 }

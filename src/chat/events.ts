@@ -58,6 +58,8 @@ export type GenerateEvent =
       completionTokens: number;
       reasoningTokens: number;
       meanLogprob: number | null;
+      /** Where a finished answer breaks its schema by keywords that no grammar enforces. */
+      schemaIssues?: readonly string[];
     }
   /** Last event. */
   | { type: "done"; timings: JobTimings };

@@ -3,7 +3,7 @@ import { assert, defined } from "../lib/assert.ts";
 import type { Lease, Pool } from "../pool/pool.ts";
 import type { GenerateJob, GrammarSpec, JobPrompt } from "../protocol/commands.ts";
 import type { JobEvent } from "../protocol/events.ts";
-import { AnswerReader } from "./answer-reader.ts";
+import { AnswerReader, type CheckAnswer } from "./answer-reader.ts";
 import type { ChatTemplates } from "./chat-templates.ts";
 import { FormatDetector } from "./detection/format-detector.ts";
 import type {
@@ -35,6 +35,7 @@ interface Prepared {
   stops: readonly string[];
   warnings: readonly string[];
   createParser(): Parser;
+  checkAnswer: CheckAnswer | null;
 }
 
 /** The one door to generation: resolves the model, renders, runs the job, reads the answer. */
@@ -106,6 +107,7 @@ async function prepare(
     stops: [],
     warnings: [],
     createParser: createPlainParser,
+    checkAnswer: null,
   };
 }
 
@@ -141,7 +143,7 @@ async function* readEvents(
 ): AsyncGenerator<GenerateEvent, void, void> {
   const readers = Array.from(
     { length: request.choices },
-    (_, choice) => new AnswerReader(choice, prepared.createParser()),
+    (_, choice) => new AnswerReader(choice, prepared.createParser(), prepared.checkAnswer),
   );
   const readerOf = (choice: number): AnswerReader =>
     defined(readers[choice], "the engine told of a choice that was not asked for");

@@ -12,6 +12,12 @@ import { callText, resultText, toolInstructions } from "./tool-fallback.ts";
 /** A message whose text is one string, on its way to the template's own shape. */
 type Draft = Omit<Message, "content"> & { text: string | null };
 
+/**
+ * What becomes of arguments that are no JSON object, where the template wants objects: the text
+ * itself, or an object that holds it, for templates that refuse text.
+ */
+export type BrokenArguments = "text" | "wrapped";
+
 /** Adjacent text parts belong together without a separator. */
 const textOf = (parts: readonly ContentPart[]): string => parts.map((part) => part.text).join("");
 
@@ -24,6 +30,7 @@ export function normaliseMessages(
   can: TemplateCapabilities,
   messages: readonly Message[],
   options: ChatOptions,
+  broken: BrokenArguments = "text",
 ): TemplateMessage[] {
   const named = namedResults(messages);
   let drafts = named.map(({ content, ...rest }): Draft => ({
@@ -39,7 +46,7 @@ export function normaliseMessages(
   if (can.toolContent === null) drafts = drafts.map(resultAsUser);
   if (can.rolesAlternate) drafts = joinSameRoles(drafts);
   const ids = new CallIds(callIdStyle(source));
-  return drafts.map((draft) => shaped(source, can, draft, ids));
+  return drafts.map((draft) => shaped(source, can, draft, ids, broken));
 }
 
 /** Results carry the name of the function they answer, which some templates print. */
@@ -169,12 +176,13 @@ function shaped(
   can: TemplateCapabilities,
   draft: Draft,
   ids: CallIds,
+  broken: BrokenArguments,
 ): TemplateMessage {
   const { role, text, name, reasoning, toolCalls, toolCallId } = draft;
   const calls = toolCalls.map((call) => ({
     id: ids.ofCall(call),
     type: "function",
-    function: { name: call.name, arguments: argumentsOf(can, call) },
+    function: { name: call.name, arguments: argumentsOf(can, call, broken) },
   }));
   return {
     role,
@@ -190,15 +198,17 @@ function shaped(
   };
 }
 
-/** JSON text as the data it is; text that is no JSON stays text. */
-function argumentsOf(can: TemplateCapabilities, call: ToolCall): unknown {
+/** JSON text as the data it is. */
+function argumentsOf(can: TemplateCapabilities, call: ToolCall, broken: BrokenArguments): unknown {
   const text = call.arguments.trim() === "" ? "{}" : call.arguments;
   if (can.toolArguments === "text") return text;
   try {
-    return parseJsonData(text);
+    const data = parseJsonData(text);
+    if (typeof data === "object" && data !== null && !Array.isArray(data)) return data;
   } catch {
-    return text;
+    return broken === "text" ? text : { arguments: text };
   }
+  return broken === "text" ? text : { arguments: text };
 }
 
 function contentOf(source: string, can: TemplateCapabilities, draft: Draft): TemplateMessage {

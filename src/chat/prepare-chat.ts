@@ -2,13 +2,15 @@ import { randomId } from "../lib/id.ts";
 import type { Lease } from "../pool/pool.ts";
 import type { GrammarSpec } from "../protocol/commands.ts";
 import { type ChatTemplates, templateOf } from "./chat-templates.ts";
-import type { ChatOptions, Message, Tool } from "./conversation.ts";
+import type { CheckAnswer } from "./answer-reader.ts";
+import type { AnswerFormat, ChatOptions, Message, Tool } from "./conversation.ts";
 import type { DetectedFormat } from "./detection/detect-format.ts";
 import type { FormatDetector } from "./detection/format-detector.ts";
 import { isReasoningOpen, REASONING_TAG_TEXTS } from "./detection/reasoning-tags.ts";
 import type { ReasoningTags, ToolFormat } from "./formats/format.ts";
 import type { ReasoningState } from "./grammar/answer-frame.ts";
 import { planGrammar } from "./grammar/plan-grammar.ts";
+import { schemaIssues } from "./grammar/schema-issues.ts";
 import { createParser, type Parser } from "./parser/parser.ts";
 import { wantsThinking } from "./thinking-switches.ts";
 
@@ -23,6 +25,8 @@ export interface PreparedChat {
   warnings: readonly string[];
   /** A parser for one choice. */
   createParser(): Parser;
+  /** null = the grammar enforces all that was asked. */
+  checkAnswer: CheckAnswer | null;
 }
 
 export interface ChatKnowledge {
@@ -62,6 +66,7 @@ export async function prepareChat(
     warnings: warnings.map(
       ({ param, keyword, pointer }) => `${param}: ${keyword} at ${pointer} is not enforced`,
     ),
+    checkAnswer: warnings.length > 0 ? checkOf(options.format) : null,
     createParser: () =>
       createParser({
         format,
@@ -71,6 +76,14 @@ export async function prepareChat(
         newId: () => randomId("call_", 24),
       }),
   };
+}
+
+function checkOf(format: AnswerFormat): CheckAnswer | null {
+  if (format.kind !== "json") return null;
+  return (text) =>
+    (schemaIssues(format.schema, text) ?? []).map(
+      ({ instance, schema }) => `${instance === "" ? "the answer" : instance} breaks ${schema}`,
+    );
 }
 
 /** Found once per template and vocabulary. */

@@ -161,6 +161,18 @@ describe("tools", () => {
     expect(prompt(CALLS, broken)).toContain('[x f "{oops"]');
   });
 
+  test("arguments that are no object are wrapped where the template walks over them", () => {
+    const source =
+      "{% for m in messages %}{{ m.content }}{% for c in m.tool_calls %}{{ c.function.name }}({% for k, v in c.function.arguments.items() %}{{ k }}={{ v }}{% endfor %}){% endfor %}{% endfor %}";
+    const turn = (args: string): Message[] => [
+      message("user", "U"),
+      message("assistant", null, { toolCalls: [call("x", "f", args)] }),
+    ];
+    expect(prompt(source, turn('{"a": 1}'))).toBe("Uf(a=1)");
+    expect(prompt(source, turn("{oops"))).toBe("Uf(arguments={oops)");
+    expect(prompt(source, turn("[1]"))).toBe("Uf(arguments=[1])");
+  });
+
   test("a template of one call per turn gets a turn for each", () => {
     const single = CALLS.replace(
       "{% for c in",

@@ -324,6 +324,17 @@ describe("answers in a format", () => {
     expect(job.grammar?.gbnf).toContain("root");
   });
 
+  test("an answer that breaks such a keyword is told of", async () => {
+    const schema = { type: "array", items: { type: "integer" }, uniqueItems: true };
+    const input = chat({ format: { kind: "json", schema, strict: false } });
+    const broken = await run(answer(["[1, ", "1]"]), { input });
+    expect(finishedOf(broken.events)).toMatchObject({
+      schemaIssues: [expect.stringContaining("uniqueItems")],
+    });
+    const whole = await run(answer(["[1, 2]"]), { input });
+    expect(finishedOf(whole.events)).not.toHaveProperty("schemaIssues");
+  });
+
   test("a keyword that no grammar enforces is told", async () => {
     const schema = { type: "array", items: { type: "integer" }, uniqueItems: true };
     const { events } = await run(answer(["[1]"]), {
