@@ -8,11 +8,11 @@ test("before anything is measured a step is small, then as large as its time all
   expect(pacer.allowance(0)).toBe(512);
 });
 
-test("beside streams prompts get about as much time as the streams", () => {
+test("beside streams prompts get three quarters of the time that the streams take", () => {
   const pacer = new PrefillPacer(512);
   for (let step = 0; step < 50; step++) pacer.record(4, 0, 10);
   for (let step = 0; step < 50; step++) pacer.record(4, 20, 10 + 20 * 0.5);
-  expect(pacer.allowance(4)).toBe(20);
+  expect(pacer.allowance(4)).toBe(15);
 });
 
 test("a prompt never starves, however slow its tokens are", () => {
