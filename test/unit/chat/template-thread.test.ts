@@ -32,13 +32,13 @@ async function failure(rendering: Promise<string>): Promise<string> {
   return error.message;
 }
 
-test("a template that does not end is refused, and its thread renders again", async () => {
+test("T-D4: a template that does not end is refused, and its thread renders again", async () => {
   const source = `{% if hang %}${ENDLESS}{% endif %}fine`;
   expect(await failure(render(source, { hang: true }))).toContain("longer than");
   expect(await render(source)).toBe("fine");
 });
 
-test("while one template hangs, others render and timers run", async () => {
+test("T-D4: while one template hangs, others render and timers run", async () => {
   const order: string[] = [];
   const hanging = failure(render(ENDLESS)).then(() => order.push("hung"));
   await render("{{ 'a' }}").then((text) => order.push(text));
@@ -59,7 +59,7 @@ test.each([
   { name: "deep recursion", source: "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}" },
   { name: "deep nesting", source: `{{ ${"[".repeat(100_000)} }}` },
   { name: "a huge source", source: "x".repeat(5 * 1024 * 1024) },
-])("$name is a refusal, and the thread lives on", async ({ source }) => {
+])("T-D4: $name is a refusal, and the thread lives on", async ({ source }) => {
   expect(await failure(render(source))).not.toBe("");
   expect(await failure(render(source))).not.toBe("");
 });

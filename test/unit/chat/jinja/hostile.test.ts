@@ -25,7 +25,7 @@ test.each([
   "{{ messages|map(attribute='constructor')|join }}",
   "{{ messages|map(attribute='__proto__.x')|join }}",
   "{% for m in messages %}{{ loop.constructor }}{{ loop['__proto__'] }}{% endfor %}",
-])("%s is empty", (source) => {
+])("T-D4: %s is empty", (source) => {
   expect(render(source)).toBe("");
 });
 
@@ -34,7 +34,7 @@ test.each([
   { source: "{{ messages.map('x') }}", message: "is undefined" },
   { source: "{{ messages[0].get.constructor() }}", message: "is undefined" },
   { source: "{{ '{0.constructor}'.format('') }}", message: "unsupported format field" },
-])("$source is refused", ({ source, message }) => {
+])("T-D4: $source is refused", ({ source, message }) => {
   expect(() => render(source)).toThrow(message);
 });
 
@@ -93,11 +93,11 @@ test.each([
   },
   { name: "five mebibytes of source", source: "a".repeat(5 * 1024 * 1024), message: "1 MiB" },
   { name: "a megabyte of blanks", source: `${" ".repeat(1_000_000)}x`, message: "blanks" },
-])("$name is refused before it costs memory", ({ source, message }) => {
+])("T-D4: $name is refused before it costs memory", ({ source, message }) => {
   expect(() => render(source)).toThrow(message);
 });
 
-test("a key of the conversation named __proto__ is data", () => {
+test("T-C2: a key of the conversation named __proto__ is data", () => {
   const variables = JSON.parse('{"m": {"__proto__": {"polluted": "x"}}}') as Record<
     string,
     unknown

@@ -1,0 +1,65 @@
+/**
+ * Time to render a chat, the template's thread included:
+ * `bun scripts/bench/render.ts [--messages N] [FILE.jinja ...]`, without files for ChatML.
+ */
+import { readFileSync } from "node:fs";
+import { basename } from "node:path";
+import { parseArgs } from "node:util";
+import { CHATML_TEMPLATE, createChatTemplates } from "../../src/chat/chat-templates.ts";
+import { DEFAULT_CHAT_OPTIONS, type Message } from "../../src/chat/conversation.ts";
+
+export interface RenderTimes {
+  messages: number;
+  medianMs: number;
+  p95Ms: number;
+}
+
+/** Renders one conversation again and again, as a server does for a warm model. */
+export async function measureRender(
+  source: string,
+  messageCount: number,
+  rounds = 300,
+): Promise<RenderTimes> {
+  const templates = createChatTemplates();
+  const messages = conversation(messageCount);
+  try {
+    const times: number[] = [];
+    for (let round = 0; round < rounds * 1.5; round += 1) {
+      const started = performance.now();
+      await templates.renderProbe(source, messages, DEFAULT_CHAT_OPTIONS);
+      times.push(performance.now() - started);
+    }
+    // The first third warms the thread up.
+    const sorted = times.slice(-rounds).toSorted((a, b) => a - b);
+    const at = (share: number): number => sorted[Math.floor((rounds - 1) * share)] ?? Number.NaN;
+    return { messages: messageCount, medianMs: at(0.5), p95Ms: at(0.95) };
+  } finally {
+    templates.close();
+  }
+}
+
+function conversation(count: number): Message[] {
+  return Array.from({ length: count }, (_, index): Message => ({
+    role: index % 2 === 0 ? "user" : "assistant",
+    content: [{ type: "text", text: `Turn ${index}: ${"some words of a chat ".repeat(20)}` }],
+    reasoning: null,
+    toolCalls: [],
+    toolCallId: null,
+    name: null,
+  }));
+}
+
+if (import.meta.main) {
+  const { values, positionals } = parseArgs({
+    options: { messages: { type: "string", default: "50" } },
+    allowPositionals: true,
+  });
+  const sources = positionals.map((path) => [basename(path), readFileSync(path, "utf8")] as const);
+  const all = sources.length > 0 ? sources : [["ChatML", CHATML_TEMPLATE] as const];
+  for (const [name, source] of all) {
+    const { messages, medianMs, p95Ms } = await measureRender(source, Number(values.messages));
+    console.log(
+      `${name}: ${messages} messages, median ${medianMs.toFixed(2)} ms, p95 ${p95Ms.toFixed(2)} ms`,
+    );
+  }
+}
