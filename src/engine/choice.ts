@@ -17,6 +17,8 @@ const NO_TEXT = { bytes: new Uint8Array(0), text: "" };
 export class Choice {
   readonly job: Job;
   readonly index: number;
+  /** Every choice of the job in order, this one included. */
+  readonly siblings: readonly Choice[];
   /** Order of arrival; smaller is older. */
   readonly age: number;
   /** The prompt and everything generated. */
@@ -29,12 +31,20 @@ export class Choice {
   #logprobSum = 0;
   #finish: EngineFinish | null = null;
 
-  constructor(job: Job, index: number, age: number) {
+  private constructor(job: Job, siblings: readonly Choice[], age: number) {
     this.job = job;
-    this.index = index;
+    this.siblings = siblings;
+    this.index = siblings.length;
     this.age = age;
     this.tokens = new TokenBuffer(job.prompt, Math.min(job.limit, 256));
     this.#output = new ChoiceOutput(job.spec.stops);
+  }
+
+  /** The choices of a new job; `nextAge` grows with every call. */
+  static allOf(job: Job, nextAge: () => number): readonly Choice[] {
+    const choices: Choice[] = [];
+    while (choices.length < job.spec.choices) choices.push(new Choice(job, choices, nextAge()));
+    return choices;
   }
 
   get generated(): number {

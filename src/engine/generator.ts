@@ -40,7 +40,8 @@ export class Generator {
   readonly #kv: KvCache;
   readonly #scheduler: Scheduler;
   readonly #pacer: PrefillPacer;
-  readonly #jobs = new Map<number, Job>();
+  /** The choices of each job that is not done. */
+  readonly #jobs = new Map<number, readonly Choice[]>();
   /** Scores of the prompt's tokens so far, while they are computed. */
   readonly #promptScores = new Map<Job, TokenLogprob[]>();
   #ages = 0;
@@ -89,23 +90,21 @@ export class Generator {
     const grammar = spec.grammar === null ? null : model.createGrammar(spec.grammar.gbnf);
     const limit = Math.min(spec.maxTokens ?? contextLength, contextLength - prompt.length);
     const job = new Job({ id: jobId, spec, prompt, limit, grammar, submittedMs });
-    for (let index = 0; index < spec.choices; index++) {
-      job.choices.push(new Choice(job, index, this.#ages++));
-    }
-    this.#jobs.set(jobId, job);
+    const choices = Choice.allOf(job, () => this.#ages++);
+    this.#jobs.set(jobId, choices);
     this.totals.promptTokens += prompt.length;
-    if (limit === 0 && !spec.promptLogprobs) return this.#endUncomputed(job);
-    for (const choice of job.choices) this.#scheduler.enqueue(choice);
+    if (limit === 0 && !spec.promptLogprobs) return this.#endUncomputed(job, choices);
+    for (const choice of choices) this.#scheduler.enqueue(choice);
   }
 
   /** Where the job was when it was stopped, or null when it is not here. */
   cancel(jobId: number): "queue" | "prefill" | "decode" | null {
-    const job = this.#jobs.get(jobId);
-    if (job === undefined) return null;
-    const slots = this.#scheduler.slots.filter((slot) => slot.choice.job === job);
-    const hasBegun = job.choices.some((choice) => choice.generated > 0);
-    this.#remove(job);
-    return hasBegun ? "decode" : slots.length > 0 ? "prefill" : "queue";
+    const choices = this.#jobs.get(jobId);
+    if (choices === undefined) return null;
+    const hasSlot = this.#scheduler.slots.some((slot) => choices.includes(slot.choice));
+    const hasBegun = choices.some((choice) => choice.generated > 0);
+    this.#remove(choices);
+    return hasBegun ? "decode" : hasSlot ? "prefill" : "queue";
   }
 
   /** At most one decode. @returns whether there was one. */
@@ -128,7 +127,7 @@ export class Generator {
   }
 
   dispose(): void {
-    for (const job of this.#jobs.values()) this.#remove(job);
+    for (const choices of this.#jobs.values()) this.#remove(choices);
     this.#scheduler.clearPrefixes();
     this.#options.context.dispose();
   }
@@ -164,7 +163,7 @@ export class Generator {
     } catch (error) {
       if (!(error instanceof LmError)) throw error;
       this.#options.emit(failureEvent(job.id, error));
-      this.#remove(job);
+      this.#remove(slot.choice.siblings);
     }
   }
 
@@ -181,7 +180,8 @@ export class Generator {
     choice.report(emit);
     if (choice.finish === null) return;
     this.#scheduler.release(slot);
-    if (choice.job.isDone) this.#finish(choice.job);
+    const isDone = choice.siblings.every((sibling) => sibling.finish !== null);
+    if (isDone) this.#finish(choice.job, choice.siblings);
   }
 
   #progress(slot: Slot): void {
@@ -210,7 +210,7 @@ export class Generator {
   }
 
   /** Nothing is asked for, so nothing is computed. */
-  #endUncomputed(job: Job): void {
+  #endUncomputed(job: Job, choices: readonly Choice[]): void {
     const { emit } = this.#options;
     emit({
       type: "accepted",
@@ -218,21 +218,26 @@ export class Generator {
       promptTokens: job.prompt.length,
       cachedTokens: 0,
     });
-    for (const choice of job.choices) {
+    for (const choice of choices) {
       choice.endEmpty();
       choice.report(emit);
     }
-    this.#finish(job);
+    this.#finish(job, choices);
   }
 
-  #finish(job: Job): void {
+  #finish(job: Job, choices: readonly Choice[]): void {
     const timings = job.timings(this.#options.clock.monotonicMs());
     this.#options.emit({ type: "jobDone", jobId: job.id, timings });
-    this.#remove(job);
+    this.#remove(choices);
   }
 
-  #remove(job: Job): void {
-    for (const choice of job.choices) this.#scheduler.withdraw(choice);
+  #remove(choices: readonly Choice[]): void {
+    const job = choices[0]?.job;
+    assert(job !== undefined, "a job has choices");
+    for (const choice of choices) {
+      this.#scheduler.withdraw(choice);
+      choice.dispose();
+    }
     this.#jobs.delete(job.id);
     this.#promptScores.delete(job);
     job.dispose();

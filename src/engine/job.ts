@@ -1,9 +1,8 @@
 import type { Grammar } from "../llama/backend.ts";
 import type { GenerateJob } from "../protocol/commands.ts";
 import type { JobTimings } from "../protocol/events.ts";
-import type { Choice } from "./choice.ts";
 
-/** A generation as the engine knows it: the prompt in tokens, and where each choice stands. */
+/** What the choices of one generation have in common. */
 export class Job {
   readonly id: number;
   readonly spec: GenerateJob;
@@ -13,7 +12,6 @@ export class Job {
   readonly keepSpecial: ReadonlySet<string>;
   /** Compiled once; each choice works on a clone. */
   readonly grammar: Grammar | null;
-  readonly choices: Choice[] = [];
   readonly #submittedMs: number;
   #admittedMs: number | null = null;
   #firstTokenMs: number | null = null;
@@ -41,10 +39,6 @@ export class Job {
     this.#submittedMs = facts.submittedMs;
   }
 
-  get isDone(): boolean {
-    return this.choices.every((choice) => choice.finish !== null);
-  }
-
   markAdmitted(nowMs: number): void {
     this.#admittedMs ??= nowMs;
   }
@@ -66,7 +60,6 @@ export class Job {
   }
 
   dispose(): void {
-    for (const choice of this.choices) choice.dispose();
     this.grammar?.dispose();
   }
 }

@@ -30,7 +30,7 @@ export function findShare(
   sharesPrefixes: boolean,
 ): Share {
   const { job } = choice;
-  const first = slots.find((slot) => slot.choice === job.choices[0]);
+  const first = slots.find((slot) => slot.choice === choice.siblings[0]);
   if (first !== undefined && first.choice !== choice && first.choice.generated === 0) {
     return { kind: "wait", slot: first, length: choice.tokens.length };
   }

@@ -139,7 +139,7 @@ export class Scheduler {
    */
   fork(slot: Slot): Slot[] {
     const forks: Slot[] = [];
-    for (const choice of slot.choice.job.choices) {
+    for (const choice of slot.choice.siblings) {
       if (choice === slot.choice || choice.generated > 0) continue;
       const fork = this.#siblingSlot(slot, choice);
       if (fork === null || !this.#kv.share(slot.sequence, fork.sequence, slot.computed)) continue;
