@@ -13,7 +13,19 @@ export function randomSource(seed: number): (below: number) => number {
 
 type Pick = (below: number) => number;
 
-const NAMES = ["id", "name", "a-b", "ünï", "constructor", "x y", 'q"t', "items", "type", "kind", "0"];
+const NAMES = [
+  "id",
+  "name",
+  "a-b",
+  "ünï",
+  "constructor",
+  "x y",
+  'q"t',
+  "items",
+  "type",
+  "kind",
+  "0",
+];
 const WORDS = ["red", "green", "re", "", "blue sky", 'a"b', "né", "line\nbreak", "true", "5"];
 const PATTERNS = [
   "^[a-c]{1,3}$",
