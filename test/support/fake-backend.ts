@@ -28,6 +28,8 @@ export interface FakeOptions {
   gate?: Gate;
   /** The token that must follow `tokens`, or null to let the hash decide. */
   next?: (tokens: readonly number[]) => number | null;
+  /** Finds no cells at this attempt, numbered from 1, though there are some. */
+  isFull?: (attempt: number) => boolean;
   /** Milliseconds of work per decode, spent for real. */
   decodeMs?: (tokens: number) => number;
   /** Replaces an embedding; for vectors that are not finite. */
@@ -181,6 +183,7 @@ export class FakeContext implements ModelContext {
   #rows: (Cell | null)[] = [];
   #used = 0;
   #decodes = 0;
+  #attempts = 0;
   /** Tokens of each decode, for tests that look at batches. */
   readonly history: { tokens: number; sequences: number[] }[] = [];
   isDisposed = false;
@@ -207,6 +210,7 @@ export class FakeContext implements ModelContext {
     const { entries } = this.batch;
     assert(entries.length > 0, "a decode needs tokens");
     if (this.#used + entries.length > this.contextLength) return "full";
+    if (this.model.options.isFull?.(++this.#attempts) === true) return "full";
     const point = this.#purpose === "embed" ? "embed.step" : "decode.step";
     this.model.options.gate?.(point, ++this.#decodes);
     const workMs = this.model.options.decodeMs?.(entries.length) ?? 0;

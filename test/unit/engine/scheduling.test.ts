@@ -1,14 +1,14 @@
 import { expect, test } from "bun:test";
 import { engineHarness, job, type HarnessOptions } from "../../support/engine-harness.ts";
-import type { FakeContext } from "../../support/fake-backend.ts";
+import type { FakeContext, FakeOptions } from "../../support/fake-backend.ts";
 import { fakeModel } from "../../support/fake-model.ts";
 
 /** Generates for ever, without an end token. */
 const endless = { sampling: { ...job("").sampling, ignoreEos: true } };
 
-function setUp(options: Partial<HarnessOptions> & { facts?: object } = {}) {
-  const { facts = {}, ...rest } = options;
-  const model = fakeModel({ facts });
+function setUp(options: Partial<HarnessOptions> & FakeOptions = {}) {
+  const { facts = {}, isFull = () => false, ...rest } = options;
+  const model = fakeModel({ facts, isFull });
   const harness = engineHarness({ model, ...rest });
   return { ...harness, context: harness.context as FakeContext };
 }
@@ -196,6 +196,19 @@ test("when cells run out the newest waits and nobody fails", () => {
   }
   // The newest was taken back and computed again, in larger pieces than one token.
   expect(context.history.some(({ tokens }) => tokens > 30)).toBe(true);
+});
+
+test("a library that finds no cells against the books costs time, not answers", () => {
+  const fields = { maxTokens: 20, ...endless };
+  const { engine, settle, text, of } = setUp({
+    isFull: (attempt) => [2, 5, 6, 9].includes(attempt),
+  });
+  for (const id of [1, 2, 3, 4]) engine.generate(id, job(`prompt ${id}`, fields));
+  settle();
+  for (const id of [1, 2, 3, 4]) {
+    expect(of(id).at(-1)?.type).toBe("jobDone");
+    expect(text(id)).toBe(alone(`prompt ${id}`, fields));
+  }
 });
 
 test("stored prefixes give way to work, least recently used first", () => {
