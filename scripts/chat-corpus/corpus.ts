@@ -8,22 +8,35 @@ import { isReasoningOpen } from "../../src/chat/detection/reasoning-tags.ts";
 import { createParser } from "../../src/chat/parser/parser.ts";
 import { collect, type Answer } from "./collect.ts";
 
+const TextOrNull = Type.Optional(Type.Union([Type.String(), Type.Null()]));
+
+/** What is absent is empty. */
 const Expected = Type.Object({
-  content: Type.String(),
-  reasoning_content: Type.String(),
-  tool_calls: Type.Array(
-    Type.Object({
-      name: Type.String(),
-      arguments: Type.Unknown(),
-      id: Type.Optional(Type.Union([Type.String(), Type.Null()])),
-    }),
+  content: TextOrNull,
+  reasoning_content: TextOrNull,
+  tool_calls: Type.Optional(
+    Type.Array(Type.Object({ name: Type.String(), arguments: Type.Unknown(), id: TextOrNull })),
   ),
 });
+
+const Tools = Type.Array(
+  Type.Object({
+    function: Type.Object({
+      name: Type.String(),
+      description: TextOrNull,
+      parameters: Type.Optional(
+        Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()]),
+      ),
+    }),
+  }),
+);
 
 const Sample = Type.Object({
   name: Type.String(),
   output: Type.String(),
-  thinking: Type.Optional(Type.Boolean()),
+  thinking: Type.Optional(Type.Union([Type.Boolean(), Type.Null()])),
+  /** Instead of the manifest's own. */
+  tools: Type.Optional(Tools),
   expect: Expected,
 });
 
@@ -33,18 +46,7 @@ const ManifestEntry = Type.Object({
   samples: Type.Array(Sample),
 });
 
-const Manifest = Type.Object({
-  tools: Type.Array(
-    Type.Object({
-      function: Type.Object({
-        name: Type.String(),
-        description: Type.Optional(Type.String()),
-        parameters: Type.Record(Type.String(), Type.Unknown()),
-      }),
-    }),
-  ),
-  entries: Type.Array(ManifestEntry),
-});
+const Manifest = Type.Object({ tools: Tools, entries: Type.Array(ManifestEntry) });
 
 export type ManifestEntry = Static<typeof ManifestEntry>;
 type Sample = Static<typeof Sample>;
@@ -70,15 +72,21 @@ export class ChatCorpus {
     const { tools, entries } = Value.Parse(Manifest, manifest);
     this.entries = entries;
     this.#readTemplate = readTemplate;
-    this.#tools = tools.map(({ function: { name, description, parameters } }) => ({
-      name,
-      description: description ?? null,
-      parameters,
-      strict: false,
-    }));
+    this.#tools = toolsOf(tools);
   }
 
+  /** A template that cannot be used fails every sample of its entry. */
   async run(entry: ManifestEntry): Promise<EntryResult> {
+    try {
+      return await this.#run(entry);
+    } catch (error) {
+      const readings = entry.samples.flatMap(({ name }) => CHUNK_SIZES.map((size) => [name, size]));
+      const failures = readings.map(([name, size]) => `${name}, ${size}: ${String(error)}`);
+      return { format: "none", passed: 0, failures };
+    }
+  }
+
+  async #run(entry: ManifestEntry): Promise<EntryResult> {
     const source = this.#readTemplate(entry.file);
     const template = new ChatTemplate(source);
     const render = async (
@@ -88,70 +96,83 @@ export class ChatCorpus {
     const detected = await detectFormat({ source, render, isSingleToken: () => false });
     const result: EntryResult = { format: detected.format.name, passed: 0, failures: [] };
     for (const sample of entry.samples) {
-      const prompt = await this.#promptOf(render, sample);
+      const tools = sample.tools === undefined ? this.#tools : toolsOf(sample.tools);
+      const prompt = await promptOf(render, sample, tools);
       for (const size of CHUNK_SIZES) {
-        const problem = this.#check(detected, prompt, sample, size);
+        const problem = check(detected, prompt, sample, tools, size);
         if (problem === null) result.passed += 1;
         else result.failures.push(`${sample.name}, ${label(size)}: ${problem}`);
       }
     }
     return result;
   }
+}
 
-  /** The prompt an output follows, with or without a system message as the template allows. */
-  async #promptOf(
-    render: (
-      messages: Parameters<ChatTemplate["renderChat"]>[0]["messages"],
-      options: ChatOptions,
-    ) => Promise<string>,
-    sample: Sample,
-  ): Promise<string> {
-    const options: ChatOptions = {
-      ...DEFAULT_CHAT_OPTIONS,
-      enableThinking: sample.thinking ?? null,
-      tools: this.#tools,
-      toolChoice: { kind: "auto", allowed: null },
-    };
-    return render(
-      [
-        {
-          role: "user",
-          content: [{ type: "text", text: "A question." }],
-          reasoning: null,
-          toolCalls: [],
-          toolCallId: null,
-          name: null,
-        },
-      ],
-      options,
-    );
-  }
+type Render = (
+  messages: Parameters<ChatTemplate["renderChat"]>[0]["messages"],
+  options: ChatOptions,
+) => Promise<string>;
 
-  /** What is wrong with one reading of a sample; null = nothing. */
-  #check(detected: DetectedFormat, prompt: string, sample: Sample, size: number): string | null {
-    const tags = detected.format.reasoning === null ? detected.reasoning : null;
-    const parser = createParser({
-      format: detected.format,
-      reasoning: tags === null ? null : { tags, open: isReasoningOpen(prompt, tags) },
-      tools: this.#tools,
-      parallel: true,
-      newId: () => "",
-    });
-    const got = collect(parser, sample.output, size);
-    const want = expectedOf(sample);
-    return isDeepStrictEqual(comparable(got, want), want)
-      ? null
-      : `wanted ${JSON.stringify(want)}, got ${JSON.stringify(got)}`;
-  }
+const toolsOf = (tools: Static<typeof Tools>): readonly Tool[] =>
+  tools.map(({ function: { name, description, parameters } }) => ({
+    name,
+    description: description ?? null,
+    parameters: parameters ?? null,
+    strict: false,
+  }));
+
+/** The prompt an output follows. */
+function promptOf(render: Render, sample: Sample, tools: readonly Tool[]): Promise<string> {
+  const question = {
+    role: "user",
+    content: [{ type: "text", text: "A question." }],
+    reasoning: null,
+    toolCalls: [],
+    toolCallId: null,
+    name: null,
+  } as const;
+  return render([question], {
+    ...DEFAULT_CHAT_OPTIONS,
+    enableThinking: sample.thinking ?? null,
+    tools,
+    toolChoice: { kind: "auto", allowed: null },
+  });
+}
+
+/** What is wrong with one reading of a sample; null = nothing. */
+function check(
+  detected: DetectedFormat,
+  prompt: string,
+  sample: Sample,
+  tools: readonly Tool[],
+  size: number,
+): string | null {
+  const tags = detected.format.reasoning === null ? detected.reasoning : null;
+  const parser = createParser({
+    format: detected.format,
+    reasoning: tags === null ? null : { tags, open: isReasoningOpen(prompt, tags) },
+    tools,
+    parallel: true,
+    newId: () => "",
+  });
+  const got = collect(parser, sample.output, size);
+  const want = expectedOf(sample);
+  return isDeepStrictEqual(comparable(got, want), want)
+    ? null
+    : `wanted ${JSON.stringify(want)}, got ${JSON.stringify(got)}`;
 }
 
 const label = (size: number): string => (size === 0 ? "whole" : `chunks of ${size}`);
 
 function expectedOf({ expect }: Sample): Answer {
   return {
-    text: expect.content.trim(),
-    reasoning: expect.reasoning_content.trim(),
-    calls: expect.tool_calls.map(({ name, arguments: args, id }) => ({ name, args, id: id ?? "" })),
+    text: expect.content?.trim() ?? "",
+    reasoning: expect.reasoning_content?.trim() ?? "",
+    calls: (expect.tool_calls ?? []).map(({ name, arguments: args, id }) => ({
+      name,
+      args,
+      id: id ?? "",
+    })),
   };
 }
 

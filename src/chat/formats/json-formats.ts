@@ -76,7 +76,7 @@ export const JSON_FORMATS = [
   json({ name: "firefunction", openers: ["functools"], section: true, array: true }),
   json({
     name: "granite-3",
-    openers: ["<|tool_call|>"],
+    openers: ["<|tool_call|>", "<tool_call>"],
     section: true,
     array: true,
     wrapper: ["<response>", "</response>"],

@@ -1,6 +1,13 @@
 import { startCall, type CallReader } from "./call-reader.ts";
 import type { Step } from "./input.ts";
-import { passDecodedString, passJsonValue, readRawValue, readString } from "./json-value.ts";
+import {
+  parseJson,
+  passDecodedString,
+  passJsonValue,
+  readRawValue,
+  readString,
+} from "./json-value.ts";
+import { PYTHON_STYLE, readLiteral } from "./literal-value.ts";
 
 /** `ignored`: it names no tool on purpose. `none`: not a call; what was read must be brought back. */
 export type JsonCallResult = "call" | "ignored" | "none";
@@ -43,15 +50,35 @@ export function* readJsonCall(reader: CallReader, options: JsonCallOptions): Ste
     argumentsWhole: true,
     isIgnored: false,
   };
-  yield* reader.input.skipSpace();
-  if (!(yield* reader.input.eat("{"))) return "none";
+  const { input } = reader;
+  yield* input.skipSpace();
+  if (yield* input.looksAt(["{'"])) return yield* readPythonDict(reader);
+  if (!(yield* input.eat("{"))) return "none";
+  // Some models repeat the brace as their template's source escapes it.
+  yield* input.eat("{");
   const whole = yield* readMembers(reader, options, draft, 0);
   if (draft.isIgnored && whole) return "ignored";
-  const atEnd = whole || reader.input.isExhausted;
+  const atEnd = whole || input.isExhausted;
   if (draft.index === null && draft.name !== null && atEnd)
     startHeld(reader, options, draft, whole);
   if (draft.index === null) return "none";
   reader.output.endCall(draft.index, draft.argumentsWhole, draft.lateId);
+  return "call";
+}
+
+/** Reads a call that is written as Python's dict. */
+function* readPythonDict(reader: CallReader): Step<JsonCallResult> {
+  const { json, whole } = yield* readLiteral(reader.input, PYTHON_STYLE);
+  const parsed = parseJson(json)?.value;
+  if (!whole || typeof parsed !== "object" || parsed === null) return "none";
+  const members = new Map<string, unknown>(Object.entries(parsed));
+  const written = members.get("name");
+  const name = typeof written === "string" ? reader.tools.resolve(written) : null;
+  const args = members.get("arguments") ?? members.get("parameters");
+  if (name === null || typeof args !== "object" || args === null) return "none";
+  const index = startCall(reader, name, null);
+  reader.output.arguments(index, JSON.stringify(args));
+  reader.output.endCall(index, true);
   return "call";
 }
 

@@ -134,6 +134,19 @@ const cases: Case[] = [
     calls: [call("book_table", { place: "P" })],
   },
   {
+    name: "braces doubled as in a template's source",
+    format: "hermes",
+    output: '<tool_call>\n{{"name": "book_table", "arguments": {"place": "P"}}}\n</tool_call>',
+    calls: [call("book_table", { place: "P" })],
+  },
+  {
+    name: "Python's dict",
+    format: "hermes",
+    output:
+      "<tool_call>\n{'name': 'plan_trip', 'arguments': {'guided': True, 'stops': ['x']}}\n</tool_call>",
+    calls: [call("plan_trip", { guided: true, stops: ["x"] })],
+  },
+  {
     name: "numbers are passed on as written",
     format: "hermes",
     output:
