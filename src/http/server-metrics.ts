@@ -1,5 +1,6 @@
 import type { PoolManager } from "../pool/pool.ts";
 import { Registry, type Series } from "./metrics.ts";
+import { PoolMetrics } from "./pool-metrics.ts";
 
 const REQUEST_SECONDS = [0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300];
 const TTFT_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120];
@@ -69,18 +70,7 @@ export class ServerMetrics {
     gauge: this.#registry.gauge(name, help),
     field,
   }));
-  readonly #pool = this.#registry.gauge(
-    "lmserver_pool_events",
-    "Counts of engine processes and jobs since the start, by kind.",
-  );
-  readonly #restarts = this.#registry.gauge(
-    "lmserver_engine_restarts_total",
-    "Engine starts that followed a crash.",
-  );
-  readonly #cancelSteps = this.#registry.gauge(
-    "lmserver_cancel_steps_max",
-    "Most engine steps that a cancel took to have effect.",
-  );
+  readonly #pool = new PoolMetrics(this.#registry);
 
   /** Series of one model, to be kept while it generates. */
   latency(model: string): { ttft: Series; itl: Series } {
@@ -92,7 +82,7 @@ export class ServerMetrics {
     this.#bodyBytes.set(bodyBytes);
     this.#memory.set(process.memoryUsage.rss());
     this.#readInstances(pool);
-    this.#readStatistics(pool);
+    this.#pool.read(pool.statistics());
     return this.#registry.render();
   }
 
@@ -114,22 +104,6 @@ export class ServerMetrics {
         const value = values[field];
         if (value !== undefined) gauge.set(value, { model: instance.identifier });
       }
-    }
-  }
-
-  #readStatistics(pool: Pick<PoolManager, "statistics">): void {
-    const counts = pool.statistics();
-    this.#restarts.set(counts.engineRestarts);
-    this.#cancelSteps.set(counts.cancelStepsMax);
-    this.#pool.set(counts.engineStarts, { kind: "engine_start" });
-    this.#pool.set(counts.watchdogKills, { kind: "watchdog_kill" });
-    this.#pool.set(counts.queueRefused, { kind: "queue_refused" });
-    this.#pool.set(counts.staleEvents, { kind: "stale_event" });
-    for (const [reason, count] of Object.entries(counts.engineExits)) {
-      this.#pool.set(count, { kind: `engine_exit_${reason}` });
-    }
-    for (const [stage, count] of Object.entries(counts.cancelled)) {
-      this.#pool.set(count, { kind: `cancelled_in_${stage}` });
     }
   }
 }

@@ -94,6 +94,8 @@ test("shows what the pool knows", async () => {
   }
   expect(values.get("lmserver_engine_restarts_total")).toBe(2);
   expect(values.get("lmserver_cancel_steps_max")).toBe(1);
+  expect(values.has('lmserver_engine_exits_total{reason="crashed"}')).toBe(true);
+  expect(values.has('lmserver_cancel_total{stage="prefill"}')).toBe(true);
   expect(values.get("process_resident_memory_bytes")).toBeGreaterThan(0);
 });
 
