@@ -30,12 +30,15 @@ export function toolInstructions(
   ].join("\n");
 }
 
+/** Texts in the source of templates whose models write calls in Python. */
+const PYTHON_SIGNS = ["<|tool_call_start|>", "<|tool_list_start|>", "List of tools: ["];
+
 /** An earlier call as text, in the notation the template itself speaks of. */
 export function callText(source: string, { name, arguments: args }: ToolCall): string {
   const json = `{"name": ${JSON.stringify(name)}, "arguments": ${args.trim() === "" ? "{}" : args}}`;
   if (source.includes("<tool_call>")) return `<tool_call>\n${json}\n</tool_call>`;
   if (source.includes("<|tool_call|>")) return `<|tool_call|>[${json}]`;
-  if (source.includes("<|tool_call_start|>") || source.includes("<|tool_list_start|>")) {
+  if (PYTHON_SIGNS.some((sign) => source.includes(sign))) {
     return `<|tool_call_start|>[${name}(${pythonArguments(args)})]<|tool_call_end|>`;
   }
   return `[TOOL_REQUEST]${json}[END_TOOL_REQUEST]`;
