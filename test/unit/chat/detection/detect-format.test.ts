@@ -85,9 +85,9 @@ const cases: Case[] = [
   {
     name: "calls that are only spoken of",
     source:
-      "{% if tools %}List of tools: [{{ tools | tojson }}]{% endif %}{% for m in messages %}" +
+      "{% if tools %}<|plugin|>{{ tools | tojson }}{% endif %}{% for m in messages %}" +
       "{{ m.role }}: {{ m.content }}\n{% endfor %}",
-    format: "lfm-2",
+    format: "internlm-2",
     evidence: "source",
   },
   {
