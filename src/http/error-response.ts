@@ -67,6 +67,8 @@ const ROWS = {
   timeout: server(504, "timeout"),
   invalid_config: server(500, "internal_error", "never"),
   invalid_file: server(500, "model_load_failed", "never"),
+  download_failed: server(502, "internal_error"),
+  insufficient_disk: server(500, "internal_error", "never"),
   internal: server(500, "internal_error"),
 } as const satisfies Record<ErrorCode, Row>;
 

@@ -65,6 +65,9 @@ export interface ErrorDetails {
   invalid_config: { problems: readonly string[] };
   /** A file the user named cannot be used: a model, a template, a key file. */
   invalid_file: { path: string; reason: string };
+  /** A hub or mirror is unreachable, refuses, or answers what it should not. */
+  download_failed: { host: string; reason: string };
+  insufficient_disk: { path: string; neededBytes: number; availableBytes: number };
   internal: NoDetails;
 }
 
