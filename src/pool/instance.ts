@@ -6,7 +6,7 @@ import type { LoadedModelInfo } from "../protocol/events.ts";
 import type { EngineEnd, EngineProcess } from "./engine-process.ts";
 import { queueFull } from "./engine-jobs.ts";
 import { EngineLease } from "./lease.ts";
-import type { EngineState, InstanceStatus, Lease } from "./pool.ts";
+import type { EngineState, InstanceStatus, Lease, LoadDefaults } from "./pool.ts";
 import { waitFor } from "./wait.ts";
 
 export interface InstanceOptions {
@@ -15,7 +15,7 @@ export interface InstanceOptions {
   /** Loaded by a request: may be evicted, and is forgotten when its engine ends. */
   jit: boolean;
   ttlMs: number | null;
-  parallel: number;
+  settings: LoadDefaults;
   maxQueue: number;
   loadTimeoutMs: number;
   clock: Clock;
@@ -152,7 +152,8 @@ export class ModelInstance {
       crashes: history.crashes,
       jit: this.#jit,
       ttlMs: this.#ttlMs,
-      parallel: this.#options.parallel,
+      parallel: this.#options.settings.parallel,
+      settings: this.#options.settings,
     };
   }
 
@@ -268,8 +269,8 @@ export class ModelInstance {
   }
 
   #refuseWhenFull(): void {
-    const { parallel, maxQueue } = this.#options;
-    if (this.#waiters < parallel + maxQueue) return;
+    const { settings, maxQueue } = this.#options;
+    if (this.#waiters < settings.parallel + maxQueue) return;
     throw queueFull(this.#waiters, maxQueue, 5_000);
   }
 }

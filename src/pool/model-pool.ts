@@ -78,7 +78,8 @@ export class ModelPool implements PoolManager {
       either.throwIfAborted();
       const ttlMs = options.ttlMs ?? this.#options.ttlMs;
       const instance =
-        this.#choose(model) ?? this.#create({ model, identifier: null, jit: true, ttlMs }, {});
+        this.#choose(model) ??
+        this.#create({ model, identifier: null, jit: true, ttlMs }, options.settings ?? {});
       if (!instance.isEnding) return await instance.lease(either);
       await waitFor(instance.gone, either);
     }
@@ -183,7 +184,7 @@ export class ModelPool implements PoolManager {
     const instance = new ModelInstance({
       ...what,
       identifier: what.identifier ?? this.#freeIdentifier(what.model.key),
-      parallel: load.parallel,
+      settings: load,
       maxQueue: this.#options.maxQueue,
       loadTimeoutMs: this.#limits.loadTimeoutMs,
       clock: this.#options.clock,

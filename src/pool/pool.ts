@@ -23,6 +23,8 @@ export interface Pool {
 export interface AcquireOptions {
   /** Idle ms before the instance is unloaded, when this call loads it; null = the default. */
   ttlMs?: number | null;
+  /** How to load the model, when this call loads it; absent fields take the server's defaults. */
+  settings?: Partial<LoadDefaults>;
 }
 
 /** The pool as its operator sees it: explicit loads, unloads and counters. */
@@ -99,6 +101,8 @@ export interface InstanceStatus {
   /** Idle ms before unload; null = stays loaded. */
   ttlMs: number | null;
   parallel: number;
+  /** What the load was asked for; absent when nobody kept it. */
+  settings?: LoadDefaults;
 }
 
 /** The right to use one loaded model. */
