@@ -9,19 +9,31 @@ const FIRST_GUESS = 64;
 const PROMPT_SHARE = 0.75;
 /** Even when decoding is faster than this, prompts get so much time per step. */
 const LEAST_PROMPT_MS = 3;
+/**
+ * Prompts this short are computed at once, streams or not: one pause of this length costs less than
+ * many clients whose first token waits, and a full batch decodes faster per token.
+ */
+const SHORT_PROMPT_MS = 400;
 /** Longest step when nobody streams: the time until a cancel or a newcomer is noticed. */
 const ALONE_MS = 1000;
 const SMOOTHING = 0.25;
+/** A size was measured: sizes up to 2^3 times as large are expected to cost no more per token. */
+const TRUSTED_DOUBLINGS = 3;
 
 /**
- * How many prompt tokens a step may compute. Beside running streams prompts get a little less time
- * than the streams, so that the pause between two tokens at most doubles.
+ * How many prompt tokens a step may compute. Beside running streams long prompts get a little less
+ * time than the streams, so that the pause between two tokens at most doubles; short ones are not
+ * cut into pieces.
  */
 export class PrefillPacer {
   readonly #capacity: number;
-  /** Running averages in ms; null = not measured. */
+  /** Running average in ms of a step without prompts; null = not measured. */
   #decodeMs: number | null = null;
-  #promptTokenMs: number | null = null;
+  /**
+   * Running averages in ms per prompt token, by the size of the step: index k is for 2^k to
+   * 2^(k+1) - 1 tokens. Large steps cost much less per token than small ones.
+   */
+  readonly #tokenMs: (number | undefined)[] = [];
 
   /** @param capacity tokens per decode. */
   constructor(capacity: number) {
@@ -31,12 +43,15 @@ export class PrefillPacer {
   /** @param streams slots that get one token in the same step. */
   allowance(streams: number): number {
     const most = Math.max(this.#capacity - streams, 0);
-    if (this.#promptTokenMs === null) return Math.min(FIRST_GUESS, most);
     const targetMs =
       streams === 0 ? ALONE_MS : Math.max((this.#decodeMs ?? 0) * PROMPT_SHARE, LEAST_PROMPT_MS);
-    // A clock too coarse to see a token leaves no limit but the batch.
-    const tokens = Math.floor(targetMs / Math.max(this.#promptTokenMs, Number.EPSILON));
-    return Math.min(Math.max(tokens, LEAST), most);
+    const tokens = this.#tokensWithin(targetMs);
+    return Math.min(tokens === null ? FIRST_GUESS : Math.max(tokens, LEAST), most);
+  }
+
+  /** Tokens of a prompt that need not be paced, and of all such prompts in one step. */
+  get shortPromptTokens(): number {
+    return Math.min(this.#tokensWithin(SHORT_PROMPT_MS) ?? 0, this.#capacity);
   }
 
   record(streams: number, promptTokens: number, elapsedMs: number): void {
@@ -44,8 +59,27 @@ export class PrefillPacer {
       this.#decodeMs = average(this.#decodeMs, elapsedMs);
     } else if (streams === 0 || this.#decodeMs !== null) {
       const promptMs = Math.max(elapsedMs - (streams > 0 ? (this.#decodeMs ?? 0) : 0), 0);
-      this.#promptTokenMs = average(this.#promptTokenMs, promptMs / promptTokens);
+      const size = Math.floor(Math.log2(promptTokens));
+      this.#tokenMs[size] = average(this.#tokenMs[size] ?? null, promptMs / promptTokens);
     }
+  }
+
+  /**
+   * Most prompt tokens whose step is expected to take no longer than this. A measured size is
+   * trusted up to eight times itself, so the answer grows step by step. null = nothing measured.
+   */
+  #tokensWithin(targetMs: number): number | null {
+    let smallest: number | null = null;
+    let most = 0;
+    for (const [size, tokenMs] of this.#tokenMs.entries()) {
+      if (tokenMs === undefined) continue;
+      // A clock too coarse to see a token leaves no limit but the batch.
+      const tokens = Math.floor(targetMs / Math.max(tokenMs, Number.EPSILON));
+      smallest ??= tokens;
+      if (tokens >= 2 ** size)
+        most = Math.max(most, Math.min(tokens, 2 ** (size + TRUSTED_DOUBLINGS)));
+    }
+    return most > 0 ? most : smallest;
   }
 }
 

@@ -103,16 +103,20 @@ export class Scheduler {
     batch.clear();
     const decoding = this.#decodingWithRoom();
     const packed = decoding.map((slot) => this.#pack(slot, 1));
-    let allowance = pacer.allowance(decoding.length);
+    let paced = pacer.allowance(decoding.length);
+    let unpaced = Math.min(pacer.shortPromptTokens, batch.capacity - batch.length);
     for (const slot of this.#slots) {
-      if (allowance === 0) break;
       if (slot.isDecoding || slot.waitsFor !== null) continue;
+      const isShort = slot.choice.tokens.length - slot.cached <= pacer.shortPromptTokens;
+      const allowance = isShort ? Math.max(paced, unpaced) : paced;
+      if (allowance === 0) continue;
       this.#makeRoom(batch.length + Math.min(slot.remaining, allowance));
       const rows = wantsScores(slot) ? Math.min(allowance, SCORED_ROWS) : allowance;
       const count = Math.min(slot.remaining, rows, this.#kv.free - batch.length);
       if (count === 0) break;
       packed.push(this.#pack(slot, count));
-      allowance -= count;
+      paced = Math.max(paced - count, 0);
+      unpaced = Math.max(unpaced - count, 0);
     }
     if (batch.length > 0 || !this.#slots.some((slot) => slot.waitsFor === null)) return packed;
     this.#preemptNewest();

@@ -33,3 +33,24 @@ test("the allowance never exceeds the rows that are left", () => {
   expect(pacer.allowance(8)).toBe(0);
   expect(pacer.allowance(6)).toBe(2);
 });
+
+test("a short prompt is one that the streams can wait for", () => {
+  const pacer = new PrefillPacer(2048);
+  expect(pacer.shortPromptTokens).toBe(0);
+  pacer.record(0, 100, 100);
+  expect(pacer.shortPromptTokens).toBe(400);
+});
+
+test("what large steps cost per token is learned from large steps", () => {
+  const pacer = new PrefillPacer(2048);
+  // 160 ms for anything, and 0.5 ms for each token.
+  const measure = (tokens: number): void => pacer.record(0, tokens, 160 + tokens * 0.5);
+  measure(50);
+  expect(pacer.shortPromptTokens).toBe(108);
+  measure(108);
+  expect(pacer.shortPromptTokens).toBe(201);
+  for (let step = 0; step < 9; step++) measure(pacer.shortPromptTokens);
+  expect(pacer.shortPromptTokens).toBeGreaterThan(440);
+  measure(50);
+  expect(pacer.shortPromptTokens).toBeGreaterThan(440);
+});
