@@ -14,11 +14,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   engine: ["llama", "protocol", "lib"],
   config: ["lib"],
   bundle: ["lib"],
+  store: ["lib"],
   catalog: ["config", "bundle", "lib"],
   pool: ["catalog", "config", "protocol", "lib"],
   chat: ["pool", "catalog", "protocol", "lib"],
-  http: ["chat", "pool", "catalog", "config", "protocol", "bundle", "lib"],
-  cli: ["engine", "http", "chat", "pool", "catalog", "config", "protocol", "bundle", "lib"],
+  http: ["chat", "pool", "catalog", "store", "config", "protocol", "bundle", "lib"],
+  cli: ["engine", "http", "chat", "pool", "store", "catalog", "config", "protocol", "bundle", "lib"],
   main: ["cli"],
 };
 
