@@ -2,6 +2,8 @@ import { accessSync, constants, mkdirSync, readFileSync, statSync } from "node:f
 import type { CatalogFolder } from "../catalog/model-catalog.ts";
 import { invalidConfig, resolveConfig, type ServeConfig } from "../config/config.ts";
 import { configPath, resolveFolders, type Folders } from "../config/paths.ts";
+import { TokenFile } from "../config/tokens.ts";
+import { LmError } from "../lib/errors.ts";
 import { CONFIG_FILE, SERVE_SETTINGS } from "../config/settings.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -44,8 +46,10 @@ export function planServe(args: readonly string[], env: Environment): ServePlan 
   if ("problems" in found) all.push(...found.problems);
   if (folders !== null) all.push(...checkModelsDirs(folders));
   const apiKeys = [...values.apiKeys, ...readKeyFile(values.apiKeyFile, all, warnings)];
-  if (values.requireAuth === true && apiKeys.length === 0)
-    all.push("--require-auth needs a key: give one with --api-key or --api-key-file");
+  if (values.requireAuth === true && apiKeys.length === 0 && !hasTokens(folders, all))
+    all.push(
+      "--require-auth needs a key or token: give one with --api-key-file, or make one with lmserver token create",
+    );
   if (fromFlags.has("apiKeys"))
     warnings.push(
       "The key given with --api-key is visible to every user of this machine (ps); prefer --api-key-file.",
@@ -93,6 +97,16 @@ function checkModelsDirs({ modelsDirs, isDefaultModelsDir }: Folders): string[] 
       return [`--models-dir must be given, because ${path} cannot be created (${codeOf(error)})`];
     }
   });
+}
+
+function hasTokens(folders: Folders | null, problems: string[]): boolean {
+  if (folders === null) return true; // told as a problem of its own
+  try {
+    return new TokenFile(folders.stateDir).list().length > 0;
+  } catch (error) {
+    problems.push(error instanceof LmError ? error.message : "the tokens cannot be read");
+    return true;
+  }
 }
 
 /** Keys, one per line; empty lines and lines that start with # are passed over. */

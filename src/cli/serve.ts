@@ -157,7 +157,7 @@ async function announceReady(
  */
 async function drain(
   listener: Listener,
-  { pool, templates }: Server,
+  { pool, templates, responses }: Server,
   graceMs: number,
 ): Promise<void> {
   const quiet = listener.stopAccepting();
@@ -165,4 +165,5 @@ async function drain(
   templates.close();
   await Promise.race([quiet, Bun.sleep(FLUSH_MS)]);
   await listener.closeAll();
+  responses?.close();
 }

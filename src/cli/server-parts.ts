@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { join } from "node:path";
 import { swaggerAsset } from "../bundle/assets.ts";
 import type { BuildInfo, PreparedBundle } from "../bundle/bundle.ts";
 import { ModelCatalog } from "../catalog/model-catalog.ts";
@@ -6,20 +7,24 @@ import { createChatTemplates, type ChatTemplates } from "../chat/chat-templates.
 import { createGenerate, createRenderChat } from "../chat/generate.ts";
 import type { Alias } from "../config/settings.ts";
 import { createApp } from "../http/app.ts";
+import { TokenFile } from "../config/tokens.ts";
 import type { HttpApp, HttpSettings } from "../http/deps.ts";
 import { systemClock } from "../lib/clock.ts";
 import { randomId } from "../lib/id.ts";
 import type { Log } from "../lib/log.ts";
+import { MAX_STORED_RESPONSE_BYTES } from "../lib/limits.ts";
+import { ResponseStore } from "../store/response-store.ts";
 import { ModelPool } from "../pool/model-pool.ts";
 import { withContentLog } from "./content-log.ts";
 import { catalogFolders, type ServePlan } from "./serve-config.ts";
 
-/** The program's parts, wired. Whoever asked for them closes pool and templates. */
+/** The program's parts, wired. Whoever asked for them closes pool, templates and responses. */
 export interface Server {
   app: HttpApp;
   catalog: ModelCatalog;
   pool: ModelPool;
   templates: ChatTemplates;
+  responses: ResponseStore | null;
   /** Set once requests are welcome. */
   isReady: boolean;
 }
@@ -59,12 +64,14 @@ export function wireServer({
     allowLlmEmbeddings: config.allowLlmEmbeddings,
   };
   const templates = createChatTemplates();
+  const responses = openResponses(plan, log);
   const generation = { catalog, pool, resolve, templates };
   const generate = createGenerate(generation);
   const server: Server = {
     catalog,
     pool,
     templates,
+    responses,
     isReady: false,
     app: createApp({
       settings: httpSettings(plan),
@@ -72,6 +79,9 @@ export function wireServer({
       renderChat: createRenderChat(generation),
       catalog,
       pool,
+      tokens: new TokenFile(folders.stateDir),
+      responses,
+      downloads: null,
       version: { version: build.version, commit: build.commit, engine: build.llamaRelease },
       clock: systemClock,
       log,
@@ -85,6 +95,22 @@ export function wireServer({
     }),
   };
   return server;
+}
+
+/** @throws LmError invalid_file when a newer version wrote the stored responses. */
+function openResponses({ config, folders }: ServePlan, log: Log): ResponseStore | null {
+  if (config.responsesStore === "off") return null;
+  const isOnDisk = config.responsesStore === "disk";
+  return new ResponseStore({
+    path: isOnDisk ? join(folders.stateDir, "responses.sqlite") : null,
+    limits: {
+      ttlMs: config.responsesTtlSeconds * 1_000,
+      maxCount: config.responsesMax,
+      maxBytes: MAX_STORED_RESPONSE_BYTES,
+    },
+    clock: systemClock,
+    log,
+  });
 }
 
 function createPool({ config }: ServePlan, bundle: PreparedBundle, log: Log): ModelPool {
@@ -127,5 +153,7 @@ function httpSettings({ config, apiKeys }: ServePlan): HttpSettings {
     reasoningField: config.reasoningField,
     requestTimeoutMs: config.requestTimeoutSeconds * 1_000,
     metrics: config.metrics,
+    requireAuth: config.requireAuth === true,
+    restExtensions: config.restExtensions,
   };
 }

@@ -147,6 +147,32 @@ export function secondsSetting(options: Common & { fallback: number; minimum: nu
   });
 }
 
+const SECONDS: ReadonlyMap<string, number> = new Map([
+  ["", 1],
+  ["s", 1],
+  ["m", 60],
+  ["h", 3_600],
+  ["d", 86_400],
+]);
+
+/** Whole seconds, written with s, m, h or d or none; not for timers. */
+export function durationSetting(options: Common & { fallback: number; minimum: number }) {
+  const { minimum } = options;
+  const read = (text: string): number => {
+    const match = /^(\d+) ?([smhd]?)$/i.exec(text);
+    const unit = SECONDS.get(match?.[2]?.toLowerCase() ?? "?");
+    return unit === undefined ? Number.NaN : Number(match?.[1]) * unit;
+  };
+  return setting({
+    ...options,
+    argument: "<duration>",
+    schema: Type.Integer({ minimum, maximum: 100 * 365 * 86_400 }),
+    accepts: "a length of time such as 90s, 12h or 30d",
+    read: (texts) => read(last(texts)),
+    fromFile: (value) => (typeof value === "string" ? read(value) : value),
+  });
+}
+
 const UNITS: ReadonlyMap<string, number> = new Map([
   ["", 1],
   ["b", 1],

@@ -258,6 +258,30 @@ export const SERVE_SETTINGS = {
     fallback: false,
     help: "Let language models answer /v1/embeddings",
   }),
+  responsesStore: kinds.choiceSetting({
+    flag: "responses-store",
+    words: ["disk", "memory", "off"],
+    fallback: "disk",
+    help: "Where answers that may be continued by their id are kept (default disk)",
+  }),
+  responsesTtlSeconds: kinds.durationSetting({
+    flag: "responses-ttl",
+    fallback: 30 * 86_400,
+    minimum: 1,
+    help: "How long they are kept, such as 12h (default 30d)",
+  }),
+  responsesMax: kinds.integerSetting({
+    flag: "responses-max",
+    fallback: 10_000,
+    minimum: 1,
+    maximum: 10_000_000,
+    help: "How many are kept; the least recently used goes first",
+  }),
+  restExtensions: kinds.flagSetting({
+    flag: "rest-extensions",
+    fallback: false,
+    help: "Accept fields on /api/v1 that LM Studio does not have, such as ttl and identifier",
+  }),
   chatTemplate: kinds.textSetting({
     flag: "chat-template",
     argument: "<file>",

@@ -3,10 +3,10 @@ import { Elysia } from "elysia";
 import { invalidRequest } from "../lib/errors.ts";
 import { randomHexId } from "../lib/id.ts";
 import { recordAnswer } from "./access-log.ts";
-import { Authenticator } from "./auth.ts";
+import { ANYBODY, Authenticator, checkPermission } from "./auth.ts";
 import { BodyBudget, readJsonObject } from "./body.ts";
 import type { Connection, Deps, HttpApp, HttpSettings } from "./deps.ts";
-import { errorResponse } from "./error-response.ts";
+import { answerError } from "./error-dialect.ts";
 import type { Server } from "./generation.ts";
 import { Gate } from "./gate.ts";
 import { chatCompletions, chatInputTokens, chatRender } from "./openai/chat-completions.ts";
@@ -14,9 +14,9 @@ import { completions } from "./openai/completions.ts";
 import { embeddings } from "./openai/embeddings.ts";
 import { modelList, modelRetrieve } from "./openai/models.ts";
 import { openapiDocument } from "./openapi.ts";
-import { isAllowedOrigin } from "./origin.ts";
+import { checkSameOrigin, isAllowedOrigin } from "./origin.ts";
 import { type RequestContext, warningHeader } from "./request-context.ts";
-import { normalPath, type PostRoute, type Route, RouteTable } from "./route.ts";
+import { isManagement, normalPath, type PostRoute, type Route, RouteTable } from "./route.ts";
 import { ServerMetrics } from "./server-metrics.ts";
 import { logFailure } from "./stream-answer.ts";
 import { swaggerRoutes } from "./swagger.ts";
@@ -51,7 +51,12 @@ class App {
 
   constructor(deps: Deps) {
     this.#server = { deps, metrics: new ServerMetrics() };
-    this.#authenticator = new Authenticator(deps.settings.apiKeys, deps.clock);
+    const { apiKeys, requireAuth } = deps.settings;
+    const isRequired = requireAuth || apiKeys.length > 0;
+    this.#authenticator = new Authenticator(
+      { keys: apiKeys, tokens: deps.tokens, isRequired },
+      deps.clock,
+    );
     this.#routes = this.#listRoutes();
     this.#gate = new Gate(new RouteTable(this.#routes), deps.settings);
     this.#elysia = this.#wire(this.#routes, deps.settings);
@@ -90,7 +95,7 @@ class App {
       });
     }
     // Answers of routes never throw; this is for what happens between them.
-    elysia.onError(({ error }) => errorResponse(error));
+    elysia.onError(({ error, path }) => answerError(error, path));
     return elysia;
   }
 
@@ -105,6 +110,7 @@ class App {
       connection,
       facts: { model: null, promptTokens: 0, completionTokens: 0 },
       warnings: [],
+      caller: ANYBODY,
       route: null,
       isStreaming: false,
     };
@@ -118,17 +124,21 @@ class App {
       return await this.#elysia.handle(routed);
     } catch (error) {
       logFailure(this.#server, context, error);
-      return errorResponse(error);
+      return answerError(error, context.path);
     }
   }
 
   async #answer(route: Route, routed: Request): Promise<Response> {
     const context = this.#contexts.get(routed);
-    if (!context) return errorResponse(null);
+    if (!context) return answerError(null, route.path);
     context.route = route.path;
     try {
       if (route.permission !== "public") {
-        this.#authenticator.check(context.request.headers, context.address);
+        const { request, address } = context;
+        context.caller = this.#authenticator.check(request.headers, address);
+        checkPermission(context.caller, route.permission);
+        const { settings } = this.#server.deps;
+        if (isManagement(route.permission)) checkSameOrigin(request, settings.cors);
       }
       if (route.method === "POST") return await this.#post(route, context);
       return await route.answer(context, idOf(route.path, context.path));
@@ -136,7 +146,7 @@ class App {
       // Nobody reads this answer: the status is for the log.
       if (context.request.signal.aborted) return new Response(null, { status: CLIENT_GONE });
       logFailure(this.#server, context, error);
-      return errorResponse(error);
+      return answerError(error, context.path);
     }
   }
 

@@ -1,22 +1,62 @@
 import { createHash, timingSafeEqual } from "node:crypto";
+import type { TokenFile, TokenInfo } from "../config/tokens.ts";
 import type { Clock } from "../lib/clock.ts";
 import { LmError } from "../lib/errors.ts";
 import { MAX_AUTH_ADDRESSES, MAX_AUTH_FAILURES_PER_MINUTE } from "../lib/limits.ts";
 import { isLoopbackAddress } from "./host.ts";
+import type { Permission } from "./route.ts";
 
 const MINUTE_MS = 60_000;
 
 const digest = (text: string): Buffer => createHash("sha256").update(text, "utf8").digest();
 
-/** Keys of the server. Without any, everybody may pass. */
+/** Who asks, and what they may do. */
+export interface Caller {
+  /** Owns what it creates; "" where nobody has to prove who they are. */
+  id: string;
+  /** null = everything. */
+  permissions: TokenInfo["permissions"] | null;
+}
+
+/** Where nobody has to prove who they are, everybody may do everything. */
+export const ANYBODY: Caller = Object.freeze({ id: "", permissions: null });
+
+/** @throws LmError forbidden when the caller's token lacks what the route needs. */
+export function checkPermission({ permissions }: Caller, needed: Permission): void {
+  if (permissions === null || needed === "public" || needed === "any") return;
+  if (permissions.includes(needed)) return;
+  throw new LmError(
+    "forbidden",
+    { reason: "insufficient_permissions" },
+    `This token lacks the permission '${needed}'.`,
+  );
+}
+
+export interface Credentials {
+  /** May do everything. */
+  keys: readonly string[];
+  tokens: Pick<TokenFile, "find"> | null;
+  /** false = a wrong or missing key is no reason to refuse. */
+  isRequired: boolean;
+}
+
+/** Keys and tokens of the server. */
 export class Authenticator {
-  readonly #digests: readonly Buffer[];
+  readonly #keys: readonly { digest: Buffer; caller: Caller }[];
+  readonly #tokens: Credentials["tokens"];
+  readonly #isRequired: boolean;
   readonly #clock: Clock;
   /** Failures of this minute by address, oldest address first. */
   readonly #failures = new Map<string, { count: number; sinceMs: number }>();
 
-  constructor(keys: readonly string[], clock: Clock) {
-    this.#digests = keys.map(digest);
+  constructor({ keys, tokens, isRequired }: Credentials, clock: Clock) {
+    this.#keys = keys.map((key) => ({
+      digest: digest(key),
+      // Stored beside what the key's owner creates: a hash of its own kind, and only a part of it.
+      caller: { id: `key-${digest(`owner ${key}`).toString("hex", 0, 8)}`, permissions: null },
+    }));
+    this.#tokens = tokens;
+    this.#isRequired = isRequired;
     this.#clock = clock;
   }
 
@@ -25,11 +65,12 @@ export class Authenticator {
    * @param address Of the peer; loopback is never throttled.
    * @throws LmError unauthorized, or rate_limited after too many failures of that address.
    */
-  check(headers: Headers, address: string): void {
-    if (this.#digests.length === 0) return;
+  check(headers: Headers, address: string): Caller {
+    if (!this.#isRequired) return ANYBODY;
     this.#throttle(address);
     const token = readToken(headers);
-    if (token !== null && this.#isKnown(token)) return;
+    const caller = token === null ? null : this.#find(token);
+    if (caller !== null) return caller;
     this.#countFailure(address);
     throw new LmError(
       "unauthorized",
@@ -41,13 +82,14 @@ export class Authenticator {
   }
 
   /** Compares with every key, so that the time taken says nothing about which one came close. */
-  #isKnown(token: string): boolean {
-    const offered = digest(token);
-    let known = false;
-    for (const key of this.#digests) {
-      if (timingSafeEqual(offered, key)) known = true;
+  #find(text: string): Caller | null {
+    const offered = digest(text);
+    let known: Caller | null = null;
+    for (const key of this.#keys) {
+      if (timingSafeEqual(offered, key.digest)) known = key.caller;
     }
-    return known;
+    const token = this.#tokens?.find(text) ?? null;
+    return known ?? (token === null ? null : { id: token.id, permissions: token.permissions });
   }
 
   #throttle(address: string): void {

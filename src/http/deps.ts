@@ -1,13 +1,18 @@
 import type { Catalog } from "../catalog/model.ts";
+import type { Downloads } from "../catalog/download/downloads.ts";
 import type { Generate, RenderChat } from "../chat/events.ts";
+import type { TokenFile } from "../config/tokens.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { PoolManager } from "../pool/pool.ts";
+import type { ResponseStore } from "../store/response-store.ts";
 
 /** Settings that decide how requests are answered. Filled from the configuration by the CLI. */
 export interface HttpSettings {
-  /** Accepted keys; empty = no authentication. */
+  /** Accepted keys, which may do everything. */
   apiKeys: readonly string[];
+  /** Everybody must show a key or token; so they must when there are keys. */
+  requireAuth: boolean;
   /** `*` = any origin; a list holds `https://a.example` or `http://localhost:*`; null = off. */
   cors: "*" | readonly string[] | null;
   /** Host names accepted besides those the bind address implies; without port. */
@@ -26,6 +31,8 @@ export interface HttpSettings {
   /** 0 = none. */
   requestTimeoutMs: number;
   metrics: boolean;
+  /** `ttl`, `identifier` and the like are accepted on /api/v1. */
+  restExtensions: boolean;
 }
 
 export interface VersionInfo {
@@ -49,7 +56,13 @@ export interface Deps {
   generate: Generate;
   renderChat: RenderChat;
   catalog: Pick<Catalog, "list" | "find">;
-  pool: Pick<PoolManager, "acquire" | "instances" | "statistics">;
+  pool: Pick<PoolManager, "acquire" | "instances" | "statistics" | "load" | "unload">;
+  /** Tokens with permissions; null = only keys. */
+  tokens: Pick<TokenFile, "find"> | null;
+  /** Answers that may be continued; null = none is kept. */
+  responses: Pick<ResponseStore, "save" | "chain"> | null;
+  /** null = models cannot be fetched. */
+  downloads: Pick<Downloads, "start" | "status"> | null;
   version: VersionInfo;
   clock: Clock;
   log: Log;

@@ -69,23 +69,28 @@ const ROWS = {
   invalid_file: server(500, "model_load_failed", "never"),
   download_failed: server(502, "internal_error"),
   insufficient_disk: server(500, "internal_error", "never"),
+  job_not_found: invalid(404, "job_not_found"),
+  not_implemented: server(501, "not_implemented", "never"),
   internal: server(500, "internal_error"),
 } as const satisfies Record<ErrorCode, Row>;
 
 /** An unexpected error is a bug: nothing of it is shown. */
-function known(error: unknown): LmError {
+export function knownError(error: unknown): LmError {
   if (error instanceof LmError) return error;
   return new LmError("internal", {}, "The server failed to answer this request.");
 }
 
 /** Narrows to one code. The details of an LmError always belong to its own code. */
-function detailsOf<Code extends ErrorCode>(error: LmError, code: Code): ErrorDetails[Code] | null {
+export function detailsOf<Code extends ErrorCode>(
+  error: LmError,
+  code: Code,
+): ErrorDetails[Code] | null {
   return error.code === code ? (error.details as ErrorDetails[Code]) : null;
 }
 
 /** `error` as clients read it. Mid-stream, a stopping server has a code of its own. */
 export function wireError(thrown: unknown, midStream = false): WireError {
-  const error = known(thrown);
+  const error = knownError(thrown);
   const row: Row = ROWS[error.code];
   const refused = detailsOf(error, "invalid_request");
   if (refused) {
@@ -130,21 +135,22 @@ function paramOf(error: LmError): string | null {
 
 /** HTTP status of a failure. */
 export function errorStatus(thrown: unknown): number {
-  const error = known(thrown);
+  const error = knownError(thrown);
   if (detailsOf(error, "invalid_request")?.reason === "unsupported_content_type") return 415;
   return ROWS[error.code].status;
 }
 
 /** The failure as an answer of its own, before anything was sent. */
 export function errorResponse(thrown: unknown): Response {
-  const error = known(thrown);
+  const error = knownError(thrown);
   return jsonResponse(
     { error: wireError(error) },
     { status: errorStatus(error), headers: errorHeaders(error) },
   );
 }
 
-function errorHeaders(error: LmError): Record<string, string> {
+/** Headers that belong to a failure, whatever its dialect. */
+export function errorHeaders(error: LmError): Record<string, string> {
   const headers: Record<string, string> = {};
   const waitMs = retryAfterMs(error);
   if (waitMs !== null) {

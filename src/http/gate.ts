@@ -1,6 +1,6 @@
 import { LmError } from "../lib/errors.ts";
 import type { HttpSettings } from "./deps.ts";
-import { errorResponse } from "./error-response.ts";
+import { answerError } from "./error-dialect.ts";
 import { checkHost } from "./host.ts";
 import { checkOrigin, isAllowedOrigin } from "./origin.ts";
 import type { RequestContext } from "./request-context.ts";
@@ -23,7 +23,7 @@ export class Gate {
     try {
       return this.#check(context);
     } catch (error) {
-      return errorResponse(error);
+      return answerError(error, context.path);
     }
   }
 

@@ -37,6 +37,20 @@ export function checkOrigin(request: Request, cors: HttpSettings["cors"]): void 
   if (isForeignWebOrigin(origin, headers.get("host"))) throw foreign();
 }
 
+/**
+ * Refuses what changes the server to every web page but its own: not even another page of this
+ * machine may load, unload or fetch models.
+ *
+ * @throws LmError forbidden.
+ */
+export function checkSameOrigin({ headers }: Request, cors: HttpSettings["cors"]): void {
+  const origin = headers.get("origin");
+  if (origin === null || (cors !== null && cors !== "*" && isAllowedOrigin(origin, cors))) return;
+  const host = headers.get("host")?.toLowerCase() ?? "";
+  const isOwn = ["http", "https"].some((scheme) => origin.toLowerCase() === `${scheme}://${host}`);
+  if (!isOwn && /^(https?:|null$)/i.test(origin)) throw foreign();
+}
+
 function isForeignWebOrigin(origin: string, hostHeader: string | null): boolean {
   if (origin === "null") return true;
   const match = /^https?:\/\/(.*)$/i.exec(origin);

@@ -1,4 +1,5 @@
 import type { LogFields } from "../lib/log.ts";
+import type { Caller } from "./auth.ts";
 import type { Connection } from "./deps.ts";
 
 /** One HTTP request on its way through the server. */
@@ -17,6 +18,8 @@ export interface RequestContext {
   readonly facts: { model: string | null; promptTokens: number; completionTokens: number };
   /** What of the request was honoured in part only; the client reads it in a header. */
   readonly warnings: string[];
+  /** Who asks; known before the route answers. */
+  caller: Caller;
   /** Template of the route that answers, null until it is known. */
   route: string | null;
   /** The answer is a stream that ends later and writes its own log line. */

@@ -63,7 +63,7 @@ const greeting: GetRoute = {
 const version = ({ deps }: Server): GetRoute => ({
   method: "GET",
   path: "/version",
-  permission: "inference",
+  permission: "any",
   doc: {
     summary: "Version of the server and its engine",
     tag: "System",
@@ -88,7 +88,7 @@ const version = ({ deps }: Server): GetRoute => ({
 const metricsText = ({ deps, metrics }: Server, budget: BodyBudget): GetRoute => ({
   method: "GET",
   path: "/metrics",
-  permission: "inference",
+  permission: "any",
   doc: {
     summary: "Counters and histograms for Prometheus",
     tag: "System",

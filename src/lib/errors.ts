@@ -23,7 +23,13 @@ export type InvalidReason =
   | "invalid_image"
   | "invalid_json_schema"
   | "invalid_grammar"
-  | "chat_template_error";
+  | "chat_template_error"
+  /** A field that a strict dialect does not know. */
+  | "unrecognized_keys"
+  /** None of the forms that a field may have. */
+  | "invalid_union"
+  | "previous_response_not_found"
+  | "unsupported_reasoning_setting";
 
 /** A code that needs no facts. */
 type NoDetails = Readonly<Record<string, never>>;
@@ -68,6 +74,10 @@ export interface ErrorDetails {
   /** A hub or mirror is unreachable, refuses, or answers what it should not. */
   download_failed: { host: string; reason: string };
   insufficient_disk: { path: string; neededBytes: number; availableBytes: number };
+  /** No download has this id. */
+  job_not_found: { job: string };
+  /** A part of an API that this server does not have. */
+  not_implemented: { feature: string };
   internal: NoDetails;
 }
 

@@ -48,9 +48,19 @@ export const MAX_AUTH_ADDRESSES = 10_000;
 
 export const MAX_LOG_LINE_BYTES = 8 * KIB;
 
+/** Bodies of stored responses together. */
+export const MAX_STORED_RESPONSE_BYTES = 1_024 * MIB;
+
 /** A chat template that has not rendered by then is ended: it came with the model's file. */
 export const TEMPLATE_DEADLINE_MS = 1_000;
 /** Longest prompt a template may write, in UTF-16 units. */
 export const MAX_TEMPLATE_OUTPUT_LENGTH = 32 * MIB;
 /** Longest source of a template, in UTF-16 units; the longest known one has 18,000. */
 export const MAX_TEMPLATE_LENGTH = MIB;
+
+/** Download jobs that run at the same time; the others wait. */
+export const MAX_DOWNLOADS = 3;
+/** Download jobs that run or wait. */
+export const MAX_OPEN_DOWNLOADS = 100;
+/** A hub's listing of one repository. */
+export const MAX_HUB_JSON_BYTES = 8 * MIB;

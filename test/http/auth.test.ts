@@ -139,7 +139,10 @@ test("T-B4: no spelling of a path reaches a locked route", async () => {
 
 test("T-B2a: a wrong key is compared with every key, like a right one", () => {
   const compare = spyOn(crypto, "timingSafeEqual");
-  const authenticator = new Authenticator(["one", "two", "three"], manualClock());
+  const authenticator = new Authenticator(
+    { keys: ["one", "two", "three"], tokens: null, isRequired: true },
+    manualClock(),
+  );
   const counts = ["one", "three", "nope", "on"].map((key) => {
     compare.mockClear();
     try {
@@ -165,7 +168,10 @@ describe("too many wrong keys", () => {
 
   test("an address is told to wait after ten failures in a minute", async () => {
     const clock = manualClock();
-    const authenticator = new Authenticator(["key"], clock);
+    const authenticator = new Authenticator(
+      { keys: ["key"], tokens: null, isRequired: true },
+      clock,
+    );
     for (let index = 0; index < 10; index++) {
       expect(attempt(authenticator, "10.0.0.1")).toBe("refused");
     }
@@ -176,7 +182,10 @@ describe("too many wrong keys", () => {
   });
 
   test("loopback is never told to wait", () => {
-    const authenticator = new Authenticator(["key"], manualClock());
+    const authenticator = new Authenticator(
+      { keys: ["key"], tokens: null, isRequired: true },
+      manualClock(),
+    );
     for (const address of ["127.0.0.1", "::1", "::ffff:127.0.0.1"]) {
       for (let index = 0; index < 20; index++) {
         expect(attempt(authenticator, address)).toBe("refused");

@@ -11,6 +11,7 @@ import type { LoadedModelInfo, TokenLogprob } from "../../src/protocol/events.ts
 
 export const settings: HttpSettings = {
   apiKeys: [],
+  requireAuth: false,
   cors: null,
   allowedHosts: [],
   bindAddress: "127.0.0.1",
@@ -23,6 +24,7 @@ export const settings: HttpSettings = {
   reasoningField: "reasoning_content",
   requestTimeoutMs: 0,
   metrics: true,
+  restExtensions: false,
 };
 
 export function fakeModel(over: Partial<CatalogModel> = {}): CatalogModel {
@@ -139,7 +141,12 @@ export function fakeDeps(options: FakeOptions = {}): Deps {
       acquire: async (model) => fakeLease(model, options),
       instances: () => options.instances ?? [],
       statistics: () => noStatistics,
+      load: async (model) => fakeInstance(model, { jit: false }),
+      unload: async () => undefined,
     },
+    tokens: null,
+    responses: null,
+    downloads: null,
     version: { version: "0.1.0", commit: null, engine: "v0.5.0" },
     clock: systemClock,
     log: silentLog,

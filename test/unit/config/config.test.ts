@@ -190,6 +190,30 @@ const places: { [Name in keyof ServeConfig]: Places<Name> } = {
     file: true,
     values: { args: true, env: false, file: true },
   },
+  responsesStore: {
+    args: ["--responses-store", "memory"],
+    env: "off",
+    file: "disk",
+    values: { args: "memory", env: "off", file: "disk" },
+  },
+  responsesTtlSeconds: {
+    args: ["--responses-ttl", "30d"],
+    env: "12h",
+    file: 90,
+    values: { args: 2_592_000, env: 43_200, file: 90 },
+  },
+  responsesMax: {
+    args: ["--responses-max", "5"],
+    env: "6",
+    file: 7,
+    values: { args: 5, env: 6, file: 7 },
+  },
+  restExtensions: {
+    args: ["--rest-extensions"],
+    env: "true",
+    file: true,
+    values: { args: true, env: true, file: true },
+  },
   chatTemplate: {
     args: ["--chat-template", "a"],
     env: "b",
