@@ -1,11 +1,14 @@
 import { cc } from "bun:ffi";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LmError } from "../lib/errors.ts";
 import { SHIM_SOURCE } from "./shim-source.ts";
 
 const ATTEMPTS = 3;
+
+/** A compiler's folder younger than this is of a start that happened beside ours. */
+const STARTING_MS = 60_000;
 
 const compile = (source: string) =>
   cc({
@@ -29,8 +32,9 @@ export type Shim = ReturnType<typeof compile>;
 
 /**
  * Compiles the shim. The compiler leaves a folder of headers in the temporary folder (private, one
- * per user); what was not there before is removed again. Another process that starts at the same
- * moment may have its folder removed by us, so a failure is tried again.
+ * per user). It is removed again unless it is an old one, of somebody else: of starts at the same
+ * moment the last to end has to remove it, whoever made it. The shim includes no header, so that
+ * losing the folder halfway costs it nothing but, at worst, another attempt.
  * @throws LmError engine_unavailable
  */
 export function compileShim(): Shim {
@@ -43,7 +47,9 @@ export function compileShim(): Shim {
   } finally {
     rmSync(folder, { recursive: true, force: true });
     for (const left of compilerFolders()) {
-      if (!before.has(left)) rmSync(left, { recursive: true, force: true });
+      if (!before.has(left) || isYoung(left)) {
+        rmSync(left, { recursive: true, force: true, maxRetries: ATTEMPTS });
+      }
     }
   }
 }
@@ -66,4 +72,9 @@ function attempt(source: string, attemptsLeft: number): Shim {
 function compilerFolders(): Set<string> {
   const names = readdirSync(tmpdir()).filter((name) => name.startsWith("bun-cc-"));
   return new Set(names.map((name) => join(tmpdir(), name)));
+}
+
+function isYoung(path: string): boolean {
+  const born = statSync(path, { throwIfNoEntry: false })?.birthtimeMs ?? 0;
+  return Date.now() - born < STARTING_MS;
 }
