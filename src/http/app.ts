@@ -9,6 +9,7 @@ import type { Connection, Deps, HttpApp, HttpSettings } from "./deps.ts";
 import { answerError } from "./error-dialect.ts";
 import type { Server } from "./generation.ts";
 import { Gate } from "./gate.ts";
+import { lmstudioRoutes } from "./lmstudio/routes.ts";
 import { chatCompletions, chatInputTokens, chatRender } from "./openai/chat-completions.ts";
 import { completions } from "./openai/completions.ts";
 import { embeddings } from "./openai/embeddings.ts";
@@ -76,6 +77,7 @@ class App {
       embeddings(server),
       chatInputTokens(server),
       chatRender(server),
+      ...lmstudioRoutes(server),
       ...systemRoutes(server, this.#budget),
       ...swaggerRoutes(server.deps, () => this.openapi()),
     ];

@@ -1,5 +1,7 @@
 import type { TSchema } from "typebox";
 import type { VersionInfo } from "./deps.ts";
+import { isNativePath } from "./error-dialect.ts";
+import { NativeErrorBody, NativeModel, V0Model } from "./lmstudio/models.schema.ts";
 import { ChatCompletionRequest } from "./openai/chat-completions.schema.ts";
 import { CompletionRequest } from "./openai/completions.schema.ts";
 import { EmbeddingRequest } from "./openai/embeddings.schema.ts";
@@ -28,6 +30,9 @@ const NAMED: ReadonlyMap<TSchema, string> = new Map<TSchema, string>([
   [ModelObject, "Model"],
   [ModelList, "ModelList"],
   [ErrorBody, "Error"],
+  [NativeModel, "NativeModel"],
+  [V0Model, "V0Model"],
+  [NativeErrorBody, "NativeError"],
 ]);
 
 const ERROR_EXAMPLE = {
@@ -36,6 +41,15 @@ const ERROR_EXAMPLE = {
     type: "invalid_request_error",
     param: "messages",
     code: "missing_required_parameter",
+  },
+};
+
+const NATIVE_ERROR_EXAMPLE = {
+  error: {
+    type: "invalid_request",
+    message: '"model" is required',
+    code: "missing_required_parameter",
+    param: "model",
   },
 };
 
@@ -58,7 +72,7 @@ export function openapiDocument(routes: readonly Route[], version: VersionInfo):
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: [{ url: "/" }],
-    tags: ["OpenAI", "Extras", "System"].map((name) => ({ name })),
+    tags: ["OpenAI", "LM Studio", "Extras", "System"].map((name) => ({ name })),
     paths,
     components: {
       schemas: Object.fromEntries([...NAMED].map(([schema, name]) => [name, plain(schema)])),
@@ -115,10 +129,16 @@ function operation(route: Route, doc: RouteDoc): Json {
       },
       default: {
         description: "What went wrong.",
-        content: { "application/json": { schema: reference(ErrorBody), example: ERROR_EXAMPLE } },
+        content: { "application/json": errorMedia(route.path) },
       },
     },
   };
+}
+
+function errorMedia(path: string): Json {
+  return isNativePath(path)
+    ? { schema: reference(NativeErrorBody), example: NATIVE_ERROR_EXAMPLE }
+    : { schema: reference(ErrorBody), example: ERROR_EXAMPLE };
 }
 
 function reference(schema: TSchema): Json {

@@ -21,6 +21,9 @@ const PRIVATE = [
   "/metrics",
   "/version",
   "/api/lmserver/instances",
+  "/api/v1/models",
+  "/api/v0/models",
+  "/api/v0/models/acme/tiny",
 ];
 const POSTS = [
   "/v1/chat/completions",
@@ -28,6 +31,8 @@ const POSTS = [
   "/v1/chat/completions/input_tokens",
   "/v1/completions",
   "/v1/embeddings",
+  "/api/v1/models/load",
+  "/api/v1/models/unload",
 ];
 
 const locked = { settings: { apiKeys: ["right-key", "second-key"] } };

@@ -1,0 +1,55 @@
+/** Bodies shown in the OpenAPI document. They work as they are with the built-in model. */
+
+export const NATIVE_MODELS_EXAMPLE = {
+  models: [
+    {
+      type: "llm",
+      publisher: "lmserver",
+      key: "demo",
+      display_name: "lmserver demo",
+      architecture: "llama",
+      quantization: { name: "Q8_0", bits_per_weight: 8 },
+      size_bytes: 2_214_304,
+      params_string: "1.7M",
+      loaded_instances: [
+        {
+          id: "demo",
+          config: {
+            context_length: 2048,
+            eval_batch_size: 512,
+            parallel: 4,
+            flash_attention: true,
+            offload_kv_cache_to_gpu: false,
+          },
+        },
+      ],
+      max_context_length: 2048,
+      format: "gguf",
+      capabilities: { vision: false, trained_for_tool_use: true },
+      description: null,
+    },
+  ],
+};
+
+export const V0_MODEL_EXAMPLE = {
+  id: "demo",
+  object: "model",
+  type: "llm",
+  publisher: "lmserver",
+  arch: "llama",
+  compatibility_type: "gguf",
+  quantization: "Q8_0",
+  state: "not-loaded",
+  max_context_length: 2048,
+  capabilities: ["tool_use"],
+};
+
+export const LOAD_REQUEST_EXAMPLE = { model: "demo", echo_load_config: true };
+
+export const LOAD_EXAMPLE = {
+  type: "llm",
+  instance_id: "demo",
+  load_time_seconds: 0.121,
+  status: "loaded",
+  load_config: { context_length: 2048, eval_batch_size: 512, flash_attention: true },
+};

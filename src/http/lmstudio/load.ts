@@ -1,0 +1,121 @@
+import { Type, type Static } from "typebox";
+import { invalidRequest } from "../../lib/errors.ts";
+import type { LoadRequest } from "../../pool/pool.ts";
+import type { Server } from "../generation.ts";
+import { jsonResponse } from "../json-response.ts";
+import { holdOpen } from "../request-context.ts";
+import type { PostRoute } from "../route.ts";
+import { integer, opt } from "../schema.ts";
+import { LOAD_EXAMPLE, LOAD_REQUEST_EXAMPLE } from "./examples.ts";
+import { findModel } from "./model-facts.ts";
+import { LoadConfig } from "./models.schema.ts";
+import { loadConfig } from "./models.ts";
+import { strictValidator } from "./strict.ts";
+
+const fields = {
+  model: Type.String({ minLength: 1, description: "Key or variant." }),
+  context_length: opt(integer("Tokens; default automatic.", { minimum: 1 })),
+  eval_batch_size: opt(integer("Tokens per decode. Default 512.", { minimum: 1, maximum: 65_536 })),
+  flash_attention: opt(Type.Boolean({ description: "Default automatic." })),
+  num_experts: opt(integer("Not applied: the model's own number holds.", { minimum: 1 })),
+  offload_kv_cache_to_gpu: opt(Type.Boolean({ description: "Not applied: with the layers." })),
+  echo_load_config: opt(Type.Boolean({ description: "Answer with the configuration." })),
+};
+
+/** Body of POST /api/v1/models/load. */
+export const NativeLoad = Type.Object(fields);
+
+/** With the fields that LM Studio does not have. */
+const ExtendedLoad = Type.Object({
+  ...fields,
+  identifier: opt(Type.String({ minLength: 1, maxLength: 256 })),
+  ttl: opt(integer("Idle seconds before unload.", { minimum: 1, maximum: 2_000_000 })),
+  parallel: opt(integer("Requests worked on at the same time.", { minimum: 1, maximum: 256 })),
+  gpu: opt(
+    Type.Union([
+      Type.Literal("auto"),
+      Type.Literal("off"),
+      Type.Literal("max"),
+      Type.Number({ minimum: 0, maximum: 1 }),
+    ]),
+  ),
+});
+type ExtendedLoad = Static<typeof ExtendedLoad>;
+
+export const LoadAnswer = Type.Object({
+  type: Type.Union([Type.Literal("llm"), Type.Literal("embedding")]),
+  instance_id: Type.String(),
+  load_time_seconds: Type.Number(),
+  status: Type.Literal("loaded"),
+  load_config: Type.Optional(LoadConfig),
+});
+
+const parseStrict = strictValidator(NativeLoad);
+const parseExtended = strictValidator(ExtendedLoad);
+
+/** POST /api/v1/models/load: answers when the model is loaded; it then stays. */
+export function nativeLoad({ deps }: Server): PostRoute {
+  return {
+    method: "POST",
+    path: "/api/v1/models/load",
+    permission: "models:manage",
+    body: NativeLoad,
+    bodyExample: LOAD_REQUEST_EXAMPLE,
+    doc: {
+      summary: "Load a model",
+      tag: "LM Studio",
+      response: { description: "It is loaded.", schema: LoadAnswer, example: LOAD_EXAMPLE },
+    },
+    async answer(context, body) {
+      const parse = deps.settings.restExtensions ? parseExtended : parseStrict;
+      const request: ExtendedLoad = parse(body);
+      const model = await findModel(deps, request.model);
+      const contextLength = request.context_length ?? null;
+      if (contextLength !== null) checkContextLength(contextLength, model.maxContextLength);
+      warnOfIgnored(request, context.warnings);
+      context.facts.model = model.key;
+      holdOpen(context);
+      const startMs = deps.clock.monotonicMs();
+      const instance = await deps.pool.load(model, toLoad(request), context.request.signal);
+      const seconds = (deps.clock.monotonicMs() - startMs) / 1000;
+      return jsonResponse({
+        type: model.kind,
+        instance_id: instance.identifier,
+        load_time_seconds: Math.round(seconds * 1000) / 1000,
+        status: "loaded",
+        ...(request.echo_load_config === true && { load_config: loadConfig(instance) }),
+      });
+    },
+  };
+}
+
+/** @throws LmError invalid_value for more than the model was trained for. */
+export function checkContextLength(wanted: number, maximum: number): void {
+  if (wanted <= maximum) return;
+  throw invalidRequest(
+    "context_length",
+    "invalid_value",
+    `Invalid 'context_length': the model's maximum is ${maximum}, but got ${wanted}.`,
+  );
+}
+
+/** Only what was said: absent fields leave the server's defaults. */
+function toLoad(request: ExtendedLoad): LoadRequest {
+  const { context_length, eval_batch_size, flash_attention, identifier, ttl, parallel, gpu } =
+    request;
+  return {
+    ...(context_length != null && { contextLength: context_length }),
+    ...(eval_batch_size != null && { batchCapacity: eval_batch_size }),
+    ...(flash_attention != null && { flashAttention: flash_attention ? "on" : "off" }),
+    ...(identifier != null && { identifier }),
+    ...(ttl != null && { ttlMs: ttl * 1_000 }),
+    ...(parallel != null && { parallel }),
+    ...(gpu != null && { gpuLayers: gpu === 0 ? "off" : gpu === 1 ? "max" : gpu }),
+  };
+}
+
+function warnOfIgnored(request: ExtendedLoad, warnings: string[]): void {
+  for (const field of ["num_experts", "offload_kv_cache_to_gpu"] as const) {
+    if (request[field] != null) warnings.push(`${field}: not applied`);
+  }
+}

@@ -1,0 +1,17 @@
+import type { Server } from "../generation.ts";
+import type { Route } from "../route.ts";
+import { nativeLoad } from "./load.ts";
+import { nativeModels } from "./models.ts";
+import { nativeUnload } from "./unload.ts";
+import { v0Model, v0Models } from "./v0-models.ts";
+
+/** LM Studio's own API, in its present and its older form. */
+export function lmstudioRoutes(server: Server): Route[] {
+  return [
+    nativeModels(server),
+    nativeLoad(server),
+    nativeUnload(server),
+    v0Models(server),
+    v0Model(server),
+  ];
+}
