@@ -56,6 +56,7 @@ async function runServer(start: Start): Promise<number> {
   const server = wireServer({
     ...start,
     log,
+    env: terminal.env,
     aliases: () => live.aliases,
     isStopping: () => signals.stopping.aborted,
   });
@@ -157,11 +158,11 @@ async function announceReady(
  */
 async function drain(
   listener: Listener,
-  { pool, templates, responses }: Server,
+  { pool, templates, responses, downloads }: Server,
   graceMs: number,
 ): Promise<void> {
   const quiet = listener.stopAccepting();
-  await pool.close(graceMs);
+  await Promise.all([downloads.close(), pool.close(graceMs)]);
   templates.close();
   await Promise.race([quiet, Bun.sleep(FLUSH_MS)]);
   await listener.closeAll();

@@ -2,6 +2,8 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { swaggerAsset } from "../bundle/assets.ts";
 import type { BuildInfo, PreparedBundle } from "../bundle/bundle.ts";
+import { createDownloads } from "../catalog/download/create-downloads.ts";
+import type { Downloads } from "../catalog/download/downloads.ts";
 import { ModelCatalog } from "../catalog/model-catalog.ts";
 import { createChatTemplates, type ChatTemplates } from "../chat/chat-templates.ts";
 import { createGenerate, createRenderChat } from "../chat/generate.ts";
@@ -18,13 +20,14 @@ import { ModelPool } from "../pool/model-pool.ts";
 import { withContentLog } from "./content-log.ts";
 import { catalogFolders, type ServePlan } from "./serve-config.ts";
 
-/** The program's parts, wired. Whoever asked for them closes pool, templates and responses. */
+/** The program's parts, wired. Whoever asked for them closes pool, templates, downloads, responses. */
 export interface Server {
   app: HttpApp;
   catalog: ModelCatalog;
   pool: ModelPool;
   templates: ChatTemplates;
   responses: ResponseStore | null;
+  downloads: Downloads;
   /** Set once requests are welcome. */
   isReady: boolean;
 }
@@ -34,6 +37,7 @@ export interface ServerInputs {
   build: BuildInfo;
   bundle: PreparedBundle;
   log: Log;
+  env: Readonly<Record<string, string | undefined>>;
   /** Asked at each look-up: a reload may change them. */
   aliases: () => readonly Alias[];
   isStopping: () => boolean;
@@ -45,6 +49,7 @@ export function wireServer({
   build,
   bundle,
   log,
+  env,
   aliases,
   isStopping,
 }: ServerInputs): Server {
@@ -65,6 +70,13 @@ export function wireServer({
   };
   const templates = createChatTemplates();
   const responses = openResponses(plan, log);
+  const downloads = createDownloads({
+    modelsDir: folders.modelsDirs[0] ?? folders.stateDir,
+    env,
+    onComplete: () => catalog.rescan(),
+    clock: systemClock,
+    log,
+  });
   const generation = { catalog, pool, resolve, templates };
   const generate = createGenerate(generation);
   const server: Server = {
@@ -72,6 +84,7 @@ export function wireServer({
     pool,
     templates,
     responses,
+    downloads,
     isReady: false,
     app: createApp({
       settings: httpSettings(plan),
@@ -81,7 +94,7 @@ export function wireServer({
       pool,
       tokens: new TokenFile(folders.stateDir),
       responses,
-      downloads: null,
+      downloads,
       version: { version: build.version, commit: build.commit, engine: build.llamaRelease },
       clock: systemClock,
       log,

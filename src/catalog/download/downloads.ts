@@ -74,7 +74,7 @@ export interface Downloads {
   pause(jobId: string): Promise<DownloadSnapshot | null>;
   /** Goes on with a paused or failed job. */
   resume(jobId: string): DownloadSnapshot | null;
-  /** Ends the job as failed ("cancelled") and removes what had arrived but was not finished. */
+  /** Ends the job as failed ("cancelled") and removes what it had fetched. */
   cancel(jobId: string): Promise<DownloadSnapshot | null>;
   /** Pauses every job; afterwards nothing is written. */
   close(): Promise<void>;

@@ -1,0 +1,148 @@
+import { LmError } from "../../lib/errors.ts";
+import { MAX_DOWNLOADS, MAX_OPEN_DOWNLOADS } from "../../lib/limits.ts";
+import { DownloadJob, missingBytes } from "./download-job.ts";
+import type {
+  AlreadyDownloaded,
+  DownloadRequest,
+  Downloads,
+  DownloadSnapshot,
+} from "./downloads.ts";
+import { planDownload } from "./plan-download.ts";
+import { checkDiskSpace } from "./target-file.ts";
+import type { TransferTools } from "./transfer-tools.ts";
+
+const KEEP_ENDED_MS = 24 * 3_600_000;
+/** Ended jobs remembered; the oldest go first. */
+const MAX_ENDED = 1_000;
+
+export interface DownloadManagerOptions {
+  /** Receives the models as `<owner>/<repo>/<file>`; made when missing. */
+  modelsDir: string;
+  tools: TransferTools;
+  /** Runs before a job is seen as completed: the catalogue looks again. */
+  onComplete: () => Promise<void>;
+}
+
+/** The jobs of one process. See `Downloads`. */
+export class DownloadManager implements Downloads {
+  readonly #options: DownloadManagerOptions;
+  readonly #jobs = new Map<string, DownloadJob>();
+  #isClosed = false;
+
+  constructor(options: DownloadManagerOptions) {
+    this.#options = options;
+  }
+
+  async start(
+    request: DownloadRequest,
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<DownloadSnapshot | AlreadyDownloaded> {
+    this.#checkOpen();
+    const { tools, modelsDir } = this.#options;
+    const plan = await planDownload(tools, modelsDir, request, signal);
+    const modelPath = plan.files[0].target.final;
+    const known = this.#unfinished(modelPath);
+    if (known !== null) return this.resume(known.id) ?? known.snapshot();
+    const missing = await missingBytes(plan);
+    if (missing.files === 0) return { state: "already_downloaded", source: plan.source, modelPath };
+    const promised = this.#open().reduce((sum, job) => sum + job.leftBytes, 0);
+    await checkDiskSpace(plan.folder, promised + missing.bytes, tools.freeBytes);
+    signal.throwIfAborted();
+    // No other call may come between this look and the new entry.
+    const other = this.#unfinished(modelPath);
+    if (other !== null) return this.resume(other.id) ?? other.snapshot();
+    this.#checkOpen();
+    const job = new DownloadJob(plan, request.owner, tools);
+    this.#jobs.set(job.id, job);
+    this.#pump();
+    return job.snapshot();
+  }
+
+  status(jobId: string): DownloadSnapshot | null {
+    this.#forget();
+    return this.#jobs.get(jobId)?.snapshot() ?? null;
+  }
+
+  list(): readonly DownloadSnapshot[] {
+    this.#forget();
+    return [...this.#jobs.values()].map((job) => job.snapshot());
+  }
+
+  async settled(jobId: string): Promise<DownloadSnapshot | null> {
+    const job = this.#jobs.get(jobId);
+    await job?.settled();
+    return job?.snapshot() ?? null;
+  }
+
+  async pause(jobId: string): Promise<DownloadSnapshot | null> {
+    const job = this.#jobs.get(jobId);
+    await job?.pause();
+    return job?.snapshot() ?? null;
+  }
+
+  resume(jobId: string): DownloadSnapshot | null {
+    const job = this.#jobs.get(jobId);
+    if (job?.state === "paused" || job?.state === "failed") {
+      const newer = this.#unfinished(job.modelPath);
+      if (newer !== null && newer !== job) return newer.snapshot();
+      this.#checkOpen();
+      job.requeue();
+      this.#pump();
+    }
+    return job?.snapshot() ?? null;
+  }
+
+  async cancel(jobId: string): Promise<DownloadSnapshot | null> {
+    const job = this.#jobs.get(jobId);
+    await job?.cancel();
+    return job?.snapshot() ?? null;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all([...this.#jobs.values()].map((job) => job.pause()));
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw new LmError("server_shutdown", {}, "The server is stopping.");
+    if (this.#open().length >= MAX_OPEN_DOWNLOADS)
+      throw new LmError(
+        "overloaded",
+        { retryAfterMs: 60_000 },
+        `${MAX_OPEN_DOWNLOADS} downloads are waiting already.`,
+      );
+  }
+
+  /** Waiting or running. */
+  #open(): readonly DownloadJob[] {
+    return [...this.#jobs.values()].filter(
+      ({ state }) => state === "queued" || state === "downloading",
+    );
+  }
+
+  #unfinished(modelPath: string): DownloadJob | null {
+    const known = [...this.#jobs.values()].find(
+      (job) => job.modelPath === modelPath && job.state !== "completed" && job.state !== "failed",
+    );
+    return known ?? null;
+  }
+
+  /** Starts waiting jobs while there is room. */
+  #pump(): void {
+    const open = this.#isClosed ? [] : this.#open();
+    const waiting = open.filter(({ state }) => state === "queued");
+    const room = MAX_DOWNLOADS - (open.length - waiting.length);
+    for (const job of waiting.slice(0, Math.max(0, room)))
+      void job.run(this.#options.onComplete).then(() => this.#pump());
+  }
+
+  #forget(): void {
+    const nowMs = this.#options.tools.clock.now();
+    const ended = [...this.#jobs.values()].filter(({ endedMs }) => endedMs !== null);
+    const surplus = ended.length - MAX_ENDED;
+    for (const [index, job] of ended.entries()) {
+      if (index < surplus || nowMs - (job.endedMs ?? nowMs) > KEEP_ENDED_MS)
+        this.#jobs.delete(job.id);
+    }
+  }
+}

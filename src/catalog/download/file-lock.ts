@@ -1,0 +1,75 @@
+import { readFile } from "node:fs/promises";
+import { LmError } from "../../lib/errors.ts";
+import { codeOf } from "../folder-walk.ts";
+import { createFile, removeFile } from "./target-file.ts";
+
+/** Locks of this process, and what resolves when each is given back. */
+const held = new Map<string, Promise<void>>();
+
+/** Whether some work of this process has the lock. */
+export const isLockedHere = (path: string): boolean => held.has(path);
+
+/**
+ * Keeps two processes, and two jobs of one, from writing one file. Waits for a job of this process;
+ * a lock whose process has ended is taken over.
+ * @returns what gives the lock back.
+ * @throws LmError `invalid_file` while another process has it; the signal's reason.
+ */
+export async function lockFile(path: string, signal: AbortSignal): Promise<() => Promise<void>> {
+  for (let other = held.get(path); other !== undefined; other = held.get(path)) {
+    const { promise, reject } = Promise.withResolvers<never>();
+    const onAbort = (): void => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      await Promise.race([other, promise]);
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+  signal.throwIfAborted();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  held.set(path, promise);
+  const release = (): void => {
+    held.delete(path);
+    resolve();
+  };
+  try {
+    await claim(path);
+  } catch (error) {
+    release();
+    throw error;
+  }
+  return async () => {
+    await removeFile(path).finally(release);
+  };
+}
+
+async function claim(path: string): Promise<void> {
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    try {
+      const handle = await createFile(path);
+      await handle.writeFile(String(process.pid)).finally(() => handle.close());
+      return;
+    } catch (error) {
+      if (codeOf(error) !== "EEXIST") throw error;
+    }
+    const owner = Number(await readFile(path, "utf8").catch(() => ""));
+    if (owner !== process.pid && isRunning(owner)) throw taken(path, `process ${owner}`);
+    await removeFile(path);
+  }
+  throw taken(path, "another process");
+}
+
+function taken(path: string, who: string): LmError<"invalid_file"> {
+  const reason = `${who} is downloading it`;
+  return new LmError("invalid_file", { path, reason }, `${path}: ${reason}.`);
+}
+
+function isRunning(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid < 1) return false;
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return codeOf(error) === "EPERM";
+  }
+}
