@@ -1,12 +1,14 @@
 import type { JobEvent, TokenLogprob } from "../protocol/events.ts";
+import type { CheckAnswer } from "./answer-check.ts";
 import type { GenerateEvent } from "./events.ts";
 import type { ParseEvent } from "./parser/parse-event.ts";
 import type { Parser } from "./parser/parser.ts";
 
 type TextEvent = Extract<JobEvent, { type: "text" }>;
-/** What is wrong with a whole answer, one sentence each. */
-export type CheckAnswer = (text: string) => readonly string[];
-type ChoiceDone = Extract<JobEvent, { type: "choiceDone" }>;
+type ChoiceEnd = Omit<Extract<JobEvent, { type: "choiceDone" }>, "type" | "jobId" | "choice">;
+
+/** Tokens that may follow the only call: its closing marks and the end token. */
+const SURPLUS_TOKENS = 16;
 
 /** One choice's output as it comes, told as reasoning, text and calls. */
 export class AnswerReader {
@@ -14,7 +16,11 @@ export class AnswerReader {
   readonly #parser: Parser;
   readonly #checkAnswer: CheckAnswer | null;
   #answer = "";
+  #tokens = 0;
   #reasoningTokens = 0;
+  /** Sampled since nothing further can be told. */
+  #surplusTokens = 0;
+  #isFinished = false;
   /** Of tokens whose text the parser still holds back. */
   #held: TokenLogprob[] = [];
 
@@ -24,8 +30,15 @@ export class AnswerReader {
     this.#checkAnswer = checkAnswer;
   }
 
+  /** Nothing further will be told, whatever the model goes on writing. */
+  get isOver(): boolean {
+    return this.#isFinished || this.#surplusTokens > SURPLUS_TOKENS;
+  }
+
   /** What a piece of output says. */
   *read({ text, tokens, logprobs }: TextEvent): Generator<GenerateEvent> {
+    this.#tokens += tokens;
+    if (this.#parser.isFull) this.#surplusTokens += tokens;
     const pieces = logprobs === undefined ? null : piecesOf(text, logprobs);
     if (pieces === null) {
       yield* this.#push(text, tokens, logprobs ?? null);
@@ -38,13 +51,22 @@ export class AnswerReader {
     }
   }
 
+  /** The end of a choice that is over and that the engine was still writing. */
+  *stop(): Generator<GenerateEvent> {
+    if (this.#isFinished) return;
+    const completionTokens = this.#tokens;
+    const stopped = { finish: "stop", stop: null, completionTokens, meanLogprob: null } as const;
+    yield* this.finish(stopped, false);
+  }
+
   /**
    * The end of the choice.
    * @param isOwnStop The matched stop string is the format's own, so the model ended by itself.
    */
-  *finish(done: ChoiceDone, isOwnStop: boolean): Generator<GenerateEvent> {
+  *finish(done: ChoiceEnd, isOwnStop: boolean): Generator<GenerateEvent> {
     const { finish, stop, completionTokens, meanLogprob } = done;
     const parser = this.#parser;
+    this.#isFinished = true;
     yield* this.#tell(parser.end(finish === "length"), []);
     const isWhole = finish === "stop" && parser.callCount === 0;
     const schemaIssues = (isWhole && this.#checkAnswer?.(this.#answer)) || [];

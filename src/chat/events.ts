@@ -1,6 +1,6 @@
 import type { JobTimings, TokenLogprob } from "../protocol/events.ts";
 import type { Sampling } from "../protocol/sampling.ts";
-import type { ChatOptions, Message } from "./conversation.ts";
+import type { AnswerFormat, ChatOptions, Message } from "./conversation.ts";
 
 /** A prompt that is used as it is, without a chat template. */
 export type RawPrompt =
@@ -14,7 +14,7 @@ export interface GenerateRequest {
   model: string | null;
   input:
     | { kind: "chat"; messages: readonly Message[]; options: ChatOptions }
-    | { kind: "prompt"; prompt: RawPrompt; grammar: string | null };
+    | { kind: "prompt"; prompt: RawPrompt; format: AnswerFormat };
   sampling: Sampling;
   stops: readonly string[];
   /** null = until the end token or the context's end. */

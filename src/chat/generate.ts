@@ -1,22 +1,15 @@
 import type { Catalog } from "../catalog/model.ts";
-import { assert, defined } from "../lib/assert.ts";
+import { assert } from "../lib/assert.ts";
 import type { Lease, Pool } from "../pool/pool.ts";
 import type { GenerateJob, GrammarSpec, JobPrompt } from "../protocol/commands.ts";
-import type { JobEvent } from "../protocol/events.ts";
-import { AnswerReader, type CheckAnswer } from "./answer-reader.ts";
+import { answerCheck, type CheckAnswer, warningText } from "./answer-check.ts";
 import type { ChatTemplates } from "./chat-templates.ts";
 import { FormatDetector } from "./detection/format-detector.ts";
-import type {
-  Generate,
-  GenerateEvent,
-  GenerateRequest,
-  RawPrompt,
-  RenderChat,
-  RenderedChat,
-} from "./events.ts";
-import { validateGbnf } from "./grammar/validate-gbnf.ts";
+import type { Generate, GenerateRequest, RawPrompt, RenderChat, RenderedChat } from "./events.ts";
+import { planFormat } from "./grammar/plan-grammar.ts";
 import { createParser, type Parser } from "./parser/parser.ts";
 import { type ChatKnowledge, prepareChat } from "./prepare-chat.ts";
+import { readGeneration } from "./read-generation.ts";
 import { resolveModel, type ResolveOptions } from "./resolve-model.ts";
 
 /** All that generation needs from the rest of the program. */
@@ -32,7 +25,8 @@ interface Prepared {
   prompt: JobPrompt;
   grammar: GrammarSpec | null;
   keepSpecial: readonly string[];
-  stops: readonly string[];
+  /** Texts that end an answer of the model's family, besides the request's own. */
+  textStops: readonly string[];
   warnings: readonly string[];
   createParser(): Parser;
   checkAnswer: CheckAnswer | null;
@@ -46,7 +40,8 @@ export function createGenerate(deps: GenerateDeps): Generate {
     try {
       const prepared = await prepare(knowledge, lease, request, signal);
       const events = lease.generate(jobOf(request, prepared), signal);
-      yield* readEvents(events, lease.identifier, request, prepared);
+      const { choices, stops } = request;
+      yield* readGeneration(events, { ...prepared, model: lease.identifier, choices, stops });
     } finally {
       lease.release();
     }
@@ -98,16 +93,15 @@ async function prepare(
     const chat = await prepareChat(knowledge, lease, input.messages, input.options, signal);
     return { ...chat, prompt: textPrompt(chat.prompt) };
   }
-  const { prompt, grammar } = input;
-  if (grammar !== null) validateGbnf(grammar, "grammar");
+  const { grammar, warnings } = planFormat(input.format);
   return {
-    prompt: rawPrompt(prompt),
-    grammar: grammar === null ? null : { gbnf: grammar, attach: { kind: "start" } },
+    prompt: rawPrompt(input.prompt),
+    grammar,
     keepSpecial: [],
-    stops: [],
-    warnings: [],
+    textStops: [],
+    warnings: warnings.map(warningText),
     createParser: createPlainParser,
-    checkAnswer: null,
+    checkAnswer: answerCheck(input.format, warnings),
   };
 }
 
@@ -125,7 +119,7 @@ function jobOf(request: GenerateRequest, prepared: Prepared): GenerateJob {
     prompt: prepared.prompt,
     grammar: prepared.grammar,
     sampling: request.sampling,
-    stops: [...new Set([...request.stops, ...prepared.stops])],
+    stops: [...new Set([...request.stops, ...prepared.textStops])],
     maxTokens: request.maxTokens,
     choices: request.choices,
     logprobs: request.logprobs,
@@ -133,48 +127,4 @@ function jobOf(request: GenerateRequest, prepared: Prepared): GenerateJob {
     keepSpecial: [...prepared.keepSpecial],
     cachePrompt: request.cachePrompt,
   };
-}
-
-async function* readEvents(
-  events: AsyncGenerator<JobEvent, void, void>,
-  model: string,
-  request: GenerateRequest,
-  prepared: Prepared,
-): AsyncGenerator<GenerateEvent, void, void> {
-  const readers = Array.from(
-    { length: request.choices },
-    (_, choice) => new AnswerReader(choice, prepared.createParser(), prepared.checkAnswer),
-  );
-  const readerOf = (choice: number): AnswerReader =>
-    defined(readers[choice], "the engine told of a choice that was not asked for");
-  for await (const event of events) {
-    switch (event.type) {
-      case "accepted": {
-        const { promptTokens, cachedTokens } = event;
-        const { warnings } = prepared;
-        yield { type: "started", model, promptTokens, cachedTokens, warnings };
-        break;
-      }
-      case "progress":
-        yield { type: "progress", processed: event.processed, total: event.total };
-        break;
-      case "promptLogprobs":
-        yield { type: "promptLogprobs", tokens: event.tokens };
-        break;
-      case "text":
-        yield* readerOf(event.choice).read(event);
-        break;
-      case "choiceDone": {
-        const { stop } = event;
-        const isOwnStop = stop !== null && !request.stops.includes(stop);
-        yield* readerOf(event.choice).finish(event, isOwnStop);
-        break;
-      }
-      case "jobDone":
-        yield { type: "done", timings: event.timings };
-        break;
-      default:
-        assert(false, `a lease passed on an event that is not of a generation: ${event.type}`);
-    }
-  }
 }

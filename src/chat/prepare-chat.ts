@@ -1,16 +1,15 @@
 import { randomId } from "../lib/id.ts";
 import type { Lease } from "../pool/pool.ts";
 import type { GrammarSpec } from "../protocol/commands.ts";
+import { answerCheck, type CheckAnswer, warningText } from "./answer-check.ts";
 import { type ChatTemplates, templateOf } from "./chat-templates.ts";
-import type { CheckAnswer } from "./answer-reader.ts";
-import type { AnswerFormat, ChatOptions, Message, Tool } from "./conversation.ts";
+import type { ChatOptions, Message, Tool } from "./conversation.ts";
 import type { DetectedFormat } from "./detection/detect-format.ts";
 import type { FormatDetector } from "./detection/format-detector.ts";
 import { isReasoningOpen, REASONING_TAG_TEXTS } from "./detection/reasoning-tags.ts";
 import type { ReasoningTags, ToolFormat } from "./formats/format.ts";
 import type { ReasoningState } from "./grammar/answer-frame.ts";
 import { planGrammar } from "./grammar/plan-grammar.ts";
-import { schemaIssues } from "./grammar/schema-issues.ts";
 import { createParser, type Parser } from "./parser/parser.ts";
 import { wantsThinking } from "./thinking-switches.ts";
 
@@ -21,7 +20,7 @@ export interface PreparedChat {
   /** Control tokens whose text the parser must see. */
   keepSpecial: readonly string[];
   /** Texts that end an answer of this family, besides the request's own. */
-  stops: readonly string[];
+  textStops: readonly string[];
   warnings: readonly string[];
   /** A parser for one choice. */
   createParser(): Parser;
@@ -62,11 +61,9 @@ export async function prepareChat(
     prompt,
     grammar,
     keepSpecial: keptTexts(format, tags, tools.length > 0),
-    stops: format.textStops,
-    warnings: warnings.map(
-      ({ param, keyword, pointer }) => `${param}: ${keyword} at ${pointer} is not enforced`,
-    ),
-    checkAnswer: warnings.length > 0 ? checkOf(options.format) : null,
+    textStops: format.textStops,
+    warnings: warnings.map(warningText),
+    checkAnswer: answerCheck(options.format, warnings),
     createParser: () =>
       createParser({
         format,
@@ -76,14 +73,6 @@ export async function prepareChat(
         newId: () => randomId("call_", 24),
       }),
   };
-}
-
-function checkOf(format: AnswerFormat): CheckAnswer | null {
-  if (format.kind !== "json") return null;
-  return (text) =>
-    (schemaIssues(format.schema, text) ?? []).map(
-      ({ instance, schema }) => `${instance === "" ? "the answer" : instance} breaks ${schema}`,
-    );
 }
 
 /** Found once per template and vocabulary. */

@@ -6,6 +6,8 @@ import type { RequestContext } from "./request-context.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
 import { type WireParam, warningWithWireParam, withWireParam } from "./wire-param.ts";
 
+type Finished = Extract<GenerateEvent, { type: "finished" }>;
+
 /** What routes share. */
 export interface Server {
   deps: Deps;
@@ -47,6 +49,7 @@ export class GenerationScope {
       for await (const event of deps.generate(request, this.abort.signal)) {
         meter.observe(event);
         if (event.type === "started") this.#warn(event.warnings ?? []);
+        if (event.type === "finished") this.#tellIssues(event, request.choices);
         yield event;
       }
       // A source that stops without an end was told to: an answer must not look complete.
@@ -76,6 +79,16 @@ export class GenerationScope {
     if (signal.aborted) leave();
     signal.addEventListener("abort", leave, { once: true });
     this.#cleanUp.push(() => signal.removeEventListener("abort", leave));
+  }
+
+  /** For the header of an answer that is not streamed, and for the log, which never quotes answers. */
+  #tellIssues({ choice, schemaIssues = [] }: Finished, choices: number): void {
+    if (schemaIssues.length === 0) return;
+    const where = choices > 1 ? `choice ${choice}: ` : "";
+    this.#warn(schemaIssues.map((issue) => `format: ${where}${issue}`));
+    const { id, facts } = this.#context;
+    const fields = { requestId: id, model: facts.model, choice, issues: schemaIssues.length };
+    this.#server.deps.log.warn("answer breaks its schema", fields);
   }
 
   #warn(warnings: readonly string[]): void {

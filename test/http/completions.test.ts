@@ -151,10 +151,13 @@ describe("prompts", () => {
       body: { suffix: "S" },
       request: { input: { prompt: { kind: "infill", prefix: "P", suffix: "S" } } },
     },
-    { body: { grammar: "root ::= [a]" }, request: { input: { grammar: "root ::= [a]" } } },
+    {
+      body: { grammar: "root ::= [a]" },
+      request: { input: { format: { kind: "grammar", gbnf: "root ::= [a]" } } },
+    },
     {
       body: { json_schema: { type: "boolean" } },
-      request: { input: { grammar: expect.stringContaining("root ::=") } },
+      request: { input: { format: { kind: "json", schema: { type: "boolean" }, strict: false } } },
     },
     { body: { messages: "x", tools: 5 }, request: { maxTokens: 16 } },
   ];

@@ -1,7 +1,18 @@
 import { describe, expect, test } from "bun:test";
 import type { GenerateRequest } from "../../src/chat/events.ts";
 import { invalidRequest } from "../../src/lib/errors.ts";
-import { appWith, done, errorOf, failWith, finished, play, post, started } from "./fakes.ts";
+import { silentLog } from "../../src/lib/log.ts";
+import {
+  appWith,
+  done,
+  errorOf,
+  failWith,
+  finished,
+  payloads,
+  play,
+  post,
+  started,
+} from "./fakes.ts";
 
 const CHAT = "/v1/chat/completions";
 const user = { role: "user", content: "Hi" };
@@ -179,7 +190,7 @@ describe("answer formats", () => {
       body: { response_format: { type: "json_schema", json_schema: { name: "x" } } },
       format: { kind: "json", schema: anything, strict: false },
     },
-    { body: { json_schema: schema }, format: { kind: "json", schema, strict: true } },
+    { body: { json_schema: schema }, format: { kind: "json", schema, strict: false } },
     { body: { grammar: "root ::= [a]" }, format: { kind: "grammar", gbnf: "root ::= [a]" } },
     {
       body: {
@@ -280,5 +291,49 @@ describe("refusals from further in name the client's own fields", () => {
     expect(response.headers.get("x-lmserver-warning")).toBe(
       "response_format: not enforced; tools[0].function.parameters: not enforced; a: b",
     );
+  });
+});
+
+describe("an answer that breaks its schema", () => {
+  const schemaIssues = ["/name breaks /properties/name/not"];
+  const body = { messages: [user], response_format: { type: "json_object" } };
+  const appThat = (lines: [string, unknown][]) =>
+    appWith({
+      generate: play([started(), finished({ schemaIssues }), done]),
+      deps: { log: { ...silentLog, warn: (...line) => void lines.push([line[0], line[1]]) } },
+    });
+
+  test("says so in a header, a field and the log, which quotes nothing of it", async () => {
+    const lines: [string, unknown][] = [];
+    const response = await appThat(lines).handle(post(CHAT, body));
+    expect(response.headers.get("x-lmserver-warning")).toBe(
+      "response_format: /name breaks /properties/name/not",
+    );
+    const { choices } = (await response.json()) as { choices: unknown[] };
+    expect(choices).toEqual([expect.objectContaining({ schema_issues: schemaIssues })]);
+    expect(lines).toEqual([["answer breaks its schema", expect.objectContaining({ issues: 1 })]]);
+    expect(JSON.stringify(lines)).not.toContain("/name");
+  });
+
+  test("says so in the last chunk of a stream", async () => {
+    const response = await appThat([]).handle(post(CHAT, { ...body, stream: true }));
+    const chunks = payloads(await response.text());
+    expect(chunks.at(-2)).toMatchObject({
+      choices: [{ finish_reason: "stop", schema_issues: schemaIssues }],
+    });
+    expect(JSON.stringify(chunks.slice(0, -2))).not.toContain("schema_issues");
+  });
+
+  test("says so of raw prompts, too", async () => {
+    const prompt = { prompt: "x", json_schema: { type: "object" } };
+    const whole = await appThat([]).handle(post("/v1/completions", prompt));
+    expect(whole.headers.get("x-lmserver-warning")).toStartWith("json_schema: /name");
+    const stream = await appThat([]).handle(post("/v1/completions", { ...prompt, stream: true }));
+    for (const choices of [
+      ((await whole.json()) as { choices: unknown[] }).choices,
+      (payloads(await stream.text()).at(-2) as { choices: unknown[] }).choices,
+    ]) {
+      expect(choices).toEqual([expect.objectContaining({ schema_issues: schemaIssues })]);
+    }
   });
 });

@@ -51,14 +51,27 @@ export function planGrammar(request: GrammarRequest): GrammarPlan {
 
 const PLANS = new RecentResults<GrammarPlan>(16);
 
+/**
+ * The grammar of a text that continues a raw prompt, from its first token on.
+ * @throws LmError as `planGrammar`.
+ */
+export function planFormat(format: AnswerFormat): GrammarPlan {
+  return FORMAT_PLANS.get(JSON.stringify(format), () => {
+    if (format.kind === "text") return FREE;
+    if (format.kind === "grammar") return planOwnGrammar(format.gbnf, null);
+    const builder = newBuilder("format");
+    const { value, warnings } = answerValue(builder, format);
+    return { grammar: { gbnf: checked(builder, value), attach: { kind: "start" } }, warnings };
+  });
+}
+
+const FORMAT_PLANS = new RecentResults<GrammarPlan>(16);
+
 function makePlan(request: GrammarRequest): GrammarPlan {
   const { answerFormat, reasoning } = request;
   const tools = callableTools(request);
   if (answerFormat.kind === "grammar") {
-    validateGbnf(answerFormat.gbnf, "format");
-    const attach: GrammarAttach =
-      reasoning?.state === "open" ? { kind: "after", end: reasoning.end } : { kind: "start" };
-    return { grammar: { gbnf: answerFormat.gbnf, attach }, warnings: [] };
+    return planOwnGrammar(answerFormat.gbnf, reasoning);
   }
   if (tools.length === 0)
     return answerFormat.kind === "text" ? FREE : planAnswer(request, answerFormat);
@@ -71,6 +84,16 @@ function makePlan(request: GrammarRequest): GrammarPlan {
 }
 
 const FREE: GrammarPlan = { grammar: null, warnings: [] };
+
+function planOwnGrammar(gbnf: string, reasoning: ReasoningState | null): GrammarPlan {
+  validateGbnf(gbnf, "format");
+  return { grammar: { gbnf, attach: attachOf(reasoning) }, warnings: [] };
+}
+
+/** Where a grammar of the whole answer begins: behind reasoning that the prompt has opened. */
+function attachOf(reasoning: ReasoningState | null): GrammarAttach {
+  return reasoning?.state === "open" ? { kind: "after", end: reasoning.end } : { kind: "start" };
+}
 
 /** The tools that may be called, with the request field of each schema. */
 function callableTools({ tools, choice: toolChoice }: GrammarRequest): NamedTool[] {
@@ -205,13 +228,21 @@ function answerRule(
   request: GrammarRequest,
   format: AnswerFormat & { kind: "json" },
 ): { expression: string; warnings: readonly GrammarWarning[] } {
+  const { value, warnings } = answerValue(builder, format);
+  return { expression: answerInFrame(builder, request.format, value), warnings };
+}
+
+function answerValue(
+  builder: GrammarBuilder,
+  format: AnswerFormat & { kind: "json" },
+): { value: string; warnings: readonly GrammarWarning[] } {
   const rules = new SchemaRules(builder, new SchemaDocument(format.schema, "format"));
   const value = rules.root();
   const warnings = rules.unsupported().map((keyword) => {
     if (format.strict) throw unsupportedKeyword("format", keyword);
     return { ...keyword, param: "format" };
   });
-  return { expression: answerInFrame(builder, request.format, value), warnings };
+  return { value, warnings };
 }
 
 function unsupportedKeyword(param: string, { pointer, keyword }: UnsupportedKeyword): LmError {
@@ -226,9 +257,7 @@ function unsupportedKeyword(param: string, { pointer, keyword }: UnsupportedKeyw
 function spec(request: GrammarRequest, builder: GrammarBuilder, expression: string): GrammarSpec {
   const { reasoning, format } = request;
   const gbnf = checked(builder, sequence(reasoningLead(builder, format, reasoning), expression));
-  const attach: GrammarAttach =
-    reasoning?.state === "open" ? { kind: "after", end: reasoning.end } : { kind: "start" };
-  return { gbnf, attach };
+  return { gbnf, attach: attachOf(reasoning) };
 }
 
 function checked(builder: GrammarBuilder, root: string): string {

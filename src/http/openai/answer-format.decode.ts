@@ -3,7 +3,9 @@ import { invalidRequest, type LmError } from "../../lib/errors.ts";
 import { MAX_GRAMMAR_BYTES, MAX_SCHEMA_BYTES } from "../../lib/limits.ts";
 import type { ChatCompletionRequest, ResponseFormat } from "./chat-completions.schema.ts";
 
-type FormatFields = Pick<ChatCompletionRequest, "response_format" | "json_schema" | "grammar">;
+type FormatFields = Partial<
+  Pick<ChatCompletionRequest, "response_format" | "json_schema" | "grammar">
+>;
 type JsonSchema = Readonly<Record<string, unknown>>;
 
 /** What the answer must look like, from the three fields that can say so. */
@@ -17,7 +19,7 @@ export function toAnswerFormat(body: FormatFields, usesTools: boolean): AnswerFo
 }
 
 /** The grammar's text within its bounds; whether it compiles is the engine's answer. */
-export function checkGrammarText(gbnf: string): string {
+function checkGrammarText(gbnf: string): string {
   if (Buffer.byteLength(gbnf) > MAX_GRAMMAR_BYTES) {
     throw invalidRequest(
       "grammar",
@@ -44,7 +46,7 @@ function toResponseFormat(
   topLevel: JsonSchema | null,
 ): AnswerFormat {
   if (format === null || format.type === "text") {
-    return topLevel === null ? { kind: "text" } : json(topLevel, "json_schema", true);
+    return topLevel === null ? { kind: "text" } : json(topLevel, "json_schema", false);
   }
   const inner = format.type === "json_schema" ? (format.json_schema ?? null) : null;
   const strict = inner?.strict === true || inner?.strict === "true";

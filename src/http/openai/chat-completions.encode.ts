@@ -18,11 +18,17 @@ export function wireFinish(reason: FinishReason, legacyFunctions: boolean): Wire
   return reason === "tool_calls" && legacyFunctions ? "function_call" : reason;
 }
 
+/** The key is absent where nothing is wrong: most clients never meet it. */
+export function issuesField(issues: readonly string[] | undefined): { schema_issues?: string[] } {
+  return issues === undefined || issues.length === 0 ? {} : { schema_issues: [...issues] };
+}
+
 /** What one choice has become so far. */
 class ChoiceDraft {
   text = "";
   reasoning = "";
   finish: FinishReason = "stop";
+  schemaIssues: readonly string[] = [];
   readonly logprobs: WireLogprob[] = [];
   readonly calls: { id: string; name: string; arguments: string }[] = [];
 
@@ -77,6 +83,7 @@ export async function chatCompletion(
       message: draft.message(encoding),
       logprobs: wantsLogprobs ? { content: draft.logprobs, refusal: null } : null,
       finish_reason: wireFinish(draft.finish, encoding.legacyFunctions),
+      ...issuesField(draft.schemaIssues),
     })),
     usage: usage.toWire(),
     stats: {},
@@ -100,6 +107,7 @@ function collect(draft: ChoiceDraft, event: Extract<GenerateEvent, { choice: num
       break;
     case "finished":
       draft.finish = event.reason;
+      draft.schemaIssues = event.schemaIssues ?? [];
       break;
   }
 }

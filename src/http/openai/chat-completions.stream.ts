@@ -84,10 +84,11 @@ class ChunkWriter {
     return `data: ${this.#stampJson},"choices":[],"usage":${JSON.stringify(usage.toWire())}}\n\n`;
   }
 
-  #frame(choice: number, delta: string, logprobs = "null", finish = "null"): string {
+  /** @param more Further fields of the choice, each behind a comma. */
+  #frame(choice: number, delta: string, logprobs = "null", finish = "null", more = ""): string {
     return (
       `${this.#head}${choice},"delta":${delta},"logprobs":${logprobs},` +
-      `"finish_reason":${finish}${this.#tail}`
+      `"finish_reason":${finish}${more}${this.#tail}`
     );
   }
 
@@ -122,7 +123,9 @@ class ChunkWriter {
       return event.text === "" ? "" : this.#frame(choice, this.#callPart(event));
     }
     const reason = wireFinish(event.reason, this.#encoding.legacyFunctions);
-    return this.#frame(choice, "{}", takeLogprobs(state), `"${reason}"`);
+    const issues = event.schemaIssues ?? [];
+    const more = issues.length === 0 ? "" : `,"schema_issues":${JSON.stringify(issues)}`;
+    return this.#frame(choice, "{}", takeLogprobs(state), `"${reason}"`, more);
   }
 
   #reasoning(text: string): string {

@@ -1,9 +1,8 @@
 import type { GenerateRequest, RawPrompt } from "../../chat/events.ts";
-import { schemaGrammar } from "../../chat/grammar/schema-grammar.ts";
 import { invalidRequest, type LmError } from "../../lib/errors.ts";
 import { outOfRange } from "../validate.ts";
 import type { WireParam } from "../wire-param.ts";
-import { checkGrammarText } from "./answer-format.decode.ts";
+import { toAnswerFormat } from "./answer-format.decode.ts";
 import { toChoices, toStops, unsupported } from "./chat-completions.decode.ts";
 import type { CompletionRequest, PromptField } from "./completions.schema.ts";
 import { toSampling } from "./sampling.decode.ts";
@@ -70,15 +69,16 @@ export function toCompletionRequests(
     cachePrompt: body.cache_prompt ?? true,
     ttlSeconds: body.ttl ?? null,
   };
-  const grammar = toGrammar(body);
+  const format = toAnswerFormat(body, false);
+  const formatField = body.json_schema == null ? "grammar" : "json_schema";
   return {
-    requests: prompts.map((prompt) => ({ ...shared, input: { kind: "prompt", prompt, grammar } })),
+    requests: prompts.map((prompt) => ({ ...shared, input: { kind: "prompt", prompt, format } })),
     echoes: echo ? prompts.map((prompt) => (prompt.kind === "text" ? prompt.text : null)) : null,
     choices,
     logprobs,
     stream: body.stream ?? false,
     includeUsage: body.stream_options?.include_usage ?? false,
-    toWire: (param) => (param === "format" ? "grammar" : param),
+    toWire: (param) => (param === "format" ? formatField : param),
   };
 }
 
@@ -105,19 +105,6 @@ function toMaxTokens(body: CompletionRequest): number | null {
   if (body.n_predict === 0) throw outOfRange("n_predict", "integer", "below_min", ">= 1", 0);
   const limit = body.max_tokens ?? body.n_predict ?? DEFAULT_MAX_TOKENS;
   return limit === -1 ? null : limit;
-}
-
-function toGrammar(body: CompletionRequest): string | null {
-  const schema = body.json_schema ?? null;
-  if (schema === null) return body.grammar == null ? null : checkGrammarText(body.grammar);
-  if (body.grammar != null) {
-    throw invalidRequest(
-      "grammar",
-      "invalid_value",
-      "Invalid value for 'grammar': it cannot be combined with a JSON schema.",
-    );
-  }
-  return schemaGrammar(schema, "json_schema").gbnf;
 }
 
 function toPrompts(body: CompletionRequest, echo: boolean): RawPrompt[] {

@@ -3,12 +3,14 @@ import { defined } from "../../lib/assert.ts";
 import type { TokenLogprob } from "../../protocol/events.ts";
 import type { MergedEvent } from "../merge-generations.ts";
 import { DONE_FRAME } from "../sse.ts";
+import { issuesField } from "./chat-completions.encode.ts";
 import type { DecodedCompletion } from "./completions.decode.ts";
 import { appendLogprobs, LegacyLogprobWriter } from "./legacy-logprobs.ts";
 import type { Completion, LegacyLogprobs } from "./response.schema.ts";
 import { type Stamp, UsageCounter } from "./stamp.ts";
 
 type Finish = "stop" | "length";
+type Finished = Extract<GenerateEvent, { type: "finished" }>;
 type Merged = AsyncIterable<MergedEvent>;
 
 /** One choice of one prompt while it grows. */
@@ -16,6 +18,7 @@ class Draft {
   text = "";
   finish: Finish = "stop";
   meanLogprob = -Infinity;
+  schemaIssues: readonly string[] = [];
   readonly logprobs: LegacyLogprobs = {
     tokens: [],
     token_logprobs: [],
@@ -132,14 +135,16 @@ export async function completion(
       text: draft.text,
       logprobs: decoded.logprobs === null ? null : draft.logprobs,
       finish_reason: draft.finish,
+      ...issuesField(draft.schemaIssues),
     })),
     usage: usage.toWire(),
   };
 }
 
-function finish(draft: Draft, event: Extract<GenerateEvent, { type: "finished" }>): void {
+function finish(draft: Draft, event: Finished): void {
   draft.finish = wireFinish(event.reason);
   draft.meanLogprob = event.meanLogprob ?? -Infinity;
+  draft.schemaIssues = event.schemaIssues ?? [];
   const scores = draft.takeWaiting();
   if (scores) appendLogprobs(draft.logprobs, scores);
 }
@@ -183,7 +188,7 @@ export async function* completionChunks(
       if (event.text !== "") yield writer.frame(index, event.text, scores, null);
     } else {
       usage.finished(event);
-      yield writer.frame(index, "", draft.takeWaiting(), wireFinish(event.reason));
+      yield writer.end(index, draft.takeWaiting(), event);
     }
     draft.text = "";
   }
@@ -216,12 +221,25 @@ class ChunkWriter {
     this.#head = `data: ${JSON.stringify(stamp).slice(0, -1)},"choices":[`;
   }
 
-  frame(index: number, text: string, logprobs: LegacyLogprobs | null, reason: Finish | null) {
+  /** @param more Further fields of the choice, each behind a comma. */
+  frame(
+    index: number,
+    text: string,
+    logprobs: LegacyLogprobs | null,
+    reason: Finish | null,
+    more = "",
+  ): string {
     const scores = this.#hasLogprobs && logprobs ? JSON.stringify(logprobs) : "null";
     return (
       `${this.#head}{"index":${index},"text":${JSON.stringify(text)},"logprobs":${scores},` +
-      `"finish_reason":${reason === null ? "null" : `"${reason}"`}${this.#tail}`
+      `"finish_reason":${reason === null ? "null" : `"${reason}"`}${more}${this.#tail}`
     );
+  }
+
+  end(index: number, logprobs: LegacyLogprobs | null, event: Finished): string {
+    const issues = event.schemaIssues ?? [];
+    const more = issues.length === 0 ? "" : `,"schema_issues":${JSON.stringify(issues)}`;
+    return this.frame(index, "", logprobs, wireFinish(event.reason), more);
   }
 
   usage(usage: UsageCounter): string {

@@ -66,6 +66,11 @@ export type AnswerMessage = Static<typeof AnswerMessage>;
 
 const ChatFinish = oneOf(["stop", "length", "tool_calls", "function_call"], "Why it ended.");
 
+/** Present only when a finished answer breaks its schema by keywords that no grammar enforces. */
+const schemaIssues = Type.Optional(
+  Type.Array(Type.String(), { description: "Where the answer breaks its JSON schema." }),
+);
+
 const stampFields = {
   id: Type.String(),
   created: Type.Integer({ description: "Unix seconds." }),
@@ -83,6 +88,7 @@ export const ChatCompletion = Type.Object({
       message: AnswerMessage,
       logprobs: nullable(ChatLogprobs),
       finish_reason: ChatFinish,
+      schema_issues: schemaIssues,
     }),
   ),
   usage: Usage,
@@ -104,6 +110,7 @@ export const ChatCompletionChunk = Type.Object({
       }),
       logprobs: nullable(ChatLogprobs),
       finish_reason: nullable(ChatFinish),
+      schema_issues: schemaIssues,
     }),
   ),
   usage: Type.Optional(nullable(Usage)),
@@ -126,6 +133,7 @@ export const Completion = Type.Object({
       text: Type.String(),
       logprobs: nullable(LegacyLogprobs),
       finish_reason: nullable(oneOf(["stop", "length"], "null until the end of a stream.")),
+      schema_issues: schemaIssues,
     }),
   ),
   usage: Type.Optional(nullable(Usage)),

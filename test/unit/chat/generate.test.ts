@@ -247,7 +247,7 @@ describe("an answer", () => {
     const input = {
       kind: "prompt",
       prompt: { kind: "text", text: "once" },
-      grammar: null,
+      format: { kind: "text" },
     } as const;
     const { events, job } = await run(answer(["<think>", " <tool_call>"]), { input });
     expect(textOf(events, "text")).toBe("<think> <tool_call>");
@@ -301,6 +301,21 @@ describe("tool calls", () => {
     expect(open.job.grammar?.attach).toEqual({ kind: "after", end: "</think>" });
   });
 
+  test("of which one is allowed end the job when the model goes on and on", async () => {
+    const babble = Array.from({ length: 40 }, () => "more ");
+    const script = answer([...pieces.slice(1), ...babble]);
+    const one = withTools({ parallelToolCalls: false });
+    const { events } = await run(script, { input: one });
+    expect(events.filter((event) => event.type === "toolCall")).toHaveLength(1);
+    expect(textOf(events, "text")).toBe("");
+    const told = finishedOf(events);
+    expect(told).toMatchObject({ reason: "tool_calls", stop: null });
+    expect(told?.completionTokens).toBeLessThan(pieces.length + 20);
+    expect(events.at(-1)).toMatchObject({ type: "done" });
+    const both = await run([...script, ...answer(babble, "stop", 1)], { input: one, choices: 2 });
+    expect(finishedOf(both.events)).toMatchObject({ completionTokens: 44 });
+  });
+
   test("limited to some tools still show all of them", async () => {
     const other: Tool = { ...weather, name: "other" };
     const toolChoice = { kind: "auto", allowed: ["other"] } as const;
@@ -333,6 +348,25 @@ describe("answers in a format", () => {
     });
     const whole = await run(answer(["[1, 2]"]), { input });
     expect(finishedOf(whole.events)).not.toHaveProperty("schemaIssues");
+  });
+
+  test("a raw prompt's schema is planned, warned of and checked alike", async () => {
+    const schema = { type: "array", items: { type: "integer" }, uniqueItems: true };
+    const input = (strict: boolean): GenerateRequest["input"] => ({
+      kind: "prompt",
+      prompt: { kind: "text", text: "x" },
+      format: { kind: "json", schema, strict },
+    });
+    const { events, job } = await run(answer(["[1,1]"]), { input: input(false) });
+    expect(job.grammar).toMatchObject({ attach: { kind: "start" } });
+    expect(events[0]).toMatchObject({ warnings: [expect.stringContaining("/uniqueItems")] });
+    expect(finishedOf(events)).toMatchObject({ schemaIssues: [expect.anything()] });
+    const error = await run([], { input: input(true) }).catch((caught: unknown) => caught);
+    expect(hasCode(error, "invalid_request") && error.details).toMatchObject({
+      param: "format",
+      reason: "invalid_json_schema",
+    });
+    expect(String(error)).toContain("/uniqueItems");
   });
 
   test("a keyword that no grammar enforces is told", async () => {

@@ -1,0 +1,97 @@
+import { assert, defined } from "../lib/assert.ts";
+import { systemClock } from "../lib/clock.ts";
+import type { JobEvent, JobTimings } from "../protocol/events.ts";
+import type { CheckAnswer } from "./answer-check.ts";
+import { AnswerReader } from "./answer-reader.ts";
+import type { GenerateEvent } from "./events.ts";
+import type { Parser } from "./parser/parser.ts";
+
+/** How the output of a job is told. */
+export interface Reading {
+  /** Identifier of the instance that answers. */
+  model: string;
+  choices: number;
+  /** The request's own stop strings. */
+  stops: readonly string[];
+  warnings: readonly string[];
+  createParser(): Parser;
+  checkAnswer: CheckAnswer | null;
+}
+
+/**
+ * A job's output as text, reasoning and calls. A job of which nothing further can be told, since
+ * every choice has the one call that was allowed, is left, which cancels it.
+ */
+export async function* readGeneration(
+  events: AsyncGenerator<JobEvent, void, void>,
+  reading: Reading,
+): AsyncGenerator<GenerateEvent, void, void> {
+  const readers = Array.from(
+    { length: reading.choices },
+    (_, choice) => new AnswerReader(choice, reading.createParser(), reading.checkAnswer),
+  );
+  const readerOf = (choice: number): AnswerReader =>
+    defined(readers[choice], "the engine told of a choice that was not asked for");
+  const stopwatch = new Stopwatch();
+  for await (const event of events) {
+    stopwatch.observe(event);
+    switch (event.type) {
+      case "accepted": {
+        const { promptTokens, cachedTokens } = event;
+        const { model, warnings } = reading;
+        yield { type: "started", model, promptTokens, cachedTokens, warnings };
+        break;
+      }
+      case "progress":
+        yield { type: "progress", processed: event.processed, total: event.total };
+        break;
+      case "promptLogprobs":
+        yield { type: "promptLogprobs", tokens: event.tokens };
+        break;
+      case "text":
+        yield* readerOf(event.choice).read(event);
+        if (!readers.every((reader) => reader.isOver)) break;
+        for (const reader of readers) yield* reader.stop();
+        yield { type: "done", timings: stopwatch.timings() };
+        return;
+      case "choiceDone": {
+        const { stop } = event;
+        const isOwnStop = stop !== null && !reading.stops.includes(stop);
+        yield* readerOf(event.choice).finish(event, isOwnStop);
+        break;
+      }
+      case "jobDone":
+        yield { type: "done", timings: event.timings };
+        break;
+      default:
+        assert(false, `a lease passed on an event that is not of a generation: ${event.type}`);
+    }
+  }
+}
+
+/** Times a job from outside, for one that is left before the engine tells its own times. */
+class Stopwatch {
+  readonly #startMs = systemClock.monotonicMs();
+  #acceptedMs = this.#startMs;
+  #firstMs: number | null = null;
+  #computedPromptTokens = 0;
+
+  observe(event: JobEvent): void {
+    if (event.type === "accepted") {
+      this.#acceptedMs = systemClock.monotonicMs();
+      this.#computedPromptTokens = event.promptTokens - event.cachedTokens;
+    } else if (event.type === "text") this.#firstMs ??= systemClock.monotonicMs();
+  }
+
+  timings(): JobTimings {
+    const nowMs = systemClock.monotonicMs();
+    const firstMs = this.#firstMs ?? nowMs;
+    return {
+      queuedMs: this.#acceptedMs - this.#startMs,
+      prefillMs: firstMs - this.#acceptedMs,
+      decodeMs: nowMs - firstMs,
+      ttftMs: firstMs - this.#startMs,
+      computedPromptTokens: this.#computedPromptTokens,
+    };
+  }
+}
