@@ -15,6 +15,10 @@ const INTAKE_MS = 8;
 /** Most tokens that are counted for their own sake; about a second of work. */
 const TOKENIZE_LIMIT = 262_144;
 
+/** A step this long is worth waiting for companions, and for so long. */
+const GATHER_WORTH_MS = 60;
+const GATHER_MS = 3;
+
 /** Takes what one step produced. */
 export type SendStep = (load: EngineLoad, events: readonly JobEvent[]) => void;
 
@@ -119,12 +123,22 @@ export class Engine {
     while (!signal.aborted) {
       if (this.isIdle || this.#isPaused) {
         await new Promise<void>((resolve) => (this.#wake = resolve));
+        await this.#gather();
         continue;
       }
       this.step();
       // A decode blocks this thread: let messages and aborts in.
       await nextTurn();
     }
+  }
+
+  /**
+   * Requests sent together arrive a millisecond apart. When the first of them would occupy a long
+   * step, waiting for the others lets one step compute all their prompts.
+   */
+  async #gather(): Promise<void> {
+    this.#admitNewcomers();
+    if ((this.#generator?.queuedPrefillMs ?? 0) >= GATHER_WORTH_MS) await Bun.sleep(GATHER_MS);
   }
 
   /** One round: newcomers, one decode for generation, one for embeddings, one message. */

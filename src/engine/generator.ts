@@ -74,6 +74,12 @@ export class Generator {
     };
   }
 
+  /** How long the prompts in the queue are likely to keep a step busy; stored prefixes not counted. */
+  get queuedPrefillMs(): number {
+    const tokens = this.#scheduler.queue.reduce((sum, choice) => sum + choice.tokens.length, 0);
+    return this.#pacer.estimateMs(tokens);
+  }
+
   /** For tests: sequences in use must equal slots plus stored prefixes. */
   get bookkeeping(): { sequences: number; stored: number; pinnedCells: number } {
     return {

@@ -54,6 +54,15 @@ export class PrefillPacer {
     return Math.min(this.#tokensWithin(SHORT_PROMPT_MS) ?? 0, this.#capacity);
   }
 
+  /** How long a step with so many prompt tokens is likely to take; 0 before any was measured. */
+  estimateMs(promptTokens: number): number {
+    if (promptTokens === 0) return 0;
+    const wanted = Math.floor(Math.log2(promptTokens));
+    const sizes = [...this.#tokenMs.keys()].filter((size) => this.#tokenMs[size] !== undefined);
+    const nearest = sizes.toSorted((a, b) => Math.abs(a - wanted) - Math.abs(b - wanted))[0];
+    return nearest === undefined ? 0 : (this.#tokenMs[nearest] ?? 0) * promptTokens;
+  }
+
   record(streams: number, promptTokens: number, elapsedMs: number): void {
     if (promptTokens === 0) {
       this.#decodeMs = average(this.#decodeMs, elapsedMs);

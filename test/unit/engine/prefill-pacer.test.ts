@@ -54,3 +54,13 @@ test("what large steps cost per token is learned from large steps", () => {
   measure(50);
   expect(pacer.shortPromptTokens).toBeGreaterThan(440);
 });
+
+test("the time of a step is estimated from steps of a similar size", () => {
+  const pacer = new PrefillPacer(2048);
+  expect(pacer.estimateMs(100)).toBe(0);
+  pacer.record(0, 64, 128);
+  pacer.record(0, 512, 256);
+  expect(pacer.estimateMs(50)).toBe(100);
+  expect(pacer.estimateMs(600)).toBe(300);
+  expect(pacer.estimateMs(0)).toBe(0);
+});
