@@ -40,6 +40,8 @@ async function stream(server: Server, shape: Shape, prompt: string) {
   const begun = performance.now();
   const response = await fetch(`${server.baseUrl}/v1/completions`, {
     method: "POST",
+    // A connection that a server closed while the other one worked must not be used again.
+    keepalive: false,
     headers: { "content-type": "application/json" },
     body: JSON.stringify({
       model: server.model,

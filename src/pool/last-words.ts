@@ -7,11 +7,13 @@ const MAX_CHARACTERS = 2_000;
 const FOLDERS = /(?<![\w.])(?:\/[^\s/'":]+)+\//g;
 /** Control and invisible formatting characters, line ends excepted. */
 const CONTROL = /(?!\n)[\p{Cc}\p{Cf}\u2028\u2029]/gu;
+/** Lines of a JavaScript error that show code and calls: of use in a log, not to a client. */
+const CODE = /^(?:\s+at .+|\s*\d+ \|.*|\s*\^+|Bun v\d.*)$/;
 const COLOURS = /\u001b\[[0-9;]*[A-Za-z]/g;
 
 /**
  * The last lines of an engine's stderr as they may be shown to a client: no folders of this
- * machine, no control characters, no banner of the runtime's own crash handler.
+ * machine, no control characters, no code, no banner of the runtime's own crash handler.
  *
  * @returns at most eight lines joined by newlines; "" when it said nothing.
  */
@@ -22,12 +24,17 @@ export function lastWords(stderr: string): string {
     .replace(CONTROL, "")
     .split("\n")
     .map((line) => line.trimEnd())
-    .filter((line) => line !== "");
+    .filter((line) => line !== "" && (!CODE.test(line) || line.startsWith("Bun v")));
   const banner = lines.findIndex(
     (line, index) => line.startsWith("=====") && lines[index + 1]?.startsWith("Bun v") === true,
   );
   const own = banner === -1 ? lines : lines.slice(0, banner);
-  return own.slice(-MAX_LINES).join("\n").slice(-MAX_CHARACTERS).replace(FOLDERS, "");
+  return own
+    .filter((line) => !CODE.test(line))
+    .slice(-MAX_LINES)
+    .join("\n")
+    .slice(-MAX_CHARACTERS)
+    .replace(FOLDERS, "");
 }
 
 /** How a process ended, in words: "was killed by SIGKILL", "exited with code 7". */

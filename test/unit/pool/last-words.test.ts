@@ -18,6 +18,11 @@ const lines = [
   { name: "a ratio is no path", said: "loaded 3/4 of n/m", shown: "loaded 3/4 of n/m" },
   { name: "empty lines", said: "\n\n a \n\n", shown: " a" },
   {
+    name: "code and calls of a JavaScript error",
+    said: "12 |   go();\n         ^\nTypeError: no\n      at go (src/x.ts:12:3)\n\nBun v1.4.5 (Linux x64)",
+    shown: "TypeError: no",
+  },
+  {
     name: "the runtime's crash banner",
     said: `cause\n${"=".repeat(60)}\nBun v1.4.5 Linux x64\npanic: abort`,
     shown: "cause",
