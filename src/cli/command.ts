@@ -21,6 +21,12 @@ export interface Terminal {
   print: (line: string) => void;
   /** Writes one line to stderr: messages, progress, problems. */
   note: (line: string) => void;
+  /** Writes a piece of text to stdout as it comes, for answers that arrive in pieces. */
+  write: (text: string) => void;
+  /** Everything on stdin, at most 16 MiB. @throws ExitError when it is more. */
+  readInput: () => Promise<string>;
+  /** Which streams are a terminal that a person looks at. */
+  isTty: Readonly<{ stdin: boolean; stdout: boolean; stderr: boolean }>;
   env: Readonly<Record<string, string | undefined>>;
 }
 
@@ -38,9 +44,19 @@ export interface Command {
 export class ExitError extends Error {
   override readonly name = "ExitError";
   readonly exitCode: number;
+  /** One word for programs. */
+  readonly code: string;
 
-  constructor(exitCode: number, message: string, options?: ErrorOptions) {
+  constructor(exitCode: number, message: string, options?: ErrorOptions & { code?: string }) {
     super(message, options);
     this.exitCode = exitCode;
+    this.code = options?.code ?? CODES.get(exitCode) ?? "failed";
   }
 }
+
+const CODES: ReadonlyMap<number, string> = new Map([
+  [EXIT.usage, "usage"],
+  [EXIT.unreachable, "unreachable"],
+  [EXIT.cannotStart, "cannot_start"],
+  [EXIT.engineUnavailable, "engine_unavailable"],
+]);

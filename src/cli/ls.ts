@@ -1,16 +1,11 @@
-import { buildInfo, prepareBundle } from "../bundle/bundle.ts";
 import type { BrokenModel, CatalogModel } from "../catalog/model.ts";
-import { ModelCatalog } from "../catalog/model-catalog.ts";
-import { resolveFolders } from "../config/paths.ts";
+import type { ModelCatalog } from "../catalog/model-catalog.ts";
 import { flagSetting } from "../config/setting.ts";
-import { JSON_OUTPUT, SERVE_SETTINGS } from "../config/settings.ts";
-import { systemClock } from "../lib/clock.ts";
-import { LmError } from "../lib/errors.ts";
-import { silentLog } from "../lib/log.ts";
+import { JSON_OUTPUT } from "../config/settings.ts";
 import { EXIT, ExitError, type Command } from "./command.ts";
+import { CATALOG_FLAGS, openLocalCatalog } from "./local-catalog.ts";
 import { modelJson } from "./model-json.ts";
 import { countText, groupJson, groupVariants, listing, variantListing } from "./model-listing.ts";
-import { catalogFolders } from "./serve-config.ts";
 import { parseVerb } from "./verb-flags.ts";
 
 const FLAGS = {
@@ -28,9 +23,7 @@ const FLAGS = {
     help: "List every quantisation",
   }),
   json: JSON_OUTPUT,
-  modelsDirs: SERVE_SETTINGS.modelsDirs,
-  cacheDir: SERVE_SETTINGS.cacheDir,
-  demo: SERVE_SETTINGS.demo,
+  ...CATALOG_FLAGS,
 };
 
 /** `lmserver ls [key]`: reads the folders itself, so it needs no running server. */
@@ -39,20 +32,7 @@ export const ls: Command = {
   operands: "[model]",
   async run(args, { print, note, env }) {
     const { values, operands } = parseVerb(FLAGS, args, env, { operands: 1 });
-    const found = resolveFolders({ ...values, stateDir: "." }, env);
-    if ("problems" in found) {
-      const wanted = found.problems.filter((problem) => problem.includes("--models-dir"));
-      if (wanted.length > 0) throw new ExitError(EXIT.usage, wanted.join("\n"));
-    }
-    const folders = "folders" in found ? catalogFolders(found.folders) : namedFolders(values);
-    const catalog = new ModelCatalog({
-      folders,
-      demoPath: values.demo ? demoPath(found, note) : null,
-      chatTemplate: null,
-      aliases: () => [],
-      clock: systemClock,
-      log: silentLog,
-    });
+    const catalog = openLocalCatalog(values, { env, note });
     const [key] = operands;
     if (key !== undefined && values.variants)
       throw new ExitError(EXIT.failed, "--variants lists every model; give either it or a model.");
@@ -76,25 +56,6 @@ export const ls: Command = {
     return EXIT.ok;
   },
 };
-
-const namedFolders = ({ modelsDirs }: { modelsDirs: readonly string[] }) =>
-  modelsDirs.map((path) => ({ path, source: "models-dir" }) as const);
-
-/** The carried model lies in the cache folder; without a usable one it is not listed. */
-function demoPath(
-  found: ReturnType<typeof resolveFolders>,
-  note: (line: string) => void,
-): string | null {
-  if (!("folders" in found) && buildInfo().isStandalone) return null;
-  try {
-    const cacheDir = "folders" in found ? found.folders.cacheDir : "";
-    return prepareBundle({ cacheDir }).demoPath;
-  } catch (error) {
-    if (!(error instanceof LmError)) throw error;
-    note(error.message);
-    return null;
-  }
-}
 
 /** Every quantisation of the model that `name` means. */
 async function variantsOf(catalog: ModelCatalog, name: string): Promise<readonly CatalogModel[]> {

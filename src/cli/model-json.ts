@@ -1,7 +1,8 @@
 import type { CatalogModel } from "../catalog/model.ts";
 
 /**
- * One model as `ls --json` prints it; the keys are those of LM Studio's `lms ls --json`.
+ * One model as `ls --json` prints it; the keys are those of LM Studio's `lms ls --json`, and
+ * `source`, which says where the file was found.
  * @param variants its quantisations when there are several of them, itself included.
  */
 export function modelJson(
@@ -21,6 +22,7 @@ export function modelJson(
     sizeBytes,
     maxContextLength,
     deviceIdentifier: null,
+    source: model.source,
     ...(model.parameters !== null && { paramsString: model.parameters }),
     architecture: model.architecture,
     ...(quantization !== null && {
@@ -49,4 +51,10 @@ export function sizeText(bytes: number): string {
   const power = bytes < 1_000 ? 0 : Math.min(4, Math.floor(Math.log10(bytes) / 3));
   const value = bytes / 1_000 ** power;
   return `${power === 0 ? value : value.toFixed(2)} ${units[power]}`;
+}
+
+/** Base 1024, as LM Studio writes memory. */
+export function gibText(bytes: number): string {
+  const gib = bytes / 2 ** 30;
+  return gib < 0.1 ? `${(bytes / 2 ** 20).toFixed(2)} MiB` : `${gib.toFixed(2)} GiB`;
 }

@@ -65,6 +65,7 @@ const head = (kind: ModelKind = "llm"): string[] => [
   "ARCH",
   "QUANT",
   "SIZE",
+  "FROM",
 ];
 
 function groupRows({ selected, variants }: ModelGroup, isExpanded: boolean): string[][] {
@@ -83,4 +84,5 @@ const cells = (model: CatalogModel, name: string): string[] => [
   model.architecture,
   model.quantization ?? "",
   sizeText(model.sizeBytes),
+  model.source,
 ];

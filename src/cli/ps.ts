@@ -1,8 +1,8 @@
 import { Type, type Static } from "typebox";
-import { Value } from "typebox/value";
-import { EXIT, ExitError, type Command } from "./command.ts";
+import { EXIT, type Command } from "./command.ts";
 import { bitsOf, sizeText } from "./model-json.ts";
-import { CLIENT_FLAGS, findServer, getJson } from "./server-client.ts";
+import { CLIENT_FLAGS, findServer, type Target } from "./server-client.ts";
+import { askServer } from "./server-request.ts";
 import { textTable } from "./text-table.ts";
 import { parseVerb } from "./verb-flags.ts";
 
@@ -29,21 +29,24 @@ const Instance = Type.Object({
 type Instance = Static<typeof Instance>;
 const Instances = Type.Object({ instances: Type.Array(Instance) });
 
+/** What the server has in memory. */
+export function listInstances(target: Target): Promise<Static<typeof Instances>> {
+  return askServer(target, { path: "/api/lmserver/instances", schema: Instances });
+}
+
 /** `lmserver ps [--json]`: what the server has in memory. */
 export const ps: Command = {
   settings: CLIENT_FLAGS,
   operands: "",
-  async run(args, { print, env }) {
+  async run(args, { print, note, env }) {
     const { values } = parseVerb(CLIENT_FLAGS, args, env, { operands: 0 });
-    const answer = await getJson(findServer(values, env), "/api/lmserver/instances");
-    if (!Value.Check(Instances, answer))
-      throw new ExitError(EXIT.failed, "The server answered something that is no list of models.");
-    const { instances } = answer;
+    const target = findServer(values, { env, note });
+    const { instances } = await listInstances(target);
     if (values.json) {
       print(JSON.stringify(instances.map(toJson)));
     } else if (instances.length === 0) {
       print("No models are currently loaded.");
-      print("A model is loaded by the first request that names it, or at start with --load.");
+      print("Load one with: lmserver load <model>. A request that names a model loads it too.");
     } else {
       const nowMs = Date.now();
       const rows = instances.map((instance) => toRow(instance, nowMs));
@@ -64,6 +67,8 @@ function toJson(instance: Instance): Record<string, unknown> {
     format: "gguf",
     displayName: instance.display_name,
     publisher: instance.publisher,
+    indexedModelIdentifier: instance.model,
+    deviceIdentifier: null,
     sizeBytes: instance.size_bytes,
     maxContextLength: instance.max_context_length,
     ...(paramsString !== null && { paramsString }),

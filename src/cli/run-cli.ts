@@ -41,8 +41,8 @@ function splitVerb(args: readonly string[]): { verb: string; rest: readonly stri
 /** Says what failed: a sentence, or with `--json` the error as one document, both on stderr. */
 function report(error: unknown, asJson: boolean, { note }: Terminal): number {
   if (!(error instanceof ExitError) && !(error instanceof LmError)) throw error;
-  const code = error instanceof LmError ? error.code : "failed";
-  if (asJson) note(JSON.stringify({ error: { message: error.message, code } }));
+  const { message, code } = error;
+  if (asJson) note(JSON.stringify({ error: { message, code } }));
   else note(`error: ${error.message}`);
   if (error instanceof ExitError) return error.exitCode;
   if (hasCode(error, "invalid_config")) return EXIT.usage;

@@ -10,7 +10,7 @@ export const CLIENT_FLAGS = {
     flag: "host",
     argument: "<address>",
     flagOnly: true,
-    help: "Where the server is (default: this machine)",
+    help: "Where the server is, an address or a URL (default: this machine)",
   }),
   port: kinds.autoIntegerSetting({
     flag: "port",
@@ -32,6 +32,18 @@ export const CLIENT_FLAGS = {
   },
   stateDir: SERVE_SETTINGS.stateDir,
   json: JSON_OUTPUT,
+  quiet: kinds.flagSetting({
+    flag: "quiet",
+    fallback: false,
+    flagOnly: true,
+    help: "Print results only, no messages and no progress",
+  }),
+  verbose: kinds.flagSetting({
+    flag: "verbose",
+    fallback: false,
+    flagOnly: true,
+    help: "Say what is asked of the server",
+  }),
 };
 
 export interface Target {
@@ -40,65 +52,49 @@ export interface Target {
   /** The server of this user when it is the one meant. */
   own: ServerState | null;
   apiKey: string | null;
+  /** Takes a line about each question. */
+  trace: (line: string) => void;
 }
 
-/** Which server the flags mean: the named one, else this user's, else the default port here. */
+interface TargetFlags {
+  host: string | null;
+  port: number | null;
+  stateDir: string | null;
+  apiKey: string | null;
+  verbose: boolean;
+}
+
+/**
+ * Which server the flags mean: the named one, else this user's, else the default port here.
+ * @throws ExitError usage when the host makes no URL.
+ */
 export function findServer(
-  values: {
-    host: string | null;
-    port: number | null;
-    stateDir: string | null;
-    apiKey: string | null;
-  },
-  env: Terminal["env"],
+  values: TargetFlags,
+  { env, note }: Pick<Terminal, "env" | "note">,
 ): Target {
   const found = resolveFolders({ modelsDirs: [], stateDir: values.stateDir, cacheDir: null }, env);
   const stateDir = values.stateDir ?? ("folders" in found ? found.folders.stateDir : null);
   const state = stateDir === null ? null : runningServer(stateDir);
   const { host, apiKey } = values;
+  const trace = values.verbose ? note : () => undefined;
+  if (host !== null && /^https?:/.test(host)) {
+    const url = namedUrl(host, values.port);
+    return { ...url, own: null, apiKey, trace };
+  }
   const port = values.port ?? (host === null ? state?.port : null) ?? SERVE_SETTINGS.port.fallback;
   const isOwn = host === null && state !== null && state.port === port;
+  if (isOwn && state.url !== null) return { url: state.url, port, own: state, apiKey, trace };
   const name = host ?? "127.0.0.1";
-  const url =
-    isOwn && state.url !== null
-      ? state.url
-      : `http://${name.includes(":") && !name.startsWith("[") ? `[${name}]` : name}:${port}`;
-  return { url, port, own: isOwn ? state : null, apiKey };
+  const authority = name.includes(":") && !name.startsWith("[") ? `[${name}]` : name;
+  const { url } = namedUrl(`http://${authority}`, port);
+  return { url, port, own: isOwn ? state : null, apiKey, trace };
 }
 
-/**
- * A JSON document of the server.
- * @throws ExitError unreachable when nothing answers, failed when it answers an error.
- */
-export async function getJson(target: Target, path: string): Promise<unknown> {
-  const { url, apiKey } = target;
-  let response: Response;
-  try {
-    response = await fetch(`${url}${path}`, {
-      headers: apiKey === null ? {} : { authorization: `Bearer ${apiKey}` },
-      signal: AbortSignal.timeout(5_000),
-      redirect: "error",
-    });
-  } catch (error) {
-    throw new ExitError(EXIT.unreachable, `No server answers at ${url}.`, { cause: error });
-  }
-  const text = await response.text();
-  if (!response.ok)
-    throw new ExitError(EXIT.failed, `The server answered ${response.status}: ${messageOf(text)}`);
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new ExitError(EXIT.failed, `What answers at ${url} is no lmserver.`, { cause: error });
-  }
-}
-
-/** The message of an error body, or its beginning. */
-function messageOf(text: string): string {
-  try {
-    const body = JSON.parse(text) as { error?: { message?: unknown } };
-    if (typeof body.error?.message === "string") return body.error.message;
-  } catch {
-    return text.slice(0, 200); // not ours
-  }
-  return text.slice(0, 200);
+function namedUrl(text: string, port: number | null): { url: string; port: number } {
+  const url = URL.parse(text);
+  if (url === null || url.username !== "" || url.pathname !== "/" || url.search !== "")
+    throw new ExitError(EXIT.usage, `--host: ${JSON.stringify(text.slice(0, 80))} is no address`);
+  if (port !== null) url.port = String(port);
+  const standard = url.protocol === "https:" ? 443 : 80;
+  return { url: url.origin, port: url.port === "" ? standard : Number(url.port) };
 }

@@ -1,8 +1,8 @@
 import { Type } from "typebox";
-import { Value } from "typebox/value";
 import { flagSetting } from "../config/setting.ts";
 import { EXIT, ExitError, type Command } from "./command.ts";
-import { CLIENT_FLAGS, findServer, getJson, type Target } from "./server-client.ts";
+import { CLIENT_FLAGS, findServer, type Target } from "./server-client.ts";
+import { askServer } from "./server-request.ts";
 import { parseVerb } from "./verb-flags.ts";
 
 const FLAGS = {
@@ -15,6 +15,7 @@ const FLAGS = {
   }),
 };
 
+const Greeting = Type.Object({ lmstudio: Type.Literal(true) });
 const Version = Type.Object({ version: Type.String() });
 const Models = Type.Object({
   data: Type.Array(Type.Object({ id: Type.String(), state: Type.Optional(Type.String()) })),
@@ -26,7 +27,7 @@ export const status: Command = {
   operands: "",
   async run(args, { print, note, env }) {
     const { values } = parseVerb(FLAGS, args, env, { operands: 0 });
-    const target = findServer(values, env);
+    const target = findServer(values, { env, note });
     const isRunning = await greets(target);
     if (!isRunning) {
       if (values.json) print(JSON.stringify({ running: false, port: target.port }));
@@ -57,20 +58,17 @@ export const status: Command = {
 
 async function greets(target: Target): Promise<boolean> {
   try {
-    const greeting = await getJson(target, "/lmstudio-greeting");
-    return Value.Check(Type.Object({ lmstudio: Type.Literal(true) }), greeting);
+    await askServer(target, { path: "/lmstudio-greeting", schema: Greeting });
+    return true;
   } catch (error) {
     if (error instanceof ExitError) return false;
     throw error;
   }
 }
 
-async function askFacts(target: Target): Promise<{ version: string | null; loaded: string[] }> {
-  const version = await getJson(target, "/version");
-  const models = await getJson(target, "/v1/models");
-  const data = Value.Check(Models, models) ? models.data : [];
-  return {
-    version: Value.Check(Version, version) ? version.version : null,
-    loaded: data.filter((model) => model.state === "loaded").map((model) => model.id),
-  };
+async function askFacts(target: Target): Promise<{ version: string; loaded: string[] }> {
+  const { version } = await askServer(target, { path: "/version", schema: Version });
+  const { data } = await askServer(target, { path: "/v1/models", schema: Models });
+  const loaded = data.filter((model) => model.state === "loaded").map((model) => model.id);
+  return { version, loaded };
 }

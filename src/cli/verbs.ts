@@ -34,6 +34,21 @@ export const VERBS: readonly Verb[] = [
     load: async () => (await import("./ps.ts")).ps,
   },
   {
+    name: "load",
+    summary: "Load a model into the server's memory",
+    load: async () => (await import("./load.ts")).load,
+  },
+  {
+    name: "unload",
+    summary: "Remove a model from the server's memory",
+    load: async () => (await import("./unload.ts")).unload,
+  },
+  {
+    name: "token",
+    summary: "Make, list and remove tokens that clients must show",
+    load: async () => (await import("./token.ts")).token,
+  },
+  {
     name: "doctor",
     summary: "Check that everything the server needs works on this machine",
     load: async () => (await import("./doctor.ts")).doctor,

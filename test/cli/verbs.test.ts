@@ -117,7 +117,7 @@ describe("without a server", () => {
     const { code, stdout, stderr } = await runCommand(words, env);
     expect(code).toBe(0);
     expect(stdout).toContain("You have 2 models");
-    expect(stdout).toMatch(/^nice-7b \(2 variants\) +7B +llama +Q4_K_M +\d+ B$/m);
+    expect(stdout).toMatch(/^nice-7b \(2 variants\) +7B +llama +Q4_K_M +\d+ B +models-dir$/m);
     expect(stdout).toMatch(/^EMBEDDING/m);
     expect(stderr).toContain("1 model cannot be used");
     expect(stderr).not.toContain("\u001b");

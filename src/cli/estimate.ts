@@ -1,0 +1,104 @@
+import { prepareBundle } from "../bundle/bundle.ts";
+import { resolveFolders } from "../config/paths.ts";
+import { LmError } from "../lib/errors.ts";
+import { automaticContext, estimateMemory } from "../pool/fit.ts";
+import { mayHaveGpu, memoryState } from "../pool/free-memory.ts";
+import { EXIT, ExitError, type Terminal } from "./command.ts";
+import { probeEngine } from "./engine-probe.ts";
+import { openLocalCatalog } from "./local-catalog.ts";
+import { gibText } from "./model-json.ts";
+import { matchModel } from "./server-models.ts";
+
+export interface EstimateRequest {
+  name: string;
+  /** null = chosen as a load would. */
+  contextLength: number | null;
+  parallel: number;
+  gpu: "auto" | "off" | "max" | number;
+  modelsDirs: readonly string[];
+  cacheDir: string | null;
+  demo: boolean;
+  json: boolean;
+}
+
+/** Says what a load on this machine would take; loads nothing and needs no server. */
+export async function printEstimate(request: EstimateRequest, terminal: Terminal): Promise<number> {
+  const models = await openLocalCatalog(request, terminal).list();
+  const named = models.map((model) => ({ key: model.key, variants: [model.variant], model }));
+  const { model } = matchModel(named, request.name);
+  const fit = {
+    parallel: request.parallel,
+    batchCapacity: 512,
+    kvTypeK: "f16",
+    kvTypeV: "f16",
+    purpose: model.kind === "llm" ? "generate" : "embed",
+  } as const;
+  const gpuBytes = request.gpu === "off" ? 0 : await freeGpuBytes(request.cacheDir, terminal.env);
+  const availableBytes = memoryState().availableBytes + gpuBytes;
+  const contextLength =
+    request.contextLength ?? automaticContext(model, fit, memoryState().availableBytes);
+  if (contextLength > model.maxContextLength)
+    throw new ExitError(
+      EXIT.usage,
+      `--context-length: ${model.key} has at most ${model.maxContextLength} tokens of context`,
+    );
+  const { weightBytes, kvBytes, totalBytes } = estimateMemory(model, { ...fit, contextLength });
+  const share = gpuBytes === 0 ? 0 : shareOf(request.gpu, gpuBytes / (weightBytes + kvBytes));
+  const estimate = {
+    modelKey: model.key,
+    contextLength,
+    gpuOffload: share,
+    estimatedGpuBytes: Math.ceil((weightBytes + kvBytes) * share),
+    estimatedTotalBytes: totalBytes,
+    availableBytes,
+    canLoad: totalBytes <= availableBytes,
+  };
+  if (request.json) terminal.print(JSON.stringify(estimate));
+  else for (const line of lines(estimate)) terminal.print(line);
+  return EXIT.ok;
+}
+
+function lines(estimate: {
+  modelKey: string;
+  contextLength: number;
+  gpuOffload: number;
+  estimatedGpuBytes: number;
+  estimatedTotalBytes: number;
+  availableBytes: number;
+  canLoad: boolean;
+}): string[] {
+  const { availableBytes, canLoad } = estimate;
+  const verdict = canLoad ? "This model may be loaded" : "This model does not fit";
+  return [
+    `Model: ${estimate.modelKey}`,
+    `Context Length: ${estimate.contextLength}`,
+    `GPU Offload: ${Math.round(estimate.gpuOffload * 100)}%`,
+    `Estimated GPU Memory: ${gibText(estimate.estimatedGpuBytes)}`,
+    `Estimated Total Memory: ${gibText(estimate.estimatedTotalBytes)}`,
+    "",
+    `${verdict}: ${gibText(availableBytes)} of memory are available now.`,
+  ];
+}
+
+/** Part of the layers on the GPU. A number above 1 counts layers, of which the header need not tell. */
+function shareOf(gpu: EstimateRequest["gpu"], most: number): number {
+  if (gpu === "off") return 0;
+  return typeof gpu === "number" && gpu < 1 ? gpu : gpu === "max" ? 1 : Math.min(1, most);
+}
+
+/** 0 without a GPU, or when nobody can be asked. */
+async function freeGpuBytes(cacheDir: string | null, env: Terminal["env"]): Promise<number> {
+  if (!mayHaveGpu()) return 0;
+  const found = resolveFolders({ modelsDirs: ["."], stateDir: ".", cacheDir }, env);
+  if (!("folders" in found)) return 0;
+  try {
+    const { engineCommand } = prepareBundle({ cacheDir: found.folders.cacheDir });
+    const { devices } = await probeEngine(engineCommand, env);
+    return devices
+      .filter((device) => device.isGpu)
+      .reduce((sum, device) => sum + device.freeBytes, 0);
+  } catch (error) {
+    if (error instanceof LmError || error instanceof ExitError) return 0;
+    throw error;
+  }
+}

@@ -1,0 +1,112 @@
+import { Type } from "typebox";
+import * as kinds from "../config/setting.ts";
+import { SERVE_SETTINGS } from "../config/settings.ts";
+import { EXIT, ExitError, type Command } from "./command.ts";
+import { printEstimate } from "./estimate.ts";
+import { watchInterrupt } from "./interrupt.ts";
+import { CATALOG_FLAGS } from "./local-catalog.ts";
+import { gibText } from "./model-json.ts";
+import { CLIENT_FLAGS, findServer, type Target } from "./server-client.ts";
+import { listServerModels, matchModel } from "./server-models.ts";
+import { askServer } from "./server-request.ts";
+import { parseVerb } from "./verb-flags.ts";
+
+const flagOnly = { env: [], fileKey: null };
+
+const FLAGS = {
+  gpu: { ...SERVE_SETTINGS.gpu, ...flagOnly },
+  contextLength: { ...SERVE_SETTINGS.contextLength, ...flagOnly },
+  parallel: kinds.autoIntegerSetting({
+    flag: "parallel",
+    minimum: 1,
+    maximum: 256,
+    flagOnly: true,
+    help: "Requests the model works on at the same time (default: the server's)",
+  }),
+  ttl: kinds.autoIntegerSetting({
+    flag: "ttl",
+    minimum: 1,
+    maximum: 2_000_000,
+    flagOnly: true,
+    help: "Idle seconds before the model is unloaded (default: it stays)",
+  }),
+  identifier: kinds.textSetting({
+    flag: "identifier",
+    argument: "<name>",
+    flagOnly: true,
+    help: "Name of the instance for clients (default: the model's key)",
+  }),
+  estimateOnly: kinds.flagSetting({
+    flag: "estimate-only",
+    fallback: false,
+    flagOnly: true,
+    help: "Say how much memory it would take here, and load nothing",
+  }),
+  yes: kinds.flagSetting({
+    flag: "yes",
+    short: "y",
+    fallback: false,
+    flagOnly: true,
+    help: "Accepted for scripts written for lms; this program never asks",
+  }),
+  ...CLIENT_FLAGS,
+  ...CATALOG_FLAGS,
+};
+
+const Loaded = Type.Object({ instance_id: Type.String(), load_time_seconds: Type.Number() });
+
+/** `lmserver load <model>`. */
+export const load: Command = {
+  settings: FLAGS,
+  operands: "<model>",
+  async run(args, terminal) {
+    const { print, note } = terminal;
+    const { values, operands } = parseVerb(FLAGS, args, terminal.env, { operands: 1 });
+    const [name] = operands;
+    if (name === undefined) throw new ExitError(EXIT.usage, "Which model? See: lmserver ls");
+    if (values.estimateOnly) {
+      const parallel = values.parallel ?? SERVE_SETTINGS.parallel.fallback;
+      return printEstimate({ ...values, name, parallel }, terminal);
+    }
+    const target = findServer(values, terminal);
+    const model = matchModel(await listServerModels(target), name);
+    const options = {
+      ...(values.contextLength !== null && { context_length: values.contextLength }),
+      ...(values.gpu !== "auto" && { gpu: values.gpu }),
+      ...(values.parallel !== null && { parallel: values.parallel }),
+      ...(values.ttl !== null && { ttl: values.ttl }),
+      ...(values.identifier !== null && { identifier: values.identifier }),
+    };
+    if (!values.quiet) note(`Loading ${model.name} ...`);
+    using interrupt = watchInterrupt("The load was cancelled.");
+    const loaded = await loadModel(target, { model: model.name, ...options }, interrupt.signal);
+    const { instance_id: identifier, load_time_seconds: seconds } = loaded;
+    if (values.json) {
+      const { key } = model;
+      print(JSON.stringify({ identifier, modelKey: key, loadTimeSeconds: seconds }));
+      return EXIT.ok;
+    }
+    if (!values.quiet) {
+      note(`Model loaded successfully in ${seconds.toFixed(2)}s. (${gibText(model.size_bytes)})`);
+      note("To use the model in the API, use the identifier:");
+    }
+    print(identifier);
+    return EXIT.ok;
+  },
+};
+
+/** The fields beyond LM Studio's need a server that accepts them. */
+const EXTENSIONS = ["gpu", "parallel", "ttl", "identifier"];
+
+async function loadModel(target: Target, body: Record<string, unknown>, signal: AbortSignal) {
+  const path = "/api/v1/models/load";
+  try {
+    return await askServer(target, { path, schema: Loaded, body, timeoutMs: null, signal });
+  } catch (error) {
+    const isRefused = error instanceof ExitError && error.code === "unrecognized_keys";
+    const used = EXTENSIONS.filter((key) => key in body).map((key) => `--${key}`);
+    if (!isRefused || used.length === 0) throw error;
+    const message = `The server accepts ${used.join(", ")} only when it was started with --rest-extensions.`;
+    throw new ExitError(EXIT.failed, message, { cause: error, code: error.code });
+  }
+}

@@ -1,0 +1,58 @@
+import { buildInfo, prepareBundle } from "../bundle/bundle.ts";
+import { ModelCatalog } from "../catalog/model-catalog.ts";
+import { resolveFolders } from "../config/paths.ts";
+import { SERVE_SETTINGS } from "../config/settings.ts";
+import { systemClock } from "../lib/clock.ts";
+import { LmError } from "../lib/errors.ts";
+import { silentLog } from "../lib/log.ts";
+import { EXIT, ExitError, type Terminal } from "./command.ts";
+import { catalogFolders } from "./serve-config.ts";
+
+/** Settings that say which models are on this machine. */
+export const CATALOG_FLAGS = {
+  modelsDirs: SERVE_SETTINGS.modelsDirs,
+  cacheDir: SERVE_SETTINGS.cacheDir,
+  demo: SERVE_SETTINGS.demo,
+};
+
+/**
+ * The models on this machine as a server here would see them, without one.
+ * @throws ExitError usage when it is unknown where they lie.
+ */
+export function openLocalCatalog(
+  values: { modelsDirs: readonly string[]; cacheDir: string | null; demo: boolean },
+  { env, note }: Pick<Terminal, "env" | "note">,
+): ModelCatalog {
+  const found = resolveFolders({ ...values, stateDir: "." }, env);
+  if ("problems" in found) {
+    const wanted = found.problems.filter((problem) => problem.includes("--models-dir"));
+    if (wanted.length > 0) throw new ExitError(EXIT.usage, wanted.join("\n"));
+  }
+  return new ModelCatalog({
+    folders: "folders" in found ? catalogFolders(found.folders) : namedFolders(values),
+    demoPath: values.demo ? demoPath(found, note) : null,
+    chatTemplate: null,
+    aliases: () => [],
+    clock: systemClock,
+    log: silentLog,
+  });
+}
+
+const namedFolders = ({ modelsDirs }: { modelsDirs: readonly string[] }) =>
+  modelsDirs.map((path) => ({ path, source: "models-dir" }) as const);
+
+/** The carried model lies in the cache folder; without a usable one it is not listed. */
+function demoPath(
+  found: ReturnType<typeof resolveFolders>,
+  note: (line: string) => void,
+): string | null {
+  if (!("folders" in found) && buildInfo().isStandalone) return null;
+  try {
+    const cacheDir = "folders" in found ? found.folders.cacheDir : "";
+    return prepareBundle({ cacheDir }).demoPath;
+  } catch (error) {
+    if (!(error instanceof LmError)) throw error;
+    note(error.message);
+    return null;
+  }
+}
