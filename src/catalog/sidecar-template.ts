@@ -2,7 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import { MAX_TEMPLATE_LENGTH } from "../lib/limits.ts";
 
 /** The chat template of a model may lie beside it: `name.jinja` for `name.gguf` and its shards. */
-const sidecarOf = (modelPath: string): string =>
+export const sidecarOf = (modelPath: string): string =>
   modelPath.replace(/(?:-\d{5}-of-\d{5})?\.gguf$/i, ".jinja");
 
 /** Templates beside models, by the model's path. What cannot be read is not there. */
