@@ -1,12 +1,14 @@
 /**
- * Builds the executable: `bun scripts/build.ts [--target PLATFORM] [--gpu cuda] [--outfile FILE]`.
+ * Builds the executable:
+ * `bun scripts/build.ts [--target PLATFORM] [--gpu cuda] [--libraries FOLDER] [--outfile FILE]`.
  * Without options: dist/lmserver for this machine. A target is built from its platform's packages,
- * which are fetched when they are not installed here; the result is not run.
+ * which are fetched when they are not installed here; the result is not run. `--libraries` takes
+ * llama.cpp's libraries from a folder instead, for a platform whose package is not to be had.
  */
-import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { collectLibraries } from "./build/libraries.ts";
+import { collectLibraries, librariesIn } from "./build/libraries.ts";
 import { bunExecutable } from "./build/packages.ts";
 import { stageBundle } from "./build/stage.ts";
 import { TARGETS, type TargetName, hostTarget } from "./build/targets.ts";
@@ -20,6 +22,7 @@ const { values } = parseArgs({
   options: {
     target: { type: "string" },
     gpu: { type: "string", multiple: true, default: [] },
+    libraries: { type: "string" },
     outfile: { type: "string" },
   },
 });
@@ -30,16 +33,19 @@ const gpus = values.gpu;
 if (gpus.some((gpu) => gpu !== "cuda")) fail("--gpu: the only extra backend is cuda");
 const isHost = name === hostTarget();
 const suffix = `${isHost ? "" : `-${name}`}${gpus.includes("cuda") ? "-cuda" : ""}`;
-const outfile = resolve(
-  values.outfile ?? join(ROOT, `dist/lmserver${suffix}${target.executableSuffix}`),
-);
+const named = resolve(values.outfile ?? join(ROOT, `dist/lmserver${suffix}`));
+const outfile = named.endsWith(target.executableSuffix) ? named : named + target.executableSuffix;
 
 const started = performance.now();
 const stage = join(ROOT, `node_modules/.cache/lmserver-build/${name}${suffix}/bundle`);
 rmSync(stage, { recursive: true, force: true });
 mkdirSync(dirname(outfile), { recursive: true });
-const libraries = collectLibraries(ROOT, name, gpus);
+const libraries =
+  values.libraries === undefined
+    ? collectLibraries(ROOT, name, gpus)
+    : librariesIn(resolve(values.libraries));
 const manifest = stageBundle(ROOT, stage, libraries);
+warnOfAnotherRelease(manifest.llamaRelease);
 
 const result = await Bun.build({
   entrypoints: [join(ROOT, "src/main.ts"), ...WORKERS.map((path) => join(ROOT, path))],
@@ -65,6 +71,17 @@ console.log(
   `${outfile}: ${megabytes} MB, ${manifest.extracted.length} carried files, ` +
     `llama.cpp ${manifest.llamaRelease}, build ${manifest.buildId.slice(0, 12)}, ${seconds} s`,
 );
+
+/** Struct layouts are those of one release; the executable checks them at its start. */
+function warnOfAnotherRelease(carried: string): void {
+  const file = join(ROOT, "node_modules/node-llama-cpp/llama/binariesGithubRelease.json");
+  const { release } = JSON.parse(readFileSync(file, "utf8")) as { release: string };
+  if (carried === release) return;
+  console.error(
+    `warning: the libraries are llama.cpp ${carried}, the code is made for ${release}: ` +
+      "the executable will refuse to compute with them if their layouts differ",
+  );
+}
 
 function parseTarget(text: string): TargetName {
   if (Object.hasOwn(TARGETS, text)) return text as TargetName;

@@ -11,7 +11,7 @@ export interface Libraries {
 }
 
 /** node-llama-cpp's own addon, its notes, and the part of llama.cpp that only its tools use. */
-const NOT_CARRIED = /^(_nlc.*|llama-addon\.node|(lib)?llama-common.*)$/;
+const NOT_CARRIED = /^(_nlc.*|llama-addon\.(node|lib)|(lib)?llama-common.*)$/;
 
 /**
  * The CPU package's libraries, plus the one library of each GPU backend. The base library is the same
@@ -38,11 +38,24 @@ export function collectLibraries(
   return { files, gpuBackends };
 }
 
+/** Every library in a folder, for platforms whose package is not to be had. */
+export function librariesIn(folder: string): Libraries {
+  const files = new Map(filesIn(folder));
+  const gpuBackends = ["vulkan", "cuda", "metal"].filter((gpu) =>
+    [...files.keys()].some((file) => file.includes(`ggml-${gpu}`)),
+  );
+  return { files, gpuBackends };
+}
+
 function libraryFiles(root: string, target: TargetName, name: string): [string, string][] {
   const bins = join(packageFolder(root, target, `@node-llama-cpp/${name}`), "bins");
   const folder = readdirSync(bins)[0];
   if (folder === undefined) throw new Error(`${bins} is empty`);
-  return readdirSync(join(bins, folder), { recursive: true, withFileTypes: true })
+  return filesIn(join(bins, folder));
+}
+
+function filesIn(folder: string): [string, string][] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && !NOT_CARRIED.test(entry.name))
     .map((entry) => [entry.name, join(entry.parentPath, entry.name)]);
 }

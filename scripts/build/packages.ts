@@ -54,7 +54,12 @@ function fetchPackage(cache: string, target: TargetName, name: string, version: 
   const { os, cpu } = TARGETS[target];
   const command = [process.execPath, "install", "--ignore-scripts", "--os", os, "--cpu", cpu];
   const { exitCode, stderr } = Bun.spawnSync(command, { cwd: cache, stdout: "ignore" });
-  if (exitCode !== 0) throw new Error(`fetching ${name}@${version} failed:\n${stderr.toString()}`);
+  if (exitCode === 0) return;
+  writeFileSync(path, JSON.stringify({ name: "build-packages", private: true, ...known }));
+  throw new Error(
+    `${name}@${version} cannot be fetched. If the registry does not hold it, give ` +
+      `llama.cpp's libraries with --libraries FOLDER.\n${stderr.toString()}`,
+  );
 }
 
 function readJson(path: string): unknown {
