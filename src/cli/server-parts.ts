@@ -127,7 +127,7 @@ function openResponses({ config, folders }: ServePlan, log: Log): ResponseStore 
 }
 
 function createPool({ config }: ServePlan, bundle: PreparedBundle, log: Log): ModelPool {
-  const { contextLength, parallel, threads, maxQueue, ttlSeconds, gpu } = config;
+  const { contextLength, parallel, threads, maxQueue, ttlSeconds, autoUnload, gpu } = config;
   return new ModelPool({
     engine: { command: bundle.engineCommand, buildId: bundle.buildId },
     load: {
@@ -142,9 +142,9 @@ function createPool({ config }: ServePlan, bundle: PreparedBundle, log: Log): Mo
       mmap: true,
     },
     maxQueue,
-    ttlMs: ttlSeconds * 1_000,
-    keepLastJit: false,
-    memoryLimitBytes: null,
+    ttlMs: autoUnload ? ttlSeconds * 1_000 : null,
+    keepLastJit: config.autoEvict,
+    memoryLimitBytes: config.memoryLimitBytes,
     clock: systemClock,
     log,
     limits: { loadTimeoutMs: config.loadTimeoutSeconds * 1_000 },

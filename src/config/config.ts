@@ -62,7 +62,7 @@ export function resolveConfig<S extends Settings>(
         : { value: setting.read(words), origin: `--${setting.flag}`, shown: words.join(", ") };
     const isValid = found !== null && Value.Check(setting.schema, found.value);
     values[name] = isValid ? found.value : setting.fallback;
-    if (found !== null && !isValid) problems.push(problemOf(setting, found));
+    if (found !== null && !isValid) problems.push(...problemsOf(setting, found));
   }
   const { positionals } = flags;
   const fromFlags = new Set(flags.values.keys());
@@ -102,9 +102,11 @@ function fromFile(
   return { value: setting.fromFile(value), origin: `${label}: ${setting.fileKey}`, shown };
 }
 
-function problemOf(setting: Setting, found: Found): string {
+function problemsOf(setting: Setting, found: Found): string[] {
+  const clauses = setting.explain?.(found.value) ?? [];
+  if (clauses.length > 0) return clauses.map((clause) => `${found.origin}: ${clause}`);
   const shown = setting.isSecret ? "the value given" : JSON.stringify(found.shown.slice(0, 80));
-  return `${found.origin}: ${shown} is not ${setting.accepts}`;
+  return [`${found.origin}: ${shown} is not ${setting.accepts}`];
 }
 
 function readFile(

@@ -28,6 +28,8 @@ export interface Setting<S extends TSchema = TSchema> {
   fallback: Static<S>;
   /** Completes "... is not". */
   accepts: string;
+  /** What is wrong with a value that the schema refuses, one clause each; null = `accepts` says it. */
+  explain: ((value: unknown) => string[]) | null;
   /** A value out of the words given; something the schema refuses when they make no sense. */
   read(texts: readonly string[]): unknown;
   /** A value out of JSON of the configuration file; the schema decides about the result. */
@@ -48,7 +50,7 @@ interface Common {
 
 function common(
   options: Common,
-): Omit<Setting, "schema" | "fallback" | "accepts" | "read" | "fromFile" | "argument"> {
+): Omit<Setting, "schema" | "fallback" | "accepts" | "explain" | "read" | "fromFile" | "argument"> {
   const { flag, flagOnly = false } = options;
   const variable = `LMSERVER_${flag.toUpperCase().replaceAll("-", "_")}`;
   const key = flag.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
@@ -73,7 +75,7 @@ const asItIs = (value: unknown): unknown => value;
 export function setting<S extends TSchema>(
   options: Common &
     Pick<Setting<S>, "schema" | "fallback" | "accepts" | "argument" | "read"> &
-    Partial<Pick<Setting<S>, "fromFile" | "bareValue" | "isList" | "envSeparator">>,
+    Partial<Pick<Setting<S>, "fromFile" | "bareValue" | "isList" | "envSeparator" | "explain">>,
 ): Setting<S> {
   const { schema, fallback, accepts, argument, read, fromFile = asItIs } = options;
   return {
@@ -81,6 +83,7 @@ export function setting<S extends TSchema>(
     bareValue: options.bareValue ?? null,
     isList: options.isList ?? false,
     envSeparator: options.envSeparator ?? null,
+    explain: options.explain ?? null,
     schema,
     fallback,
     accepts,
@@ -181,21 +184,37 @@ const UNITS: ReadonlyMap<string, number> = new Map([
   ["gib", 2 ** 30],
 ]);
 
+function readSize(text: string): number {
+  const match = /^(\d+(?:\.\d+)?) ?([a-z]*)$/i.exec(text);
+  const unit = UNITS.get(match?.[2]?.toLowerCase() ?? "?");
+  return unit === undefined ? Number.NaN : Math.floor(Number(match?.[1]) * unit);
+}
+
 /** Bytes, written with KiB, MiB or GiB or none. */
 export function sizeSetting(
   options: Common & { fallback: number; minimum: number; maximum: number },
 ) {
   const { minimum, maximum } = options;
-  const read = (text: string): number => {
-    const match = /^(\d+(?:\.\d+)?) ?([a-z]*)$/i.exec(text);
-    const unit = UNITS.get(match?.[2]?.toLowerCase() ?? "?");
-    return unit === undefined ? Number.NaN : Math.floor(Number(match?.[1]) * unit);
-  };
   return setting({
     ...options,
     argument: "<size>",
     schema: Type.Integer({ minimum, maximum }),
     accepts: `a size from ${sizeText(minimum)} to ${sizeText(maximum)}, such as 64MiB`,
+    read: (texts) => readSize(last(texts)),
+    fromFile: (value) => (typeof value === "string" ? readSize(value) : value),
+  });
+}
+
+/** Bytes, or null written as `auto`. */
+export function autoSizeSetting(options: Common & { minimum: number }) {
+  const { minimum } = options;
+  const read = (text: string): number | null => (text === "auto" ? null : readSize(text));
+  return setting({
+    ...options,
+    argument: "<size|auto>",
+    schema: Type.Union([Type.Integer({ minimum }), Type.Null()]),
+    fallback: null,
+    accepts: `a size of at least ${sizeText(minimum)} such as 24GiB, or auto`,
     read: (texts) => read(last(texts)),
     fromFile: (value) => (typeof value === "string" ? read(value) : value),
   });

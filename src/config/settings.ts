@@ -1,6 +1,7 @@
 import { delimiter } from "node:path";
 import { Type, type Static } from "typebox";
 import { DEFAULT_MAX_CHOICES, MAX_BODY_BYTES, MAX_CHOICES } from "../lib/limits.ts";
+import { explainPresets, Gpu, ModelPresets, presetsFromFile, readPreset } from "./presets.ts";
 import * as kinds from "./setting.ts";
 
 const Alias = Type.Object({
@@ -45,14 +46,6 @@ function readGpu(text: string): unknown {
   if (value === 0) return "off";
   return value === 1 ? "max" : value;
 }
-
-const Gpu = Type.Union([
-  Type.Literal("auto"),
-  Type.Literal("off"),
-  Type.Literal("max"),
-  Type.Number({ exclusiveMinimum: 0, exclusiveMaximum: 1 }),
-  Type.Integer({ minimum: 2, maximum: 10_000 }),
-]);
 
 /** Every setting of `lmserver serve`, in the order of its help. */
 export const SERVE_SETTINGS = {
@@ -148,6 +141,34 @@ export const SERVE_SETTINGS = {
     minimum: 1,
     maximum: 2_000_000,
     help: "Idle seconds before a model loaded by a request is unloaded",
+  }),
+  autoUnload: kinds.flagSetting({
+    flag: "auto-unload",
+    fallback: true,
+    help: "Unload models loaded by a request when they were idle for --ttl seconds",
+  }),
+  autoEvict: kinds.flagSetting({
+    flag: "auto-evict",
+    fallback: true,
+    help: "Keep one model loaded by a request of each kind: the next one replaces it",
+  }),
+  memoryLimitBytes: kinds.autoSizeSetting({
+    flag: "memory-limit",
+    minimum: 2 ** 20,
+    help: "Memory that all loaded models together may need (default auto: what is free)",
+  }),
+  presets: kinds.setting({
+    flag: "preset",
+    fileKey: "presets",
+    argument: "<model={json}>",
+    isList: true,
+    schema: ModelPresets,
+    fallback: [],
+    accepts: 'a model and its preset, such as qwen*={"parallel": 2}',
+    explain: explainPresets,
+    read: (texts) => texts.map(readPreset),
+    fromFile: presetsFromFile,
+    help: "Load options and sampling of the models that match, * stands for any text",
   }),
   preload: kinds.listSetting({
     flag: "load",

@@ -238,6 +238,37 @@ const places: { [Name in keyof ServeConfig]: Places<Name> } = {
     file: "json",
     values: { args: "json", env: "text", file: "json" },
   },
+  autoUnload: {
+    args: ["--no-auto-unload"],
+    env: "true",
+    file: false,
+    values: { args: false, env: true, file: false },
+  },
+  autoEvict: {
+    args: ["--no-auto-evict"],
+    env: "true",
+    file: false,
+    values: { args: false, env: true, file: false },
+  },
+  memoryLimitBytes: {
+    args: ["--memory-limit", "24GiB"],
+    env: "auto",
+    file: "512MiB",
+    values: { args: 24 * 2 ** 30, env: null, file: 512 * 2 ** 20 },
+  },
+  presets: {
+    args: ["--preset", 'a*={"parallel": 2}', "--preset", 'b={"ttl": null}'],
+    env: '*={"sampling": {"temperature": 0}}',
+    file: { "c*": { gpu: "off", kvTypeK: "q8_0" } },
+    values: {
+      args: [
+        { model: "a*", preset: { parallel: 2 } },
+        { model: "b", preset: { ttl: null } },
+      ],
+      env: [{ model: "*", preset: { sampling: { temperature: 0 } } }],
+      file: [{ model: "c*", preset: { gpu: "off", kvTypeK: "q8_0" } }],
+    },
+  },
   logContent: {
     args: ["--log-content"],
     env: "false",
@@ -278,6 +309,8 @@ test.each([
   ["a fraction", { args: ["--parallel", "1.5"] }, "--parallel"],
   ["a share of the GPU beyond one", { args: ["--gpu", "1.5"] }, "--gpu"],
   ["a size without a unit we know", { args: ["--max-body", "64MB"] }, "--max-body"],
+  ["a memory limit of nothing", { args: ["--memory-limit", "0"] }, "--memory-limit"],
+  ["a memory limit that is no size", { args: ["--memory-limit", "much"] }, "such as 24GiB"],
   ["a size below the least", { args: ["--max-body", "1023"] }, "--max-body"],
   ["an origin with a path", { args: ["--cors", "https://a.example/x"] }, "--cors"],
   ["an origin without scheme", { args: ["--cors", "a.example"] }, "--cors"],
@@ -310,6 +343,32 @@ test("every problem of every source is reported together", () => {
     file: { threads: 0, other: 1 },
   });
   expect(problems).toHaveLength(5);
+});
+
+test("every field of every preset that makes no sense is named", () => {
+  const { problems } = resolve({
+    file: {
+      presets: {
+        "a*": { contextLength: 0, paralel: 1, gpu: 1.5, sampling: { temperature: "hot", mood: 1 } },
+        b: 7,
+        "": {},
+      },
+    },
+  });
+  const said = problems.map((problem) => problem.replace(/^.*presets: /, ""));
+  expect(said).toEqual([
+    '"a*": contextLength: 0 is not an integer from 1 to 2147483647',
+    '"a*": "paralel" is not a field; did you mean "parallel"?',
+    '"a*": gpu: 1.5 is not auto, off, max, a share from 0 to 1, or a number of layers',
+    '"a*": sampling: temperature: "hot" is not a number from 0 to 2',
+    '"a*": sampling: "mood" is not a field',
+    '"b": 7 is not an object such as {"contextLength": 8192}',
+    '"": a preset names a model, or *',
+  ]);
+  expect(resolve({ args: ["--preset", "a={"] }).problems.join()).toContain(
+    "is not a model and its",
+  );
+  expect(resolve({ file: { presets: [] } }).problems).toEqual([]);
 });
 
 test("a secret never appears in a problem", () => {
