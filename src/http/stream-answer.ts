@@ -5,8 +5,11 @@ import { recordAnswer } from "./access-log.ts";
 import type { RequestContext } from "./request-context.ts";
 import { sseResponse } from "./sse.ts";
 
+const openaiError = (error: unknown): string =>
+  `data: ${JSON.stringify({ error: wireError(error, true) })}\n\n`;
+
 /**
- * Streams frames of a generation in the OpenAI dialect and writes the access log when it ends.
+ * Streams frames of a generation, in the OpenAI dialect unless told otherwise, and writes the access log when it ends.
  * @throws What the generation refuses before its first frame.
  */
 export async function streamAnswer(
@@ -14,13 +17,14 @@ export async function streamAnswer(
   context: RequestContext,
   scope: GenerationScope,
   frames: AsyncGenerator<string, void, void>,
+  encodeError = openaiError,
 ): Promise<Response> {
   const { deps, metrics } = server;
   try {
     const response = await sseResponse(frames, {
       clock: deps.clock,
       abort: scope.abort,
-      encodeError: (error) => `data: ${JSON.stringify({ error: wireError(error, true) })}\n\n`,
+      encodeError,
       onEnd({ bytes, error, stalled }) {
         scope.close();
         metrics.streams.add(-1);

@@ -19,3 +19,8 @@ export function randomId(prefix: string, length: number): string {
 export function randomHexId(prefix: string): string {
   return prefix + crypto.randomUUID().replaceAll("-", "");
 }
+
+/** `prefix` followed by `digits` (an even number) random hexadecimal digits. */
+export function randomHex(prefix: string, digits: number): string {
+  return prefix + crypto.getRandomValues(new Uint8Array(digits / 2)).toHex();
+}

@@ -31,6 +31,7 @@ const POSTS = [
   "/v1/chat/completions/input_tokens",
   "/v1/completions",
   "/v1/embeddings",
+  "/api/v1/chat",
   "/api/v1/models/load",
   "/api/v1/models/unload",
 ];

@@ -45,6 +45,7 @@ test("every route has its own id, an example, and says what errors look like", (
     "/v1/embeddings",
     "/v1/chat/completions/input_tokens",
     "/v1/chat/completions/render",
+    "/api/v1/chat",
     "/api/v1/models",
     "/api/v1/models/load",
     "/api/v1/models/unload",

@@ -53,3 +53,31 @@ export const LOAD_EXAMPLE = {
   status: "loaded",
   load_config: { context_length: 2048, eval_batch_size: 512, flash_attention: true },
 };
+
+export const NATIVE_CHAT_REQUEST_EXAMPLE = { model: "demo", input: "Say hello." };
+
+export const NATIVE_CHAT_EXAMPLE = {
+  model_instance_id: "demo",
+  output: [{ type: "message", content: "Hello! How can I help you?" }],
+  stats: {
+    input_tokens: 24,
+    total_output_tokens: 9,
+    reasoning_output_tokens: 0,
+    tokens_per_second: 410.5,
+    time_to_first_token_seconds: 0.012,
+    model_load_time_seconds: 0.121,
+  },
+  response_id: "resp_4ef013eba0def1ed23f19dde72b67974c579113f544086de",
+};
+
+const frame = (event: { type: string; [key: string]: unknown }): string =>
+  `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
+
+export const NATIVE_CHAT_STREAM_EXAMPLE =
+  frame({ type: "chat.start", model_instance_id: "demo" }) +
+  frame({ type: "prompt_processing.start" }) +
+  frame({ type: "prompt_processing.end" }) +
+  frame({ type: "message.start" }) +
+  frame({ type: "message.delta", content: "Hello!" }) +
+  frame({ type: "message.end" }) +
+  frame({ type: "chat.end", result: NATIVE_CHAT_EXAMPLE });

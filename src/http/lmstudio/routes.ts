@@ -1,5 +1,6 @@
 import type { Server } from "../generation.ts";
 import type { Route } from "../route.ts";
+import { nativeChat } from "./chat.ts";
 import { nativeLoad } from "./load.ts";
 import { nativeModels } from "./models.ts";
 import { nativeUnload } from "./unload.ts";
@@ -8,6 +9,7 @@ import { v0Model, v0Models } from "./v0-models.ts";
 /** LM Studio's own API, in its present and its older form. */
 export function lmstudioRoutes(server: Server): Route[] {
   return [
+    nativeChat(server),
     nativeModels(server),
     nativeLoad(server),
     nativeUnload(server),

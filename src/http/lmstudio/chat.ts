@@ -1,0 +1,181 @@
+import { randomHex } from "../../lib/id.ts";
+import { GenerationScope, type Server } from "../generation.ts";
+import { jsonResponse } from "../json-response.ts";
+import { checkDraftModel } from "../openai/chat-completions.ts";
+import { holdOpen, type RequestContext } from "../request-context.ts";
+import type { PostRoute } from "../route.ts";
+import { logFailure, streamAnswer } from "../stream-answer.ts";
+import { parseChat, toGenerateRequest, toUserText } from "./chat.decode.ts";
+import { type ChatModel, chatModel, loadChatModel } from "./chat-model.ts";
+import { ChatAnswer, ChatEvent, type ExtendedChat, NativeChat } from "./chat.schema.ts";
+import { ChatTurn } from "./chat-turn.ts";
+import {
+  NATIVE_CHAT_EXAMPLE,
+  NATIVE_CHAT_REQUEST_EXAMPLE,
+  NATIVE_CHAT_STREAM_EXAMPLE,
+} from "./examples.ts";
+import { earlierChat, NEW_CHAT, type StoredChat, type StoredMessage } from "./stored-chat.ts";
+
+/** POST /api/v1/chat: a chat that the server remembers. */
+export function nativeChat(server: Server): PostRoute {
+  const { deps } = server;
+  return {
+    method: "POST",
+    path: "/api/v1/chat",
+    permission: "inference",
+    body: NativeChat,
+    bodyExample: NATIVE_CHAT_REQUEST_EXAMPLE,
+    doc: {
+      summary: "Answer a message of a chat that the server remembers",
+      tag: "LM Studio",
+      response: { description: "The answer.", schema: ChatAnswer, example: NATIVE_CHAT_EXAMPLE },
+      stream: { schema: ChatEvent, example: NATIVE_CHAT_STREAM_EXAMPLE },
+    },
+    async answer(context, body) {
+      const request = parseChat(body, deps.settings.restExtensions);
+      await checkDraftModel(deps, request.draft_model ?? null);
+      const previousId = request.previous_response_id ?? null;
+      const earlier =
+        previousId === null ? NEW_CHAT : earlierChat(deps, previousId, context.caller.id);
+      const target = await chatModel(deps, request);
+      const question: StoredMessage = {
+        role: "user",
+        text: toUserText(request.input),
+        reasoning: null,
+      };
+      const scope = new GenerationScope(server, context, toWire);
+      const chat = new ChatRun({ server, context, scope, request, target, earlier, question });
+      if (request.stream === true) {
+        const encodeError = (error: unknown): string =>
+          [...chat.turn.fail(error)].map(frame).join("");
+        return streamAnswer(server, context, scope, chat.frames(), encodeError);
+      }
+      holdOpen(context);
+      try {
+        return jsonResponse(await chat.whole());
+      } finally {
+        scope.close();
+      }
+    },
+  };
+}
+
+/** Everything a client sends as text is its input. */
+const toWire = (param: string): string => (/^(prompt|messages)\b/.test(param) ? "input" : param);
+
+const frame = (event: ChatEvent): string =>
+  `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
+
+interface ChatInputs {
+  server: Server;
+  context: RequestContext;
+  scope: GenerationScope;
+  request: ExtendedChat;
+  target: ChatModel;
+  earlier: StoredChat;
+  question: StoredMessage;
+}
+
+/** One request on its way to a complete answer. */
+class ChatRun {
+  readonly turn: ChatTurn;
+  readonly #inputs: ChatInputs;
+
+  constructor(inputs: ChatInputs) {
+    this.#inputs = inputs;
+    this.turn = new ChatTurn(inputs.target.instanceId);
+  }
+
+  /** The answer as one object. */
+  async whole(): Promise<ChatAnswer> {
+    const events = this.#events();
+    for (;;) {
+      const { done, value } = await events.next();
+      if (done === true) return value;
+    }
+  }
+
+  /** The answer as events; a failure after the first is one of them. */
+  async *frames(): AsyncGenerator<string, void, void> {
+    const { server, context } = this.#inputs;
+    try {
+      const result = yield* this.#frames();
+      yield frame({ type: "chat.end", result });
+    } catch (error) {
+      if (!this.turn.hasStarted) throw error;
+      logFailure(server, context, error);
+      for (const event of this.turn.fail(error)) yield frame(event);
+    }
+  }
+
+  async *#frames(): AsyncGenerator<string, ChatAnswer, void> {
+    const events = this.#events();
+    try {
+      for (;;) {
+        const { done, value } = await events.next();
+        if (done === true) return value;
+        yield frame(value);
+      }
+    } finally {
+      await events.return(this.turn.result(null));
+    }
+  }
+
+  async *#events(): AsyncGenerator<ChatEvent, ChatAnswer, void> {
+    const { scope, request, earlier, question } = this.#inputs;
+    const systemPrompt = request.system_prompt?.toWellFormed() ?? earlier.systemPrompt;
+    const chat = { systemPrompt, messages: [...earlier.messages, question] };
+    const release = yield* this.#load();
+    try {
+      for await (const event of scope.run(toGenerateRequest(request, chat))) {
+        yield* this.turn.observe(event);
+      }
+      yield* this.turn.finish();
+      return this.turn.result(this.#save());
+    } finally {
+      release();
+    }
+  }
+
+  /** Loads the model if it must be. @returns What to call when the answer is complete. */
+  async *#load(): AsyncGenerator<ChatEvent, () => void, void> {
+    const { server, scope, request, target } = this.#inputs;
+    if (!target.needsLoad) return () => undefined;
+    yield* this.turn.start();
+    yield* this.turn.loadStart();
+    const { clock } = server.deps;
+    const startMs = clock.monotonicMs();
+    try {
+      const lease = await loadChatModel(server.deps, target, request, scope.abort.signal);
+      const seconds = Math.round(clock.monotonicMs() - startMs) / 1000;
+      yield* this.turn.loadEnd(lease.identifier, seconds);
+      return () => lease.release();
+    } catch (error) {
+      throw scope.failure(error);
+    }
+  }
+
+  /** @returns The id by which the answer may be continued; null when it is not kept. */
+  #save(): string | null {
+    const { server, context, request, question } = this.#inputs;
+    const { responses, log } = server.deps;
+    if (request.store === false || responses === null) return null;
+    const id = randomHex("resp_", 48);
+    const { text, reasoning } = this.turn;
+    const answer: StoredMessage = { role: "assistant", text, reasoning };
+    const body: StoredChat = {
+      systemPrompt: request.system_prompt?.toWellFormed() ?? null,
+      messages: [question, answer],
+    };
+    const previousId = request.previous_response_id ?? null;
+    try {
+      responses.save({ id, owner: context.caller.id, previousId, body });
+      return id;
+    } catch (error) {
+      // The answer is given all the same: it only cannot be continued.
+      const reason = error instanceof Error ? error.message : "unknown";
+      log.error("an answer could not be stored", { requestId: context.id, reason });
+      return null;
+    }
+  }
+}
