@@ -44,6 +44,11 @@ export const VERBS: readonly Verb[] = [
     load: async () => (await import("./unload.ts")).unload,
   },
   {
+    name: "chat",
+    summary: "Talk with a model, or ask it once with -p",
+    load: async () => (await import("./chat.ts")).chat,
+  },
+  {
     name: "token",
     summary: "Make, list and remove tokens that clients must show",
     load: async () => (await import("./token.ts")).token,

@@ -9,14 +9,16 @@ export interface CommandResult {
 /**
  * Runs one command line of the product to its end. The environment holds PATH and what is given,
  * nothing else.
+ * @param input Everything on standard input.
  */
 export async function runCommand(
   words: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  input = "",
 ): Promise<CommandResult> {
   const child = Bun.spawn([...executableCommand(), ...words], {
     env: { PATH: process.env["PATH"] ?? "", ...env },
-    stdin: "ignore",
+    stdin: Buffer.from(input),
     stdout: "pipe",
     stderr: "pipe",
   });

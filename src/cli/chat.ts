@@ -1,0 +1,121 @@
+import * as kinds from "../config/setting.ts";
+import { chatAnswer, figureLines, type ChatMessage } from "./chat-answer.ts";
+import { AnswerWriter } from "./answer-writer.ts";
+import { runChatSession } from "./chat-session.ts";
+import { EXIT, ExitError, type Command, type Terminal } from "./command.ts";
+import { watchInterrupt } from "./interrupt.ts";
+import { CLIENT_FLAGS, findServer, type Target } from "./server-client.ts";
+import { listServerModels, matchModel, type ServerModel } from "./server-models.ts";
+import { parseVerb } from "./verb-flags.ts";
+
+const FLAGS = {
+  prompt: kinds.textSetting({
+    flag: "prompt",
+    short: "p",
+    argument: "<text>",
+    flagOnly: true,
+    help: "Ask this and print the answer; what stands on stdin is added",
+  }),
+  systemPrompt: kinds.textSetting({
+    flag: "system-prompt",
+    short: "s",
+    argument: "<text>",
+    flagOnly: true,
+    help: "What the model shall be or do",
+  }),
+  stats: kinds.flagSetting({
+    flag: "stats",
+    fallback: false,
+    flagOnly: true,
+    help: "Print figures after the answer",
+  }),
+  ttl: kinds.autoIntegerSetting({
+    flag: "ttl",
+    minimum: 1,
+    maximum: 2_000_000,
+    flagOnly: true,
+    help: "Idle seconds before a model loaded by this chat is unloaded (default: the server's)",
+  }),
+  reasoning: kinds.choiceSetting({
+    flag: "reasoning",
+    words: ["auto", "on", "off"],
+    fallback: "auto",
+    flagOnly: true,
+    help: "Whether the model thinks before it answers",
+  }),
+  ...CLIENT_FLAGS,
+  // Here -p is the prompt, as in LM Studio's command line.
+  port: { ...CLIENT_FLAGS.port, short: null },
+};
+
+/** `lmserver chat [model]`: one answer with `-p` or piped text, else a conversation. */
+export const chat: Command = {
+  settings: FLAGS,
+  operands: "[model]",
+  async run(args, terminal) {
+    const { values, operands } = parseVerb(FLAGS, args, terminal.env, { operands: 1 });
+    const { systemPrompt, reasoning, stats, ttl: ttlSeconds } = values;
+    const prompt = await readPrompt(values.prompt, terminal);
+    const target = findServer(values, terminal);
+    const model = await chooseModel(target, operands[0]);
+    if (prompt === null) {
+      if (values.json) throw new ExitError(EXIT.usage, "--json needs a prompt: use -p");
+      const options = { model, systemPrompt, reasoning, stats, ttlSeconds };
+      return runChatSession(target, options, terminal);
+    }
+    const messages: ChatMessage[] = [
+      ...(systemPrompt === null ? [] : [{ role: "system" as const, content: systemPrompt }]),
+      { role: "user", content: prompt },
+    ];
+    using interrupt = watchInterrupt("The answer was stopped.");
+    const request = { model, messages, ttlSeconds, reasoning };
+    const pieces = chatAnswer(target, request, interrupt.signal);
+    const writer = new AnswerWriter(values.json ? null : terminal);
+    const figures = await writer.copy(pieces);
+    if (values.json) {
+      const { text: content, reasoning: thought } = writer;
+      terminal.print(JSON.stringify({ model, content, reasoning: thought, stats: figures }));
+    } else if (stats) for (const line of figureLines(figures)) terminal.note(line);
+    return EXIT.ok;
+  },
+};
+
+/** The text given, and below it what is piped in. null = neither: a person wants to talk. */
+async function readPrompt(
+  given: string | null,
+  { isTty, readInput }: Terminal,
+): Promise<string | null> {
+  if (isTty.stdin) return given;
+  const piped = (await readInput()).trimEnd();
+  const prompt = [given ?? "", piped].filter((part) => part !== "").join("\n\n");
+  if (prompt === "") throw new ExitError(EXIT.usage, "There is no prompt: use -p, or a terminal.");
+  return prompt;
+}
+
+/**
+ * What to ask for: the model named, else a loaded one, else the only one there is.
+ * @throws ExitError usage when that leaves several.
+ */
+async function chooseModel(target: Target, named: string | undefined): Promise<string> {
+  const models = (await listServerModels(target)).filter((model) => model.type === "llm");
+  const loaded = models.flatMap((model) => model.loaded_instances.map(({ id }) => id));
+  if (named !== undefined) return loaded.includes(named) ? named : matchOrAlias(models, named);
+  const [first] = loaded;
+  if (first !== undefined) return first;
+  const [only, ...others] = models;
+  if (only === undefined)
+    throw new ExitError(EXIT.failed, "The server has no language model. Get one: lmserver get");
+  if (others.length === 0) return only.key;
+  const list = models.map(({ key }) => `  ${key}`).join("\n");
+  throw new ExitError(EXIT.usage, `Which model?\n${list}`);
+}
+
+/** A name that matches nothing may be an alias, which the server knows. */
+function matchOrAlias(models: readonly ServerModel[], named: string): string {
+  try {
+    return matchModel(models, named).name;
+  } catch (error) {
+    if (error instanceof ExitError && error.code === "model_not_found") return named;
+    throw error;
+  }
+}
