@@ -1,0 +1,255 @@
+import { expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { DownloadManager } from "../../../src/catalog/download/download-manager.ts";
+import type { DownloadSnapshot } from "../../../src/catalog/download/downloads.ts";
+import { download, downloadsFrom } from "../../support/download-fixture.ts";
+import { FakeHub, noise, sha256 } from "../../support/fake-hub.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+import { tempFolder } from "../../support/temp-folder.ts";
+
+const CONTENT = noise(400_000);
+const request = (model: string, owner: string | null = null) => ({
+  model,
+  quantization: null,
+  owner,
+  allowAnyHost: false,
+});
+
+async function begin(downloads: DownloadManager, model: string): Promise<DownloadSnapshot> {
+  const job = await downloads.start(request(model));
+  if (job.state === "already_downloaded") throw new Error("it was there already");
+  return job;
+}
+
+/** Lets the first `count` answers for files through, holds the others until opened. */
+function gate(hub: FakeHub, count: number): { open: () => void; reached: Promise<void> } {
+  const held = Promise.withResolvers<void>();
+  const reached = Promise.withResolvers<void>();
+  let passed = 0;
+  hub.misbehave = async ({ path }) => {
+    if (path.startsWith("/api/")) return null;
+    passed += 1;
+    if (passed > count) {
+      reached.resolve();
+      await held.promise;
+    }
+    return null;
+  };
+  return { open: () => held.resolve(), reached: reached.promise };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await Bun.sleep(1);
+}
+
+test("two requests for one model are one job, and a third finds it there", async () => {
+  using folder = tempFolder();
+  await using hub = await FakeHub.start();
+  hub.add("o/m/m-Q4_0.gguf", CONTENT);
+  const held = gate(hub, 0);
+  const { downloads } = downloadsFrom(hub, folder.path);
+  const [one, two] = await Promise.all([begin(downloads, "o/m"), begin(downloads, "o/m@q4_0")]);
+  expect(one.id).toBe(two.id);
+  expect(one.id).toMatch(/^job_[0-9a-f]{10}$/);
+  expect(downloads.list()).toHaveLength(1);
+  held.open();
+  expect((await downloads.settled(one.id))?.state).toBe("completed");
+  expect(await downloads.start(request("o/m"))).toEqual({
+    state: "already_downloaded",
+    source: "o/m",
+    modelPath: join(folder.path, "o/m/m-Q4_0.gguf"),
+  });
+});
+
+test("three jobs run at once, the others wait in line", async () => {
+  using folder = tempFolder();
+  await using hub = await FakeHub.start();
+  const names = ["a", "b", "c", "d", "e"];
+  for (const name of names) hub.add(`o/${name}/${name}.gguf`, CONTENT);
+  const held = gate(hub, 0);
+  const { downloads } = downloadsFrom(hub, folder.path);
+  for (const name of names) await begin(downloads, `o/${name}`);
+  const states = () => downloads.list().map(({ state }) => state);
+  expect(states()).toEqual(["downloading", "downloading", "downloading", "queued", "queued"]);
+  const waiting = downloads.list()[3]!;
+  await downloads.pause(waiting.id);
+  expect(states()[3]).toBe("paused");
+  held.open();
+  await until(() => states().filter((state) => state === "completed").length === 4);
+  expect(downloads.resume(waiting.id)?.state).toBe("downloading");
+  expect((await downloads.settled(waiting.id))?.state).toBe("completed");
+});
+
+test("a paused job keeps what arrived, and goes on from there", async () => {
+  using folder = tempFolder();
+  await using hub = await FakeHub.start();
+  hub.add("o/m/m.gguf", CONTENT);
+  const held = gate(hub, 3);
+  const { downloads } = downloadsFrom(hub, folder.path, { tools: { connections: 1 } });
+  const { id } = await begin(downloads, "o/m");
+  await held.reached;
+  const paused = await downloads.pause(id);
+  expect(paused).toMatchObject({ state: "paused", bytesPerSecond: null });
+  expect(paused?.downloadedBytes).toBe(3 * 65_536);
+  held.open();
+  hub.requests.length = 0;
+  downloads.resume(id);
+  expect((await downloads.settled(id))?.state).toBe("completed");
+  expect(hub.requests[0]?.range?.start).toBe(3 * 65_536);
+  expect(hub.requests[0]?.headers.get("if-range")).toStartWith('"');
+  expect(sha256(readFileSync(join(folder.path, "o/m/m.gguf")))).toBe(sha256(CONTENT));
+});
+
+test("another process goes on where the first one was closed", async () => {
+  using folder = tempFolder();
+  await using hub = await FakeHub.start();
+  hub.add("o/m/m.gguf", CONTENT);
+  const held = gate(hub, 2);
+  const first = downloadsFrom(hub, folder.path, { tools: { connections: 1 } }).downloads;
+  await begin(first, "o/m");
+  await held.reached;
+  await first.close();
+  await expect(first.start(request("o/m"))).rejects.toThrow("stopping");
+  held.open();
+  hub.requests.length = 0;
+  const second = downloadsFrom(hub, folder.path).downloads;
+  expect((await download(second, "o/m")).state).toBe("completed");
+  const starts = hub.requests.flatMap(({ range }) => range?.start ?? []);
+  expect(Math.min(...starts)).toBe(2 * 65_536);
+});
+
+test("a changed file on the hub is not mixed with what an earlier process left", async () => {
+  using folder = tempFolder();
+  await using hub = await FakeHub.start();
+  hub.add("o/m/m.gguf", CONTENT);
+  const held = gate(hub, 2);
+  const first = downloadsFrom(hub, folder.path, { tools: { connections: 1 } }).downloads;
+  await begin(first, "o/m");
+  await held.reached;
+  await first.close();
+  held.open();
+  const newer = noise(400_000, 7);
+  hub.add("o/m/m.gguf", newer);
+  expect((await download(downloadsFrom(hub, folder.path).downloads, "o/m")).state).toBe(
+    "completed",
+  );
+  expect(sha256(readFileSync(join(folder.path, "o/m/m.gguf")))).toBe(sha256(newer));
+});
+
+test("a cancelled job leaves no file, also not of the shards that were complete", async () => {
+  using folder = tempFolder();
+  await using hub = await FakeHub.start();
+  hub.add("o/m/m-00001-of-00002.gguf", noise(65_536));
+  hub.add("o/m/m-00002-of-00002.gguf", CONTENT);
+  const held = gate(hub, 2);
+  const { downloads } = downloadsFrom(hub, folder.path, { tools: { connections: 1 } });
+  const { id } = await begin(downloads, "o/m");
+  await held.reached;
+  expect(existsSync(join(folder.path, "o/m/m-00001-of-00002.gguf"))).toBe(true);
+  expect(await downloads.cancel(id)).toMatchObject({
+    state: "failed",
+    failure: "It was cancelled.",
+  });
+  held.open();
+  expect(readdirSync(join(folder.path, "o/m"))).toEqual([]);
+});
+
+test("two quantisations share the projector they both need", async () => {
+  using folder = tempFolder();
+  await using hub = await FakeHub.start();
+  hub.add("o/m/m-Q4_0.gguf", CONTENT);
+  hub.add("o/m/m-Q8_0.gguf", CONTENT);
+  hub.add("o/m/mmproj-F16.gguf", noise(300_000, 3));
+  const { downloads } = downloadsFrom(hub, folder.path);
+  const ends = await Promise.all([
+    download(downloads, "o/m@q4_0"),
+    download(downloads, "o/m@q8_0"),
+  ]);
+  expect(ends.map(({ failure }) => failure)).toEqual([null, null]);
+  const fetched = hub.requests.filter(
+    ({ path, range }) => path.includes("mmproj") && range?.start === 0,
+  );
+  expect(fetched).toHaveLength(1);
+  expect(readdirSync(join(folder.path, "o/m")).sort()).toEqual([
+    "m-Q4_0.gguf",
+    "m-Q8_0.gguf",
+    "mmproj-F16.gguf",
+  ]);
+});
+
+test("progress only grows, also when a file has to begin anew", async () => {
+  using folder = tempFolder();
+  await using hub = await FakeHub.start();
+  hub.add("o/m/m.gguf", CONTENT);
+  const { downloads } = downloadsFrom(hub, folder.path, { tools: { connections: 1 } });
+  const seen: number[] = [];
+  hub.misbehave = (asked) => {
+    seen.push(...downloads.list().map(({ downloadedBytes }) => downloadedBytes));
+    if (asked.path.startsWith("/api/") || hub.requests.length > 6) return null;
+    const { headers, ...answer } = hub.answer(asked);
+    const etag = hub.requests.length < 5 ? '"old"' : '"new"';
+    return { ...answer, headers: { ...headers, etag } };
+  };
+  hub.files.get("o/m/m.gguf")!.etag = '"new"';
+  expect((await download(downloads, "o/m")).downloadedBytes).toBe(CONTENT.length);
+  expect(seen.length).toBeGreaterThan(8);
+  expect(seen).toEqual(seen.toSorted((a, b) => a - b));
+});
+
+test("speed is measured, and falls to nothing while nothing arrives", async () => {
+  using folder = tempFolder();
+  await using hub = await FakeHub.start();
+  hub.add("o/m/m.gguf", CONTENT);
+  const held = gate(hub, 3);
+  const clock = new ManualClock();
+  const { downloads } = downloadsFrom(hub, folder.path, { tools: { clock, connections: 1 } });
+  const { id } = await begin(downloads, "o/m");
+  await held.reached;
+  clock.jump(2_000);
+  const status = downloads.status(id)!;
+  expect(status.bytesPerSecond).toBe((3 * 65_536) / 2);
+  const leftMs = ((CONTENT.length - 3 * 65_536) / status.bytesPerSecond!) * 1_000;
+  expect(status.estimatedCompletionMs).toBeCloseTo(clock.now() + leftMs);
+  clock.jump(6_000);
+  expect(downloads.status(id)).toMatchObject({ bytesPerSecond: 0, estimatedCompletionMs: null });
+  await downloads.close();
+  held.open();
+});
+
+test("a disk that is too small is said before anything is fetched", async () => {
+  using folder = tempFolder();
+  await using hub = await FakeHub.start();
+  hub.add("o/m/m.gguf", CONTENT);
+  const tools = { freeBytes: () => Promise.resolve(CONTENT.length + 1_000) };
+  const { downloads } = downloadsFrom(hub, folder.path, { tools });
+  await expect(begin(downloads, "o/m")).rejects.toMatchObject({
+    code: "insufficient_disk",
+    details: { neededBytes: CONTENT.length },
+  });
+  expect(hub.requests).toHaveLength(1);
+});
+
+test("ended jobs are known for a day", async () => {
+  using folder = tempFolder();
+  await using hub = await FakeHub.start();
+  hub.add("o/m/m.gguf", CONTENT);
+  const clock = new ManualClock();
+  const { downloads } = downloadsFrom(hub, folder.path, { tools: { clock } });
+  const { id } = await download(downloads, "o/m");
+  clock.jump(23 * 3_600_000);
+  expect(downloads.status(id)?.state).toBe("completed");
+  clock.jump(2 * 3_600_000);
+  expect(downloads.status(id)).toBeNull();
+  expect(downloads.status("job_0000000000")).toBeNull();
+});
+
+test("a file that another process is fetching is left to it", async () => {
+  using folder = tempFolder();
+  await using hub = await FakeHub.start();
+  hub.add("o/m/m.gguf", CONTENT);
+  const { downloads } = downloadsFrom(hub, folder.path);
+  await Bun.write(join(folder.path, "o/m/m.gguf.part.lock"), String(process.ppid));
+  const end = await download(downloads, "o/m");
+  expect(end.failure).toContain(`process ${process.ppid} is downloading it`);
+});
