@@ -1,24 +1,69 @@
 import { expect, test } from "bun:test";
 import { ThreadGovernor } from "../../../src/engine/thread-governor.ts";
 
-/** Decodes of 50 ms that get `share` of the time `threads` threads ask for. */
-function decodes(governor: ThreadGovernor, count: number, threads: number, share: number): number {
+/**
+ * Decodes of one row that take `stepMs(threads)` and get `share` of the time all threads ask for.
+ * @returns the threads after the last of them.
+ */
+function decodes(
+  governor: ThreadGovernor,
+  count: number,
+  threads: number,
+  share: number,
+  stepMs: (threads: number) => number = barrier,
+): number {
   let now = threads;
   for (let index = 0; index < count; index++) {
-    now = governor.record(50, 50 * now * share) ?? now;
+    const ms = stepMs(now);
+    now = governor.record(ms, ms * now * share, 1) ?? now;
   }
   return now;
 }
+
+/** Spinning at barriers: the more threads, the slower. */
+const barrier = (threads: number): number => 25 * threads;
 
 test("on a quiet machine the threads stay", () => {
   expect(decodes(new ThreadGovernor(4), 1000, 4, 1)).toBe(4);
 });
 
-test("when others take the processors, fewer threads compute within half a second", () => {
+test("when others take the processors, fewer threads compute within a second", () => {
   const governor = new ThreadGovernor(4);
-  expect(decodes(governor, 10, 4, 0.6)).toBe(2);
-  expect(decodes(governor, 10, 2, 0.6)).toBe(1);
+  expect(decodes(governor, 8, 4, 0.6)).toBe(2);
+  expect(decodes(governor, 20, 2, 0.6)).toBe(1);
   expect(decodes(governor, 1000, 1, 0.3)).toBe(1);
+});
+
+test("where fewer threads are slower all the same, the threads stay, and the next trial comes later", () => {
+  const governor = new ThreadGovernor(2);
+  const mild = (threads: number): number => (threads === 2 ? 40 : 60);
+  const trials: number[] = [];
+  let now = 2;
+  for (let step = 0; step < 2000; step++) {
+    const next = decodes(governor, 1, now, 0.7, mild);
+    if (next < now) trials.push(step);
+    now = next;
+  }
+  expect(now).toBe(2);
+  const waits = trials.slice(1).map((step, index) => step - (trials[index] ?? 0));
+  expect(waits.length).toBeGreaterThan(2);
+  expect(waits[1]).toBeGreaterThan(1.5 * (waits[0] ?? 0));
+});
+
+test("a machine that becomes much more crowded is a reason to try fewer threads at once", () => {
+  const governor = new ThreadGovernor(2);
+  const mild = (threads: number): number => (threads === 2 ? 40 : 60);
+  for (let round = 0; round < 6; round++) decodes(governor, 400, 2, 0.7, mild);
+  const heavy = (threads: number): number => (threads === 2 ? 400 : 60);
+  expect(decodes(governor, 20, 2, 0.4, heavy)).toBe(1);
+});
+
+test("steps of another size prove nothing: the threads go back", () => {
+  const governor = new ThreadGovernor(2);
+  let now = 2;
+  for (let step = 0; now === 2; step++) now = governor.record(50, 50, 1) ?? now;
+  for (let step = 0; step < 60; step++) now = governor.record(50, 50, 300) ?? now;
+  expect(now).toBe(2);
 });
 
 test("one bad window, as when the weights come from disk, changes nothing", () => {
@@ -34,7 +79,7 @@ test("after a calm time all threads are tried again, later after every failure",
   for (let round = 0; round < 3; round++) {
     expect(decodes(governor, 10, 2, 0.5)).toBe(1);
     let wait = 0;
-    while (decodes(governor, 1, 1, 1) === 1) wait += 50;
+    while (decodes(governor, 1, 1, 1) === 1) wait += 25;
     waits.push(wait);
   }
   expect(waits[1]).toBeGreaterThan(1.8 * (waits[0] ?? 0));
@@ -46,7 +91,7 @@ test("the wait grows no further than a minute", () => {
   let wait = 0;
   for (let round = 0; round < 12; round++) {
     decodes(governor, 10, 2, 0.5);
-    for (wait = 50; decodes(governor, 1, 1, 1) === 1;) wait += 50;
+    for (wait = 25; decodes(governor, 1, 1, 1) === 1;) wait += 25;
   }
   expect(wait).toBeGreaterThanOrEqual(60_000);
   expect(wait).toBeLessThan(61_000);
