@@ -51,11 +51,17 @@ export class ChatTurn {
     yield { type: "model_load.start", model_instance_id: this.#instanceId };
   }
 
-  /** @param instanceId Of the instance that was loaded. */
-  *loadEnd(instanceId: string, seconds: number): Generator<ChatEvent> {
-    this.#instanceId = instanceId;
-    this.#stats.model_load_time_seconds = seconds;
-    yield { type: "model_load.end", model_instance_id: instanceId, load_time_seconds: seconds };
+  /** @param instanceId Of the instance that was loaded; null = the load failed. */
+  *loadEnd(instanceId: string | null, seconds: number): Generator<ChatEvent> {
+    if (instanceId !== null) {
+      this.#instanceId = instanceId;
+      this.#stats.model_load_time_seconds = seconds;
+    }
+    yield {
+      type: "model_load.end",
+      model_instance_id: this.#instanceId,
+      load_time_seconds: seconds,
+    };
   }
 
   *observe(event: GenerateEvent): Generator<ChatEvent> {

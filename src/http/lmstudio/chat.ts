@@ -1,4 +1,5 @@
 import { randomHex } from "../../lib/id.ts";
+import type { Lease } from "../../pool/pool.ts";
 import { GenerationScope, type Server } from "../generation.ts";
 import { jsonResponse } from "../json-response.ts";
 import { checkDraftModel } from "../openai/chat-completions.ts";
@@ -80,6 +81,8 @@ interface ChatInputs {
 class ChatRun {
   readonly turn: ChatTurn;
   readonly #inputs: ChatInputs;
+  /** Keeps a model loaded for this answer until it is complete. */
+  #lease: Lease | null = null;
 
   constructor(inputs: ChatInputs) {
     this.#inputs = inputs;
@@ -125,34 +128,34 @@ class ChatRun {
     const { scope, request, earlier, question } = this.#inputs;
     const systemPrompt = request.system_prompt?.toWellFormed() ?? earlier.systemPrompt;
     const chat = { systemPrompt, messages: [...earlier.messages, question] };
-    const release = yield* this.#load();
     try {
+      yield* this.#load();
       for await (const event of scope.run(toGenerateRequest(request, chat))) {
         yield* this.turn.observe(event);
       }
       yield* this.turn.finish();
       return this.turn.result(this.#save());
     } finally {
-      release();
+      this.#lease?.release();
     }
   }
 
-  /** Loads the model if it must be. @returns What to call when the answer is complete. */
-  async *#load(): AsyncGenerator<ChatEvent, () => void, void> {
+  /** Loads the model if it must be. */
+  async *#load(): AsyncGenerator<ChatEvent, void, void> {
     const { server, scope, request, target } = this.#inputs;
-    if (!target.needsLoad) return () => undefined;
+    if (!target.needsLoad) return;
     yield* this.turn.start();
     yield* this.turn.loadStart();
     const { clock } = server.deps;
     const startMs = clock.monotonicMs();
+    const seconds = (): number => Math.round(clock.monotonicMs() - startMs) / 1000;
     try {
-      const lease = await loadChatModel(server.deps, target, request, scope.abort.signal);
-      const seconds = Math.round(clock.monotonicMs() - startMs) / 1000;
-      yield* this.turn.loadEnd(lease.identifier, seconds);
-      return () => lease.release();
+      this.#lease = await loadChatModel(server.deps, target, request, scope.abort.signal);
     } catch (error) {
+      yield* this.turn.loadEnd(null, seconds());
       throw scope.failure(error);
     }
+    yield* this.turn.loadEnd(this.#lease.identifier, seconds());
   }
 
   /** @returns The id by which the answer may be continued; null when it is not kept. */
