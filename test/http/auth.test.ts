@@ -34,6 +34,9 @@ const POSTS = [
   "/api/v1/chat",
   "/api/v1/models/load",
   "/api/v1/models/unload",
+  "/api/v0/chat/completions",
+  "/api/v0/completions",
+  "/api/v0/embeddings",
 ];
 
 const locked = { settings: { apiKeys: ["right-key", "second-key"] } };

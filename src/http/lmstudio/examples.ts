@@ -81,3 +81,14 @@ export const NATIVE_CHAT_STREAM_EXAMPLE =
   frame({ type: "message.delta", content: "Hello!" }) +
   frame({ type: "message.end" }) +
   frame({ type: "chat.end", result: NATIVE_CHAT_EXAMPLE });
+
+export const V0_EXTRAS_EXAMPLE = {
+  stats: {
+    tokens_per_second: 410.5,
+    time_to_first_token: 0.012,
+    generation_time: 0.022,
+    stop_reason: "eosFound",
+  },
+  model_info: { arch: "llama", quant: "Q8_0", format: "gguf", context_length: 2048 },
+  runtime: { name: "llama.cpp-linux-x86_64-cpu", version: "0.5.0", supported_formats: ["gguf"] },
+};

@@ -4,6 +4,7 @@ import { nativeChat } from "./chat.ts";
 import { nativeLoad } from "./load.ts";
 import { nativeModels } from "./models.ts";
 import { nativeUnload } from "./unload.ts";
+import { v0Inference } from "./v0-inference.ts";
 import { v0Model, v0Models } from "./v0-models.ts";
 
 /** LM Studio's own API, in its present and its older form. */
@@ -15,5 +16,6 @@ export function lmstudioRoutes(server: Server): Route[] {
     nativeUnload(server),
     v0Models(server),
     v0Model(server),
+    ...v0Inference(server),
   ];
 }

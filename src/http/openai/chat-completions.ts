@@ -1,4 +1,5 @@
 import { LmError } from "../../lib/errors.ts";
+import { noExtras } from "../answer-extras.ts";
 import type { Deps } from "../deps.ts";
 import { GenerationScope, type Server } from "../generation.ts";
 import { jsonResponse } from "../json-response.ts";
@@ -22,7 +23,7 @@ import { newStamp } from "./stamp.ts";
 const parse = validator(ChatCompletionRequest);
 
 /** POST /v1/chat/completions. Source: OpenAI API reference, "Create chat completion". */
-export function chatCompletions(server: Server): PostRoute {
+export function chatCompletions(server: Server, beginExtras = noExtras): PostRoute {
   const { deps } = server;
   return {
     method: "POST",
@@ -45,15 +46,17 @@ export function chatCompletions(server: Server): PostRoute {
         legacyFunctions: decoded.legacyFunctions,
       };
       const scope = new GenerationScope(server, context, decoded.toWire);
-      const events = scope.run(decoded.request);
+      const extras = beginExtras(server);
+      const events = extras.tap(scope.run(decoded.request), decoded.request);
       if (decoded.stream) {
-        const frames = chatChunks(events, encoding, decoded.includeUsage);
+        const frames = extras.frames(chatChunks(events, encoding, decoded.includeUsage));
         return streamAnswer(server, context, scope, frames);
       }
       holdOpen(context);
       try {
         const wantsLogprobs = decoded.request.logprobs !== null;
-        return jsonResponse(await chatCompletion(events, encoding, wantsLogprobs));
+        const answer = await chatCompletion(events, encoding, wantsLogprobs);
+        return jsonResponse(extras.body(answer));
       } finally {
         scope.close();
       }

@@ -1,3 +1,4 @@
+import { noExtras } from "../answer-extras.ts";
 import { GenerationScope, type Server } from "../generation.ts";
 import { jsonResponse } from "../json-response.ts";
 import { mergeGenerations } from "../merge-generations.ts";
@@ -20,7 +21,7 @@ import { newStamp } from "./stamp.ts";
 const parse = validator(CompletionRequest);
 
 /** POST /v1/completions. Source: OpenAI API reference, "Create completion". */
-export function completions(server: Server): PostRoute {
+export function completions(server: Server, beginExtras = noExtras): PostRoute {
   const { deps } = server;
   return {
     method: "POST",
@@ -45,15 +46,18 @@ export function completions(server: Server): PostRoute {
       await checkDraftModel(deps, parsed.draft_model ?? null);
       const stamp = newStamp(deps, "cmpl-");
       const scope = new GenerationScope(server, context, decoded.toWire);
-      const starts = decoded.requests.map((request) => () => scope.run(request));
+      const extras = beginExtras(server);
+      const starts = decoded.requests.map(
+        (request) => () => extras.tap(scope.run(request), request),
+      );
       const events = mergeGenerations(starts, scope.abort);
       if (decoded.stream) {
-        const frames = completionChunks(events, decoded, stamp);
+        const frames = extras.frames(completionChunks(events, decoded, stamp));
         return streamAnswer(server, context, scope, frames);
       }
       holdOpen(context);
       try {
-        return jsonResponse(await completion(events, decoded, stamp));
+        return jsonResponse(extras.body(await completion(events, decoded, stamp)));
       } finally {
         scope.close();
       }

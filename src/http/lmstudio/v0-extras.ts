@@ -1,0 +1,136 @@
+import { Type, type Static } from "typebox";
+import type { GenerateEvent, GenerateRequest } from "../../chat/events.ts";
+import type { AnswerExtras } from "../answer-extras.ts";
+import type { Deps } from "../deps.ts";
+import type { Server } from "../generation.ts";
+import { oneOf } from "../schema.ts";
+
+/** Three objects more than the OpenAI API's answers have. */
+export const V0Extras = Type.Object({
+  stats: Type.Object({
+    tokens_per_second: Type.Number(),
+    time_to_first_token: Type.Number({ description: "Seconds." }),
+    generation_time: Type.Number({ description: "Seconds." }),
+    stop_reason: oneOf(
+      [
+        "eosFound",
+        "stopStringFound",
+        "maxPredictedTokensReached",
+        "contextLengthReached",
+        "toolCalls",
+      ],
+      "Why it ended.",
+    ),
+  }),
+  model_info: Type.Object({
+    arch: Type.String(),
+    quant: Type.String(),
+    format: Type.Literal("gguf"),
+    context_length: Type.Integer(),
+  }),
+  runtime: Type.Object({
+    name: Type.String(),
+    version: Type.String(),
+    supported_formats: Type.Array(Type.String()),
+  }),
+});
+export type V0Extras = Static<typeof V0Extras>;
+
+type Finished = Extract<GenerateEvent, { type: "finished" }>;
+type Timings = Extract<GenerateEvent, { type: "done" }>["timings"];
+type StopReason = V0Extras["stats"]["stop_reason"];
+
+/** The end of a choice in a frame; a text of the answer cannot hold it, since its quotes are escaped. */
+const FINISH = /,"finish_reason":"\w+"/;
+
+/** Gathers what one answer of /api/v0 adds; of several generations the sums. */
+export function v0Extras({ deps }: Server): AnswerExtras {
+  const facts = new AnswerFacts();
+  const encoded = (): string => JSON.stringify(toExtras(deps, facts)).slice(1, -1);
+  return {
+    async *tap(events, request) {
+      // The end is told with its times, which come after it.
+      const held: Finished[] = [];
+      for await (const event of events) {
+        facts.observe(event, request);
+        if (event.type === "finished") held.push(event);
+        else {
+          if (event.type === "done") yield* held.splice(0);
+          yield event;
+        }
+      }
+      yield* held;
+    },
+    async *frames(frames) {
+      for await (const frame of frames) {
+        yield FINISH.test(frame) ? frame.replace(/\}\n\n$/, () => `,${encoded()}}\n\n`) : frame;
+      }
+    },
+    body: (answer) => ({ ...answer, ...toExtras(deps, facts) }),
+  };
+}
+
+class AnswerFacts {
+  model = "";
+  tokens = 0;
+  ttftMs = 0;
+  generationMs = 0;
+  stopReason: StopReason = "eosFound";
+
+  observe(event: GenerateEvent, { maxTokens }: GenerateRequest): void {
+    if (event.type === "started") this.model = event.model;
+    else if (event.type === "finished") {
+      this.tokens += event.completionTokens;
+      this.stopReason = stopReason(event, maxTokens);
+    } else if (event.type === "done") this.#time(event.timings);
+  }
+
+  #time({ ttftMs, queuedMs, decodeMs }: Timings): void {
+    this.ttftMs = Math.max(this.ttftMs, ttftMs - queuedMs);
+    this.generationMs = Math.max(this.generationMs, decodeMs);
+  }
+}
+
+function stopReason(
+  { reason, stop, completionTokens }: Finished,
+  maxTokens: number | null,
+): StopReason {
+  if (reason === "tool_calls") return "toolCalls";
+  if (reason === "stop") return stop === null ? "eosFound" : "stopStringFound";
+  return maxTokens !== null && completionTokens >= maxTokens
+    ? "maxPredictedTokensReached"
+    : "contextLengthReached";
+}
+
+function toExtras({ pool, version }: Deps, facts: AnswerFacts): V0Extras {
+  const instance = pool.instances().find(({ identifier }) => identifier === facts.model);
+  const seconds = facts.generationMs / 1000;
+  return {
+    stats: {
+      tokens_per_second: seconds > 0 ? facts.tokens / seconds : 0,
+      time_to_first_token: facts.ttftMs / 1000,
+      generation_time: seconds,
+      stop_reason: facts.stopReason,
+    },
+    model_info: {
+      arch: instance?.model.architecture ?? "unknown",
+      quant: instance?.model.quantization ?? "unknown",
+      format: "gguf",
+      context_length: instance?.info?.contextLength ?? 0,
+    },
+    runtime: {
+      name: runtimeName(instance?.info?.devices ?? []),
+      version: version.engine.replace(/^v/, ""),
+      supported_formats: ["gguf"],
+    },
+  };
+}
+
+/** Such as "llama.cpp-linux-x86_64-vulkan". */
+function runtimeName(devices: readonly string[]): string {
+  const device = devices.find((name) => !name.startsWith("CPU")) ?? "CPU";
+  const backend = /^[A-Za-z]+/.exec(device)?.[0].toLowerCase() ?? "cpu";
+  const cpu = process.arch === "x64" ? "x86_64" : process.arch;
+  const system = process.platform === "darwin" ? "mac" : process.platform;
+  return `llama.cpp-${system}-${cpu}-${backend}`;
+}
