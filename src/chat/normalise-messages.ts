@@ -43,7 +43,7 @@ export function normaliseMessages(
   if (!can.systemRole) drafts = systemIntoUser(drafts);
   if (!can.toolCalls) drafts = drafts.map((draft) => callsAsText(source, draft));
   else if (!can.severalCalls) drafts = oneCallPerTurn(drafts);
-  if (can.toolContent === null) drafts = drafts.map(resultAsUser);
+  if (!readsResults(source, can)) drafts = drafts.map(resultAsUser);
   if (can.rolesAlternate) drafts = joinSameRoles(drafts);
   const ids = new CallIds(callIdStyle(source));
   return drafts.map((draft) => shaped(source, can, draft, ids, broken));
@@ -125,6 +125,10 @@ function callsAsText(source: string, draft: Draft): Draft {
   const text = [...(draft.text ? [draft.text] : []), ...calls].join("\n");
   return { ...draft, text, toolCalls: [] };
 }
+
+/** A template that prints any role prints results, too, under a role its model never met. */
+const readsResults = (source: string, can: TemplateCapabilities): boolean =>
+  can.toolContent !== null && (can.toolCalls || source.includes("tool"));
 
 function resultAsUser(draft: Draft): Draft {
   if (draft.role !== "tool") return draft;
