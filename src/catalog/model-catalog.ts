@@ -26,6 +26,8 @@ export interface CatalogOptions {
   demoPath: string | null;
   /** Replaces the template of every language model; null = each has its own, or one beside it. */
   chatTemplate: string | null;
+  /** Replaces the template of the model with this key, stronger than all others; null = does not. */
+  templateOf?: (key: string) => string | null;
   /** Asked at each look-up, so that a reload of the configuration takes effect. */
   aliases: () => readonly ModelAlias[];
   clock: Clock;
@@ -123,7 +125,20 @@ export class ModelCatalog implements Catalog {
       return draft.kind === "llm" ? { ...draft, chatTemplate: template } : draft;
     });
     this.#unusable = described.broken;
-    this.#keyed = assignKeys(drafts);
+    this.#keyed = assignKeys(this.#withOwnTemplates(drafts));
+  }
+
+  /** The templates that are given for keys, which the models have only once all are known. */
+  #withOwnTemplates(drafts: ModelDraft[]): ModelDraft[] {
+    const { templateOf } = this.#options;
+    if (templateOf === undefined) return drafts;
+    const given = new Map(
+      assignKeys(drafts).models.map(({ path, key }) => [path, templateOf(key)]),
+    );
+    return drafts.map((draft) => {
+      const template = draft.kind === "llm" ? (given.get(draft.path) ?? null) : null;
+      return template === null ? draft : { ...draft, chatTemplate: template };
+    });
   }
 
   /** Names each unusable file once per reason. */

@@ -15,7 +15,8 @@ export interface GenerateRequest {
   input:
     | { kind: "chat"; messages: readonly Message[]; options: ChatOptions }
     | { kind: "prompt"; prompt: RawPrompt; format: AnswerFormat };
-  sampling: Sampling;
+  /** What the request itself chose; the rest comes from the model's preset, then the defaults. */
+  sampling: Partial<Sampling>;
   stops: readonly string[];
   /** null = until the end token or the context's end. */
   maxTokens: number | null;

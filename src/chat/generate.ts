@@ -1,7 +1,8 @@
-import type { Catalog } from "../catalog/model.ts";
+import type { Catalog, CatalogModel } from "../catalog/model.ts";
 import { assert } from "../lib/assert.ts";
 import type { Lease, Pool } from "../pool/pool.ts";
 import type { GenerateJob, GrammarSpec, JobPrompt } from "../protocol/commands.ts";
+import { DEFAULT_SAMPLING, type Sampling } from "../protocol/sampling.ts";
 import { answerCheck, type CheckAnswer, warningText } from "./answer-check.ts";
 import type { ChatTemplates } from "./chat-templates.ts";
 import { FormatDetector } from "./detection/format-detector.ts";
@@ -18,6 +19,8 @@ export interface GenerateDeps {
   pool: Pick<Pool, "acquire" | "instances">;
   resolve: ResolveOptions;
   templates: ChatTemplates;
+  /** Sampling of a model where a request says nothing; absent = the defaults. */
+  samplingOf?: (model: CatalogModel) => Partial<Sampling>;
 }
 
 /** What a request becomes: a prompt with its constraints, and how the output is read. */
@@ -39,7 +42,12 @@ export function createGenerate(deps: GenerateDeps): Generate {
     const lease = await leaseFor(deps, request, signal);
     try {
       const prepared = await prepare(knowledge, lease, request, signal);
-      const events = lease.generate(jobOf(request, prepared), signal);
+      const sampling = {
+        ...DEFAULT_SAMPLING,
+        ...deps.samplingOf?.(lease.model),
+        ...request.sampling,
+      };
+      const events = lease.generate(jobOf(request, prepared, sampling), signal);
       const { choices, stops } = request;
       yield* readGeneration(events, { ...prepared, model: lease.identifier, choices, stops });
     } finally {
@@ -71,6 +79,7 @@ async function leaseFor(
   const model = await resolveModel(deps, request.model, "llm", deps.resolve);
   const { ttlSeconds } = request;
   return deps.pool.acquire(model, signal, {
+    name: request.model,
     ttlMs: ttlSeconds === null ? null : ttlSeconds * 1000,
   });
 }
@@ -114,11 +123,11 @@ function rawPrompt(prompt: RawPrompt): JobPrompt {
   return prompt.kind === "tokens" ? { kind: "tokens", tokens: [...prompt.tokens] } : prompt;
 }
 
-function jobOf(request: GenerateRequest, prepared: Prepared): GenerateJob {
+function jobOf(request: GenerateRequest, prepared: Prepared, sampling: Sampling): GenerateJob {
   return {
     prompt: prepared.prompt,
     grammar: prepared.grammar,
-    sampling: request.sampling,
+    sampling,
     stops: [...new Set([...request.stops, ...prepared.textStops])],
     maxTokens: request.maxTokens,
     choices: request.choices,

@@ -13,8 +13,9 @@ export interface ResolveOptions {
 
 type Sources = { catalog: Pick<Catalog, "find" | "list">; pool: Pick<Pool, "instances"> };
 
-const isLoaded = (instance: InstanceStatus): boolean =>
-  instance.state === "ready" || instance.state === "loading" || instance.state === "starting";
+/** An instance loaded on purpose that crashed keeps its name: a request starts it again. */
+const isLoaded = ({ state, jit }: InstanceStatus): boolean =>
+  state === "ready" || state === "loading" || state === "starting" || (state === "crashed" && !jit);
 
 /**
  * The model a request means. A loaded instance's identifier comes first, then the catalog's own

@@ -6,6 +6,8 @@ import { TokenFile } from "../config/tokens.ts";
 import { LmError } from "../lib/errors.ts";
 import { CONFIG_FILE, SERVE_SETTINGS } from "../config/settings.ts";
 
+import { ModelPresets } from "./model-presets.ts";
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Everything `serve` was told, checked against the disk as well. */
@@ -18,6 +20,8 @@ export interface ServePlan {
   keyInShell: string | null;
   /** Text that replaces the models' own chat templates; null = their own. */
   chatTemplate: string | null;
+  /** What is set for some models only. */
+  presets: ModelPresets;
   /** Sentences for the person who starts the server. */
   warnings: readonly string[];
 }
@@ -55,10 +59,19 @@ export function planServe(args: readonly string[], env: Environment): ServePlan 
       "The key given with --api-key is visible to every user of this machine (ps); prefer --api-key-file.",
     );
   const chatTemplate = readTemplate(values.chatTemplate, all);
+  const presets = new ModelPresets(values.presets, all);
   if (all.length > 0 || folders === null) throw invalidConfig(all);
   const demanded = values.requireAuth === false ? [] : apiKeys;
   const keyInShell = shellKey(values, fromFlags.has("apiKeys"));
-  return { config: values, folders, apiKeys: demanded, keyInShell, chatTemplate, warnings };
+  return {
+    config: values,
+    folders,
+    apiKeys: demanded,
+    keyInShell,
+    chatTemplate,
+    presets,
+    warnings,
+  };
 }
 
 /** Never the key itself: what is printed at the start ends up in logs. */

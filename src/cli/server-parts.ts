@@ -4,6 +4,7 @@ import { swaggerAsset } from "../bundle/assets.ts";
 import type { BuildInfo, PreparedBundle } from "../bundle/bundle.ts";
 import { createDownloads } from "../catalog/download/create-downloads.ts";
 import type { Downloads } from "../catalog/download/downloads.ts";
+import type { CatalogModel } from "../catalog/model.ts";
 import { ModelCatalog } from "../catalog/model-catalog.ts";
 import { createChatTemplates, type ChatTemplates } from "../chat/chat-templates.ts";
 import { createGenerate, createRenderChat } from "../chat/generate.ts";
@@ -53,15 +54,8 @@ export function wireServer({
   aliases,
   isStopping,
 }: ServerInputs): Server {
-  const { config, folders, chatTemplate } = plan;
-  const catalog = new ModelCatalog({
-    folders: catalogFolders(folders),
-    demoPath: config.demo ? bundle.demoPath : null,
-    chatTemplate,
-    aliases,
-    clock: systemClock,
-    log,
-  });
+  const { config, folders, presets } = plan;
+  const catalog = createCatalog(plan, bundle, log, aliases);
   const pool = createPool(plan, bundle, log);
   const resolve = {
     jit: config.jit,
@@ -77,7 +71,13 @@ export function wireServer({
     clock: systemClock,
     log,
   });
-  const generation = { catalog, pool, resolve, templates };
+  const generation = {
+    catalog,
+    pool,
+    resolve,
+    templates,
+    samplingOf: ({ key }: CatalogModel) => presets.of(key).sampling,
+  };
   const generate = createGenerate(generation);
   const server: Server = {
     catalog,
@@ -110,6 +110,23 @@ export function wireServer({
   return server;
 }
 
+function createCatalog(
+  { config, folders, chatTemplate, presets }: ServePlan,
+  bundle: PreparedBundle,
+  log: Log,
+  aliases: ServerInputs["aliases"],
+): ModelCatalog {
+  return new ModelCatalog({
+    folders: catalogFolders(folders),
+    demoPath: config.demo ? bundle.demoPath : null,
+    chatTemplate,
+    templateOf: (key) => presets.of(key).chatTemplate,
+    aliases,
+    clock: systemClock,
+    log,
+  });
+}
+
 /** @throws LmError invalid_file when a newer version wrote the stored responses. */
 function openResponses({ config, folders }: ServePlan, log: Log): ResponseStore | null {
   if (config.responsesStore === "off") return null;
@@ -126,7 +143,7 @@ function openResponses({ config, folders }: ServePlan, log: Log): ResponseStore 
   });
 }
 
-function createPool({ config }: ServePlan, bundle: PreparedBundle, log: Log): ModelPool {
+function createPool({ config, presets }: ServePlan, bundle: PreparedBundle, log: Log): ModelPool {
   const { contextLength, parallel, threads, maxQueue, ttlSeconds, autoUnload, gpu } = config;
   return new ModelPool({
     engine: { command: bundle.engineCommand, buildId: bundle.buildId },
@@ -145,6 +162,7 @@ function createPool({ config }: ServePlan, bundle: PreparedBundle, log: Log): Mo
     ttlMs: autoUnload ? ttlSeconds * 1_000 : null,
     keepLastJit: config.autoEvict,
     memoryLimitBytes: config.memoryLimitBytes,
+    presetOf: ({ key }) => presets.of(key),
     clock: systemClock,
     log,
     limits: { loadTimeoutMs: config.loadTimeoutSeconds * 1_000 },

@@ -100,8 +100,15 @@ export function loadEngine(
 }
 
 function shared(options: LoadOptions, threads: number) {
-  const { kvTypeK, kvTypeV, flashAttention } = options;
-  return { threads, kvTypeK, kvTypeV, flashAttention };
+  const { kvTypeK, kvTypeV, flashAttention, ropeFreqBase, ropeFreqScale } = options;
+  return {
+    threads,
+    kvTypeK,
+    kvTypeV,
+    flashAttention,
+    ...(ropeFreqBase !== undefined && { ropeFreqBase }),
+    ...(ropeFreqScale !== undefined && { ropeFreqScale }),
+  };
 }
 
 function createContext(

@@ -108,6 +108,9 @@ export interface ContextOptions {
   kvTypeK: KvType;
   kvTypeV: KvType;
   flashAttention: "auto" | "on" | "off";
+  /** Rotary positions; absent = the model's own. */
+  ropeFreqBase?: number;
+  ropeFreqScale?: number;
 }
 
 /** One KV cache and its compute buffers. */

@@ -110,6 +110,9 @@ function create(
   set("flash_attn_type", FLASH_ATTENTION[options.flashAttention]);
   set("type_k", GGML_TYPE[options.kvTypeK]);
   set("type_v", GGML_TYPE[options.kvTypeV]);
+  // 0 is the library's word for the model's own.
+  set("rope_freq_base", options.ropeFreqBase ?? 0);
+  set("rope_freq_scale", options.ropeFreqScale ?? 0);
   set("embeddings", options.purpose === "embed" ? 1 : 0);
   set("kv_unified", 1);
   log.collect();

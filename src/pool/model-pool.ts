@@ -17,6 +17,7 @@ import type {
   InstanceStatus,
   Lease,
   LoadDefaults,
+  LoadPreset,
   LoadRequest,
   PoolManager,
   PoolStatistics,
@@ -37,6 +38,8 @@ export interface PoolOptions {
   memoryLimitBytes: number | null;
   clock: Clock;
   log: Log;
+  /** Stronger than `load` and `ttlMs`, weaker than what a load asks for. */
+  presetOf?: (model: CatalogModel) => LoadPreset;
   limits?: Partial<EngineLimits>;
   /** Replaced by tests. */
   spawn?: SpawnEngine;
@@ -76,12 +79,19 @@ export class ModelPool implements PoolManager {
     const either = AbortSignal.any([signal, this.#closing.signal]);
     for (;;) {
       either.throwIfAborted();
-      const ttlMs = options.ttlMs ?? this.#options.ttlMs;
-      const instance =
-        this.#choose(model) ??
-        this.#create({ model, identifier: null, jit: true, ttlMs }, options.settings ?? {});
-      if (!instance.isEnding) return await instance.lease(either);
-      await waitFor(instance.gone, either);
+      const instance = this.#named(model, options.name ?? null) ?? this.#choose(model);
+      if (instance !== null) {
+        if (!instance.isEnding) return await instance.lease(either);
+        await waitFor(instance.gone, either);
+        continue;
+      }
+      const { ttlMs: presetTtlMs = this.#options.ttlMs } = this.#presetOf(model);
+      const ttlMs = options.ttlMs ?? presetTtlMs;
+      const created = this.#create(
+        { model, identifier: null, jit: true, ttlMs },
+        options.settings ?? {},
+      );
+      return await created.lease(either);
     }
   }
 
@@ -147,6 +157,23 @@ export class ModelPool implements PoolManager {
     cancel();
   }
 
+  /**
+   * The instance that has this very name, unless it is the model's own, which means any of them.
+   * @throws LmError model_unloaded when it is on its way out: another load would have another name.
+   */
+  #named(model: CatalogModel, name: string | null): ModelInstance | null {
+    if (name === null || name === model.key) return null;
+    const folded = name.toLowerCase();
+    const own = this.#instances.filter(
+      (instance) => instance.model.key === model.key && instance.identifier !== model.key,
+    );
+    const named =
+      own.find((instance) => instance.identifier === name) ??
+      own.find((instance) => instance.identifier.toLowerCase() === folded);
+    if (named?.isEnding === true) throw unloaded(model);
+    return named ?? null;
+  }
+
   /** The least busy instance of the model, ready ones first. */
   #choose(model: CatalogModel): ModelInstance | null {
     const rank = (instance: ModelInstance) =>
@@ -180,7 +207,7 @@ export class ModelPool implements PoolManager {
     what: { model: CatalogModel; identifier: string | null; jit: boolean; ttlMs: number | null },
     overrides: Partial<LoadDefaults>,
   ): ModelInstance {
-    const load = { ...this.#options.load, ...overrides };
+    const load = { ...this.#options.load, ...this.#presetOf(what.model).load, ...overrides };
     const instance = new ModelInstance({
       ...what,
       identifier: what.identifier ?? this.#freeIdentifier(what.model.key),
@@ -196,6 +223,10 @@ export class ModelPool implements PoolManager {
     });
     this.#instances.push(instance);
     return instance;
+  }
+
+  #presetOf(model: CatalogModel): LoadPreset {
+    return this.#options.presetOf?.(model) ?? { load: {} };
   }
 
   #freeIdentifier(key: string): string {

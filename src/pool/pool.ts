@@ -11,7 +11,7 @@ export interface Pool {
    * Waits until the model is loaded and returns the right to use it. Release exactly once.
    * A load goes on when everyone who waited for it has left: the next request finds it done.
    * @throws LmError model_load_failed, engine_unstable, insufficient_memory, model_loading (waited
-   * too long), queue_full, server_shutdown; `signal.reason` when aborted.
+   * too long), queue_full, model_unloaded (the named instance is leaving), server_shutdown; `signal.reason` when aborted.
    */
   acquire(model: CatalogModel, signal: AbortSignal, options?: AcquireOptions): Promise<Lease>;
   /** Every engine, loaded or on its way. */
@@ -21,6 +21,11 @@ export interface Pool {
 }
 
 export interface AcquireOptions {
+  /**
+   * What the request called the model. The identifier of an instance means that one and no other;
+   * anything else, the model's key included, means the least busy instance.
+   */
+  name?: string | null;
   /** Idle ms before the instance is unloaded, when this call loads it; null = the default. */
   ttlMs?: number | null;
   /** How to load the model, when this call loads it; absent fields take the server's defaults. */
@@ -53,6 +58,13 @@ export interface LoadRequest extends Partial<LoadDefaults> {
 
 /** The load options that configuration decides. */
 export type LoadDefaults = Omit<LoadOptions, "modelPath" | "purpose">;
+
+/** How the configuration wants one model loaded; what it leaves open is absent. */
+export interface LoadPreset {
+  load: Partial<LoadDefaults>;
+  /** Idle ms before unload when a request loads it; null = never. */
+  ttlMs?: number | null;
+}
 
 /** Why an engine process ended. */
 export type EngineExitReason = "unloaded" | "load_failed" | "crashed" | "watchdog" | "shutdown";

@@ -41,6 +41,10 @@ export const LoadOptions = Type.Object({
   kvTypeV: KvType,
   flashAttention: Type.Union([Type.Literal("auto"), Type.Literal("on"), Type.Literal("off")]),
   mmap: Type.Boolean(),
+  /** Base frequency of the rotary positions; absent = the model's own. */
+  ropeFreqBase: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
+  /** Factor of their frequencies, 0.5 = positions at half the distance; absent = the model's own. */
+  ropeFreqScale: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
   /** What the model is used for: an embedding model needs no KV cache for generation. */
   purpose: Type.Union([Type.Literal("generate"), Type.Literal("embed")]),
 });

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test";
 import type { GenerateRequest } from "../../src/chat/events.ts";
-import { DEFAULT_SAMPLING } from "../../src/protocol/sampling.ts";
 import { appWith, chatBody, done, errorOf, finished, play, post, started } from "./fakes.ts";
 
 const CHAT = "/v1/chat/completions";
@@ -17,11 +16,11 @@ async function decoded(body: object): Promise<GenerateRequest> {
 }
 
 describe("what the parameters mean", () => {
-  test("defaults are those of the contract", async () => {
+  test("a request that chooses nothing leaves every choice open", async () => {
     const request = await decoded({});
+    expect(request.sampling).toEqual({});
     expect(request).toMatchObject({
       model: "acme/tiny",
-      sampling: DEFAULT_SAMPLING,
       stops: [],
       maxTokens: null,
       choices: 1,

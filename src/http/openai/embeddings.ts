@@ -38,7 +38,10 @@ export function embeddings(server: Server): PostRoute {
       try {
         const model = await resolveModel(deps, request.model ?? null, "embedding", deps.settings);
         const ttlMs = request.ttl ? request.ttl * 1000 : null;
-        const lease = await deps.pool.acquire(model, signal, { ttlMs });
+        const lease = await deps.pool.acquire(model, signal, {
+          name: request.model ?? null,
+          ttlMs,
+        });
         try {
           const { info } = lease;
           const inputs = toInputs(request.input, info.vocabularySize);

@@ -5,7 +5,11 @@ import { outOfRange, printable, unsupportedValue } from "../validate.ts";
 import { samplingFields } from "./sampling.schema.ts";
 
 const SamplingRequest = Type.Object(samplingFields);
-type SamplingRequest = Static<typeof SamplingRequest>;
+/** Absent, null and undefined are the same. */
+type SamplingRequest = {
+  readonly [Name in keyof Static<typeof SamplingRequest>]:
+    Static<typeof SamplingRequest>[Name] | undefined;
+};
 
 /** The samplers by name and by the letter of llama.cpp's `--sampling-seq`. */
 const SAMPLERS: readonly (readonly [letter: string, name: SamplerName, alias?: string])[] = [
@@ -21,52 +25,54 @@ const SAMPLERS: readonly (readonly [letter: string, name: SamplerName, alias?: s
   ["a", "adaptive_p"],
 ];
 
-/** The request's own choices over the defaults. */
-export function toSampling(body: SamplingRequest): Sampling {
-  const base = DEFAULT_SAMPLING;
-  const dryBase = body.dry_base ?? base.dryBase;
+/** The request's own choices; what it leaves open is absent. */
+export function toSampling(body: SamplingRequest): Partial<Sampling> {
+  const { samplers, logit_bias: bias, seed, dry_base: dryBase } = body;
+  const chosen = {
+    temperature: body.temperature,
+    dynatempRange: body.dynatemp_range,
+    dynatempExponent: body.dynatemp_exponent,
+    topK: body.top_k,
+    topP: body.top_p,
+    minP: body.min_p,
+    typicalP: body.typical_p ?? body.typ_p,
+    topNSigma: body.top_n_sigma,
+    minKeep: body.min_keep,
+    repeatPenalty: body.repeat_penalty ?? body.repetition_penalty,
+    presencePenalty: body.presence_penalty,
+    frequencyPenalty: body.frequency_penalty,
+    repeatLastN: body.repeat_last_n,
+    dryMultiplier: body.dry_multiplier,
+    dryBase: dryBase == null || dryBase >= 1 ? dryBase : DEFAULT_SAMPLING.dryBase,
+    dryAllowedLength: body.dry_allowed_length,
+    dryPenaltyLastN: body.dry_penalty_last_n,
+    drySequenceBreakers: body.dry_sequence_breakers,
+    xtcProbability: body.xtc_probability,
+    xtcThreshold: body.xtc_threshold,
+    mirostat: body.mirostat,
+    mirostatTau: body.mirostat_tau,
+    mirostatEta: body.mirostat_eta,
+    adaptiveTarget: body.adaptive_target,
+    adaptiveDecay: body.adaptive_decay,
+    samplers: samplers == null ? null : toSamplers(samplers),
+    logitBias: bias == null ? null : toLogitBias(bias),
+    ignoreEos: body.ignore_eos,
+  } satisfies { [Name in Exclude<keyof Sampling, "seed">]: Sampling[Name] | null | undefined };
+  const said = Object.entries(chosen).filter(([, value]) => value != null);
   return {
-    temperature: body.temperature ?? base.temperature,
-    dynatempRange: body.dynatemp_range ?? base.dynatempRange,
-    dynatempExponent: body.dynatemp_exponent ?? base.dynatempExponent,
-    topK: body.top_k ?? base.topK,
-    topP: body.top_p ?? base.topP,
-    minP: body.min_p ?? base.minP,
-    typicalP: body.typical_p ?? body.typ_p ?? base.typicalP,
-    topNSigma: body.top_n_sigma ?? base.topNSigma,
-    minKeep: body.min_keep ?? base.minKeep,
-    repeatPenalty: body.repeat_penalty ?? body.repetition_penalty ?? base.repeatPenalty,
-    presencePenalty: body.presence_penalty ?? base.presencePenalty,
-    frequencyPenalty: body.frequency_penalty ?? base.frequencyPenalty,
-    repeatLastN: body.repeat_last_n ?? base.repeatLastN,
-    dryMultiplier: body.dry_multiplier ?? base.dryMultiplier,
-    dryBase: dryBase < 1 ? base.dryBase : dryBase,
-    dryAllowedLength: body.dry_allowed_length ?? base.dryAllowedLength,
-    dryPenaltyLastN: body.dry_penalty_last_n ?? base.dryPenaltyLastN,
-    drySequenceBreakers: body.dry_sequence_breakers ?? base.drySequenceBreakers,
-    xtcProbability: body.xtc_probability ?? base.xtcProbability,
-    xtcThreshold: body.xtc_threshold ?? base.xtcThreshold,
-    mirostat: body.mirostat ?? base.mirostat,
-    mirostatTau: body.mirostat_tau ?? base.mirostatTau,
-    mirostatEta: body.mirostat_eta ?? base.mirostatEta,
-    adaptiveTarget: body.adaptive_target ?? base.adaptiveTarget,
-    adaptiveDecay: body.adaptive_decay ?? base.adaptiveDecay,
-    samplers: toSamplers(body.samplers ?? null),
-    logitBias: toLogitBias(body.logit_bias ?? null),
-    ignoreEos: body.ignore_eos ?? base.ignoreEos,
-    seed: toSeed(body.seed ?? null),
+    ...(Object.fromEntries(said) as Partial<Sampling>),
+    ...(seed != null && { seed: toSeed(seed) }),
   };
 }
 
-/** Modulo 2^32; the largest value means "random" to llama.cpp and is avoided. */
-function toSeed(seed: number | null): number | null {
-  if (seed === null || seed === -1) return null;
+/** Modulo 2^32; the largest value means "random" to llama.cpp and is avoided. null = random. */
+function toSeed(seed: number): number | null {
+  if (seed === -1) return null;
   const bits = Number(BigInt.asUintN(32, BigInt(seed)));
   return bits === 0xffff_ffff ? 0xffff_fffe : bits;
 }
 
-function toSamplers(samplers: readonly string[] | string | null): SamplerName[] {
-  if (samplers === null) return [...DEFAULT_SAMPLING.samplers];
+function toSamplers(samplers: readonly string[] | string): SamplerName[] {
   const words = typeof samplers === "string" ? Array.from(samplers) : samplers;
   const isLetters = typeof samplers === "string";
   return words.map((word, index) => {
@@ -81,10 +87,7 @@ function toSamplers(samplers: readonly string[] | string | null): SamplerName[] 
 
 type LogitBias = Sampling["logitBias"];
 
-function toLogitBias(
-  bias: Readonly<Record<string, unknown>> | readonly unknown[] | null,
-): LogitBias {
-  if (bias === null) return [];
+function toLogitBias(bias: Readonly<Record<string, unknown>> | readonly unknown[]): LogitBias {
   if (!isArray(bias)) {
     return Object.entries(bias).map(([key, value]) => [
       /^\d{1,10}$/.test(key) ? Number(key) : key.toWellFormed(),

@@ -41,3 +41,15 @@ test("a folder or a huge file of that name is no template", async () => {
   expect(templates.filter((text) => text?.startsWith("x"))).toEqual([]);
   expect(templates).toHaveLength(2);
 });
+
+test("a template that is given for a key is the strongest, and other models keep theirs", async () => {
+  using folder = tempFolder();
+  addModel(folder.path, "acme/one/one-Q8_0.gguf");
+  addModel(folder.path, "acme/two/two-Q8_0.gguf");
+  const { catalog } = catalogOf(folder.path, {
+    chatTemplate: "{{ general }}",
+    templateOf: (key) => (key.includes("one") ? "{{ own }}" : null),
+  });
+  const templates = (await catalog.list()).map((model) => model.chatTemplate);
+  expect(templates).toEqual(["{{ own }}", "{{ general }}"]);
+});

@@ -114,7 +114,11 @@ interface Run {
 }
 
 /** Runs a request against a lease that answers with the given events. */
-async function run(script: readonly JobEvent[], request: Partial<GenerateRequest>): Promise<Run> {
+async function run(
+  script: readonly JobEvent[],
+  request: Partial<GenerateRequest>,
+  preset: GenerateRequest["sampling"] = {},
+): Promise<Run> {
   const jobs: GenerateJob[] = [];
   const result = { events: [] as GenerateEvent[], released: 0 };
   const lease: Lease = {
@@ -138,6 +142,7 @@ async function run(script: readonly JobEvent[], request: Partial<GenerateRequest
     pool: { acquire: () => Promise.resolve(lease), instances: () => [] },
     resolve: { jit: true, modelFallback: true, allowLlmEmbeddings: false },
     templates,
+    samplingOf: () => preset,
   });
   const { signal } = new AbortController();
   try {
@@ -166,7 +171,7 @@ const chat = (options: Partial<ChatOptions> = {}): GenerateRequest["input"] => (
 const BASE: GenerateRequest = {
   model: "m",
   input: chat(),
-  sampling: DEFAULT_SAMPLING,
+  sampling: {},
   stops: [],
   maxTokens: null,
   choices: 1,
@@ -253,6 +258,14 @@ describe("an answer", () => {
     expect(textOf(events, "text")).toBe("<think> <tool_call>");
     expect(job.keepSpecial).toEqual([]);
   });
+});
+
+test("sampling: the request's word, then the model's preset, then the defaults", async () => {
+  const { job } = await run(answer(["x"]), { sampling: { temperature: 0.1 } });
+  expect(job.sampling).toEqual({ ...DEFAULT_SAMPLING, temperature: 0.1 });
+  const preset = { temperature: 0.6, topK: 7 };
+  const { job: tuned } = await run(answer(["x"]), { sampling: { temperature: 0.1 } }, preset);
+  expect(tuned.sampling).toEqual({ ...DEFAULT_SAMPLING, temperature: 0.1, topK: 7 });
 });
 
 describe("tool calls", () => {

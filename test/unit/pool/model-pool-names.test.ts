@@ -1,0 +1,99 @@
+import { expect, test } from "bun:test";
+import { silentLog } from "../../../src/lib/log.ts";
+import { ModelPool, type PoolOptions } from "../../../src/pool/model-pool.ts";
+import { fakeSpawner } from "../../support/fake-channel.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+import {
+  BUILD_ID,
+  failure,
+  LOAD_DEFAULTS,
+  never,
+  scriptedModel,
+} from "../../support/pool-fixture.ts";
+
+const model = scriptedModel({ name: "m" });
+
+/** A pool whose engines load by themselves at once. */
+function readyPool(options: Partial<PoolOptions> = {}) {
+  const { spawn } = fakeSpawner((channel) => {
+    channel.onCommand = ({ type }) => {
+      if (type === "load") channel.ready();
+      if (type === "shutdown") channel.end(0);
+    };
+    queueMicrotask(() => channel.hello());
+  });
+  return new ModelPool({
+    engine: { command: [], buildId: BUILD_ID },
+    load: LOAD_DEFAULTS,
+    maxQueue: 8,
+    ttlMs: 60_000,
+    keepLastJit: false,
+    memoryLimitBytes: null,
+    clock: new ManualClock(),
+    log: silentLog,
+    spawn,
+    availableBytes: () => null,
+    ...options,
+  });
+}
+
+test("a request that names an instance gets that one, one that names the model the idlest", async () => {
+  const pool = readyPool();
+  await pool.load(model, {}, never());
+  const second = await pool.load(model, { parallel: 2 }, never());
+  await pool.load(model, { identifier: "Mine" }, never());
+  expect(second.identifier).toBe("m:2");
+  const of = async (name: string | null) => {
+    const lease = await pool.acquire(model, never(), { name });
+    lease.release();
+    return lease.identifier;
+  };
+  expect(await of("m:2")).toBe("m:2");
+  expect(await of("m:2")).toBe("m:2");
+  expect(await of("mine")).toBe("Mine");
+  expect(["m", "m:2", "Mine"]).toContain(await of("m"));
+  expect(["m", "m:2", "Mine"]).toContain(await of("an alias"));
+  expect(pool.statistics().engineStarts).toBe(3);
+  await pool.close(0);
+});
+
+test("a named instance that is leaving refuses, the model itself is loaded anew", async () => {
+  const pool = readyPool();
+  await pool.load(model, { identifier: "mine" }, never());
+  const lease = await pool.acquire(model, never(), { name: "mine" });
+  const unloading = pool.unload("mine", { force: false });
+  const refused = await failure(pool.acquire(model, never(), { name: "mine" }));
+  expect(refused.code).toBe("model_unloaded");
+  const anew = pool.acquire(model, never(), { name: "m" });
+  lease.release();
+  await unloading;
+  const fresh = await anew;
+  expect(fresh.identifier).toBe("m");
+  fresh.release();
+  await pool.close(0);
+});
+
+test("how to load: what the load asks for, then the model's preset, then the server's", async () => {
+  const pool = readyPool({
+    presetOf: ({ key }) =>
+      key === "m" ? { load: { parallel: 7, threads: 3 }, ttlMs: null } : { load: {} },
+  });
+  const lease = await pool.acquire(model, never());
+  expect(pool.instances()[0]).toMatchObject({
+    parallel: 7,
+    ttlMs: null,
+    settings: { ...LOAD_DEFAULTS, parallel: 7, threads: 3 },
+  });
+  lease.release();
+  await pool.load(model, { parallel: 2 }, never());
+  expect(pool.instances()[1]?.settings).toMatchObject({ parallel: 2, threads: 3 });
+  const other = await pool.acquire(scriptedModel({ name: "other" }), never());
+  expect(pool.instances()[2]).toMatchObject({ parallel: 4, ttlMs: 60_000 });
+  other.release();
+  await pool.unload("m", { force: true });
+  await pool.unload("m:2", { force: true });
+  const asked = await pool.acquire(model, never(), { ttlMs: 5_000 });
+  expect(pool.instances().at(-1)).toMatchObject({ ttlMs: 5_000 });
+  asked.release();
+  await pool.close(0);
+});
