@@ -17,7 +17,8 @@ const CONCURRENCY = 8;
 
 /**
  * Runs several generations at once and passes their events on as they come. The first failure ends
- * all of them.
+ * all of them. Nothing is passed on before each of those that run first has begun: the refusal of
+ * one of them must find the status unsent, whatever the others have computed meanwhile.
  *
  * @param abort Aborted when not all generations reached their end.
  */
@@ -28,6 +29,8 @@ export async function* mergeGenerations(
   const waiting = [...starts.entries()];
   const running = new Map<number, Events>();
   const steps = new Map<number, Promise<Step>>();
+  const begun = new Set<number>();
+  const held: MergedEvent[] = [];
   const advance = (source: number, events: Events): void => {
     const step = events.next().then((result) => ({ source, result }));
     // Only the first failure is thrown; the others end because of it.
@@ -49,8 +52,10 @@ export async function* mergeGenerations(
         steps.delete(source);
       } else {
         advance(source, events);
-        yield { source, event: result.value };
+        begun.add(source);
+        held.push({ source, event: result.value });
       }
+      if (begun.size >= Math.min(CONCURRENCY, starts.length)) yield* held.splice(0);
     }
   } finally {
     if (running.size > 0) abort.abort();

@@ -209,6 +209,25 @@ describe("several prompts", () => {
     expect(ends.every((choice) => choice.text === "")).toBe(true);
   });
 
+  test("a stream waits for the refusal of any prompt before it commits its status", async () => {
+    const gate = Promise.withResolvers<void>();
+    const generate: Generate = async function* ({ input }, signal) {
+      const name = input.kind === "prompt" && input.prompt.kind === "text" && input.prompt.text;
+      if (name === "bad") {
+        await gate.promise;
+        throw new LmError("invalid_request", { param: "prompt", reason: "invalid_value" }, "No.");
+      }
+      yield started();
+      yield text("early");
+      gate.resolve();
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+    };
+    const response = await appWith({ generate }).handle(
+      post(PATH, { prompt: ["a", "bad"], stream: true }),
+    );
+    expect(response.status).toBe(400);
+  });
+
   test("the failure of one ends the others", async () => {
     const running = new Set<string>();
     const generate: Generate = async function* ({ input }, signal) {
