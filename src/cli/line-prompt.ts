@@ -10,7 +10,7 @@ export interface LinePrompt extends Disposable {
 }
 
 /** @param onInterrupt Called at each Ctrl-C, also while nothing is asked. */
-export function openLinePrompt(onInterrupt: () => void): LinePrompt {
+export function openLinePrompt(onInterrupt: () => void, question = "> "): LinePrompt {
   const lines: string[] = [];
   let waiting: ((line: string | null) => void) | null = null;
   let isClosed = false;
@@ -18,7 +18,7 @@ export function openLinePrompt(onInterrupt: () => void): LinePrompt {
     input: process.stdin,
     output: process.stdout,
     terminal: true,
-    prompt: "> ",
+    prompt: question,
     historySize: HISTORY_LINES,
     removeHistoryDuplicates: true,
   });

@@ -11,6 +11,7 @@ import { catalogFolders } from "./serve-config.ts";
 /** Settings that say which models are on this machine. */
 export const CATALOG_FLAGS = {
   modelsDirs: SERVE_SETTINGS.modelsDirs,
+  adopt: SERVE_SETTINGS.adopt,
   cacheDir: SERVE_SETTINGS.cacheDir,
   demo: SERVE_SETTINGS.demo,
 };
@@ -20,7 +21,12 @@ export const CATALOG_FLAGS = {
  * @throws ExitError usage when it is unknown where they lie.
  */
 export function openLocalCatalog(
-  values: { modelsDirs: readonly string[]; cacheDir: string | null; demo: boolean },
+  values: {
+    modelsDirs: readonly string[];
+    adopt: boolean | null;
+    cacheDir: string | null;
+    demo: boolean;
+  },
   { env, note }: Pick<Terminal, "env" | "note">,
 ): ModelCatalog {
   const found = resolveFolders({ ...values, stateDir: "." }, env);
@@ -36,6 +42,20 @@ export function openLocalCatalog(
     clock: systemClock,
     log: silentLog,
   });
+}
+
+/**
+ * The folders whose models are ours, the first of which receives new ones.
+ * @throws ExitError usage when there is none.
+ */
+export function ownModelsDirs(
+  named: readonly string[],
+  env: Terminal["env"],
+): readonly [string, ...string[]] {
+  const found = resolveFolders({ modelsDirs: named, stateDir: ".", cacheDir: "." }, env);
+  const [first, ...others] = "folders" in found ? found.folders.modelsDirs : [];
+  if (first !== undefined) return [first, ...others];
+  throw new ExitError(EXIT.usage, "--models-dir must be given, because HOME is not set");
 }
 
 const namedFolders = ({ modelsDirs }: { modelsDirs: readonly string[] }) =>

@@ -34,6 +34,21 @@ export const VERBS: readonly Verb[] = [
     load: async () => (await import("./ps.ts")).ps,
   },
   {
+    name: "get",
+    summary: "Download a model from a hub",
+    load: async () => (await import("./get.ts")).get,
+  },
+  {
+    name: "import",
+    summary: "Bring a model file into the models folder",
+    load: async () => (await import("./import.ts")).importFile,
+  },
+  {
+    name: "rm",
+    summary: "Delete a model's files",
+    load: async () => (await import("./rm.ts")).rm,
+  },
+  {
     name: "load",
     summary: "Load a model into the server's memory",
     load: async () => (await import("./load.ts")).load,

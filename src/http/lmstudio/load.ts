@@ -67,7 +67,10 @@ export function nativeLoad({ deps }: Server): PostRoute {
       response: { description: "It is loaded.", schema: LoadAnswer, example: LOAD_EXAMPLE },
     },
     async answer(context, body) {
-      const parse = deps.settings.restExtensions ? parseExtended : parseStrict;
+      // Our own command line has options that LM Studio's API has no fields for.
+      const isOwnClient = context.request.headers.has("x-lmserver-client");
+      const isExtended = deps.settings.restExtensions || isOwnClient;
+      const parse = isExtended ? parseExtended : parseStrict;
       const request: ExtendedLoad = parse(body);
       const model = await findModel(deps, request.model);
       const contextLength = request.context_length ?? null;

@@ -1,0 +1,229 @@
+import { afterAll, beforeAll, describe, expect, test, setDefaultTimeout } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { modelList, startFakeServer } from "../support/fake-server.ts";
+import { runCommand } from "../support/run-command.ts";
+import { startServer, type TestServer } from "../support/server.ts";
+
+setDefaultTimeout(60_000);
+
+let home: string;
+let env: Record<string, string>;
+beforeAll(() => {
+  home = mkdtempSync(join(tmpdir(), "lmserver-remote-"));
+  env = { HOME: home };
+});
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+const json = (text: string): unknown => JSON.parse(text);
+
+describe("a server elsewhere that wants a key", () => {
+  let server: TestServer;
+  let where: string[];
+  beforeAll(async () => {
+    const keyFile = join(home, "keys");
+    writeFileSync(keyFile, "remote-key\n", { mode: 0o600 });
+    server = await startServer({ args: ["--api-key-file", keyFile] });
+    where = ["--host", "127.0.0.1", "--port", String(server.port)];
+  });
+  afterAll(async () => void (await server.stop()));
+
+  test("without the key: exit 1 and how to give it", async () => {
+    for (const verb of [["ps"], ["load", "demo"], ["unload", "--all"], ["chat", "-p", "x"]]) {
+      const { code, stdout, stderr } = await runCommand([...verb, ...where], env, "x");
+      expect([code, stdout]).toEqual([1, ""]);
+      expect(stderr).toContain("LM_API_TOKEN");
+    }
+  });
+
+  test("load and unload, as text", async () => {
+    const key = { ...env, LM_API_TOKEN: "remote-key" };
+    const loaded = await runCommand(["load", "DEM", ...where], key);
+    expect([loaded.code, loaded.stdout]).toEqual([0, "demo\n"]);
+    expect(loaded.stderr).toMatch(/Model loaded successfully in \d+\.\d\ds\. \(2\.\d+ MiB\)/);
+    expect((await runCommand(["ps", ...where], key)).stdout).toMatch(/^demo /m);
+    const unloaded = await runCommand(["unload", ...where], key);
+    expect(unloaded).toEqual({ code: 0, stdout: 'Model "demo" unloaded.\n', stderr: "" });
+    expect((await runCommand(["unload", ...where], key)).code).toBe(1);
+    const none = await runCommand(["unload", "--all", ...where], key);
+    expect(none).toEqual({ code: 0, stdout: "No models to unload.\n", stderr: "" });
+  });
+
+  test("load with options and unload, as documents", async () => {
+    const key = ["--api-key", "remote-key", "--json", ...where];
+    const options = ["--identifier", "tiny", "--ttl", "600", "-c", "512", "--parallel", "2"];
+    const loaded = await runCommand(["load", "demo", ...options, ...key], env);
+    expect(loaded.stderr).toBe("");
+    expect(json(loaded.stdout)).toEqual({
+      identifier: "tiny",
+      modelKey: "demo",
+      loadTimeSeconds: expect.any(Number),
+    });
+    expect(json((await runCommand(["ps", ...key], env)).stdout)).toMatchObject([
+      { identifier: "tiny", modelKey: "demo", contextLength: 512, parallel: 2, ttlMs: 600_000 },
+    ]);
+    const wrong = await runCommand(["unload", "other", ...key], env);
+    expect([wrong.code, json(wrong.stderr)]).toMatchObject([
+      1,
+      { error: { code: "model_not_found" } },
+    ]);
+    const unloaded = await runCommand(["unload", "tiny", ...key], env);
+    expect(json(unloaded.stdout)).toEqual({ unloaded: ["tiny"] });
+  });
+});
+
+test.each([
+  ["an unknown model", ["load", "zzz"], 1, "model_not_found"],
+  ["an ambiguous one", ["load", "llama"], 2, "ambiguous_model"],
+  ["no model", ["load"], 2, "usage"],
+  ["a bad value", ["load", "llama-a", "--ttl", "0"], 2, "invalid_config"],
+  ["a refused load", ["load", "llama-a"], 1, "insufficient_memory"],
+  ["both a name and --all", ["unload", "x", "--all"], 2, "usage"],
+])("load and unload tell apart: %s", async (_name, words, exitCode, errorCode) => {
+  using server = startFakeServer({
+    "/api/v1/models": () => modelList("llama-a", "llama-b"),
+    "/api/v1/models/load": () =>
+      Response.json(
+        { error: { type: "internal_error", message: "no room", code: "insufficient_memory" } },
+        { status: 500 },
+      ),
+  });
+  const { code, stdout, stderr } = await runCommand([...words, ...server.where, "--json"], env);
+  expect([code, stdout]).toEqual([exitCode, ""]);
+  const [last = ""] = stderr.trim().split("\n").slice(-1);
+  expect(json(last)).toMatchObject({ error: { code: errorCode } });
+});
+
+test("verbose says what is asked, and never the key", async () => {
+  using server = startFakeServer({
+    "/api/lmserver/instances": () => Response.json({ instances: [] }),
+  });
+  const words = ["ps", "--verbose", "--host", `http://127.0.0.1:${server.port}`];
+  const { code, stderr } = await runCommand(words, { ...env, LM_API_TOKEN: "hidden-key" });
+  expect(code).toBe(0);
+  expect(stderr).toContain(`GET http://127.0.0.1:${server.port}/api/lmserver/instances: 200`);
+  expect(stderr).not.toContain("hidden-key");
+});
+
+describe("get through a server", () => {
+  const started = { job_id: "job_0123456789", status: "downloading", total_size_bytes: 1_000 };
+
+  test("waits for the job and shows how far it is", async () => {
+    let asked = 0;
+    using server = startFakeServer({
+      "/api/v1/models/download": () => Response.json(started),
+      "/api/v1/models/download/status/job_0123456789": () =>
+        Response.json({
+          ...started,
+          downloaded_bytes: (asked += 1) * 500,
+          bytes_per_second: 2_000,
+          status: asked === 2 ? "completed" : "downloading",
+        }),
+    });
+    const { code, stdout, stderr } = await runCommand(["get", "o/r@Q4_0", ...server.where], env);
+    expect([code, stdout]).toEqual([0, "Download completed.\n"]);
+    expect(stderr).toContain("Downloading 50% of 1.00 KB 2.00 KB/s");
+    expect(server.requests[0]?.body).toEqual({ model: "o/r", quantization: "Q4_0" });
+  });
+
+  test.each([
+    ["failed", { ...started, status: "failed", error: { message: "the disk is full" } }, 1, "full"],
+    ["paused", { ...started, status: "paused" }, 1, "was paused"],
+    ["left alone with --detach", { ...started }, 0, ""],
+  ])("a job that is %s", async (name, status, exitCode, hint) => {
+    using server = startFakeServer({
+      "/api/v1/models/download": () => Response.json(started),
+      "/api/v1/models/download/status/job_0123456789": () => Response.json(status),
+    });
+    const detach = name.includes("detach") ? ["--detach"] : [];
+    const words = ["get", "o/r", ...detach, "--json", ...server.where];
+    const { code, stdout, stderr } = await runCommand(words, env);
+    expect(code).toBe(exitCode);
+    if (exitCode === 0) expect(json(stdout)).toMatchObject({ jobId: "job_0123456789" });
+    else expect(stderr).toContain(hint);
+  });
+});
+
+describe("a hostile server", () => {
+  const huge = "x".repeat(1_024 * 1_024);
+  const endless = (): Response => {
+    const chunk = new TextEncoder().encode(huge);
+    return new Response(
+      new ReadableStream<Uint8Array>({ pull: (controller) => controller.enqueue(chunk) }),
+    );
+  };
+  test.each([
+    ["an endless document", endless, 1, "16 MiB"],
+    ["an endless error", () => new Response(endless().body, { status: 500 }), 1, "16 MiB"],
+    [
+      "something of another shape",
+      () => Response.json({ instances: [{ identifier: 1 }] }),
+      1,
+      "no lmserver",
+    ],
+    ["something that is no JSON", () => new Response("<html>"), 1, "no lmserver"],
+    ["a redirect", () => Response.redirect("http://127.0.0.1:1/"), 3, "No server answers"],
+    ["an error without words", () => new Response(null, { status: 502 }), 1, "502"],
+  ])("%s", async (_name, answer, exitCode, hint) => {
+    using server = startFakeServer({ "/api/lmserver/instances": answer });
+    const { code, stdout, stderr } = await runCommand(["ps", ...server.where], env);
+    expect([code, stdout]).toEqual([exitCode, ""]);
+    expect(stderr).toContain(hint);
+  });
+});
+
+test("token makes, lists and removes what a server accepts", async () => {
+  const server = await startServer({ args: ["--api-key", "other"] });
+  try {
+    const state = ["--state-dir", join(server.home, "state")];
+    const made = await runCommand(
+      ["token", "create", "--name", "phone", "--permission", "inference", ...state, "--json"],
+      env,
+    );
+    const { id, token } = json(made.stdout) as { id: string; token: string };
+    expect(token).toMatch(/^sk-lm-[A-Za-z0-9]{8}:[A-Za-z0-9]{20}$/);
+    const listed = await runCommand(["token", "ls", ...state], env);
+    expect(listed.stdout).toMatch(/^ID +NAME +CREATED +PERMISSIONS$/m);
+    expect(listed.stdout).toContain(`${id}    phone`);
+    expect(listed.stdout).not.toContain(token.slice(-20));
+    const asked = await runCommand(["ps", ...state], { ...env, LM_API_TOKEN: token });
+    expect(asked.code).toBe(0);
+    const refused = await runCommand(["load", "demo", ...state], { ...env, LM_API_TOKEN: token });
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("models:manage")]);
+    const removed = await runCommand(["token", "rm", id, ...state], env);
+    expect(removed.stdout).toBe(`Token ${id} removed.\n`);
+    expect((await runCommand(["token", "rm", id, ...state], env)).code).toBe(1);
+    expect((await runCommand(["ps", ...state], { ...env, LM_API_TOKEN: token })).code).toBe(1);
+    expect((await runCommand(["token", "ls", "--json", ...state], env)).stdout).toBe("[]\n");
+  } finally {
+    await server.stop();
+  }
+});
+
+test("token says what it wants: exit 2", async () => {
+  for (const words of [
+    [],
+    ["make"],
+    ["create"],
+    ["rm"],
+    ["create", "--name", "x", "--permission", "all"],
+  ])
+    expect((await runCommand(["token", ...words], env)).code).toBe(2);
+});
+
+test("an estimate needs no server, and names what it takes", async () => {
+  const text = await runCommand(["load", "demo", "--estimate-only", "-c", "1024"], env);
+  expect([text.code, text.stderr]).toEqual([0, ""]);
+  expect(text.stdout).toMatch(/^Model: demo\nContext Length: 1024\nGPU Offload: \d+%$/m);
+  expect(text.stdout).toMatch(/^Estimated Total Memory: \d+\.\d\d MiB$/m);
+  expect(text.stdout).toContain("This model may be loaded");
+  const document = await runCommand(["load", "demo", "--estimate-only", "--json"], env);
+  expect(json(document.stdout)).toMatchObject({
+    modelKey: "demo",
+    contextLength: 2048,
+    canLoad: true,
+  });
+  expect((await runCommand(["load", "zzz", "--estimate-only"], env)).code).toBe(1);
+  expect((await runCommand(["load", "demo", "--estimate-only", "-c", "99999"], env)).code).toBe(2);
+});
