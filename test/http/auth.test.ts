@@ -24,6 +24,7 @@ const PRIVATE = [
   "/api/v1/models",
   "/api/v0/models",
   "/api/v0/models/acme/tiny",
+  "/api/v1/models/download/status/acme/tiny",
 ];
 const POSTS = [
   "/v1/chat/completions",
@@ -34,6 +35,7 @@ const POSTS = [
   "/api/v1/chat",
   "/api/v1/models/load",
   "/api/v1/models/unload",
+  "/api/v1/models/download",
   "/api/v0/chat/completions",
   "/api/v0/completions",
   "/api/v0/embeddings",

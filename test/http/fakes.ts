@@ -146,7 +146,10 @@ export function fakeDeps(options: FakeOptions = {}): Deps {
     },
     tokens: null,
     responses: null,
-    downloads: null,
+    downloads: {
+      start: async () => ({ state: "already_downloaded", source: "", modelPath: "" }),
+      status: () => null,
+    },
     version: { version: "0.1.0", commit: null, engine: "v0.5.0" },
     clock: systemClock,
     log: silentLog,

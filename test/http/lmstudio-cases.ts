@@ -50,6 +50,7 @@ const KEYS: Record<string, { always: string[]; sometimes?: string[] }> = {
       "result",
     ],
   },
+  V0Extras: { always: ["stats", "model_info", "runtime"] },
   V0ModelsResponse: { always: ["object", "data"] },
   V0Model: {
     always: [

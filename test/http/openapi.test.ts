@@ -49,6 +49,8 @@ test("every route has its own id, an example, and says what errors look like", (
     "/api/v1/models",
     "/api/v1/models/load",
     "/api/v1/models/unload",
+    "/api/v1/models/download",
+    "/api/v1/models/download/status/{id}",
     "/api/v0/models",
     "/api/v0/models/{id}",
     "/api/v0/chat/completions",

@@ -92,3 +92,24 @@ export const V0_EXTRAS_EXAMPLE = {
   model_info: { arch: "llama", quant: "Q8_0", format: "gguf", context_length: 2048 },
   runtime: { name: "llama.cpp-linux-x86_64-cpu", version: "0.5.0", supported_formats: ["gguf"] },
 };
+
+export const DOWNLOAD_REQUEST_EXAMPLE = {
+  model: "lmstudio-community/Qwen3-0.6B-GGUF",
+  quantization: "Q4_K_M",
+};
+
+const job = {
+  job_id: "job_493c7c9ded",
+  status: "downloading",
+  total_size_bytes: 396_705_472,
+  started_at: "2025-10-03T15:33:23.496Z",
+};
+
+export const DOWNLOAD_EXAMPLE = job;
+
+export const DOWNLOAD_STATUS_EXAMPLE = {
+  ...job,
+  bytes_per_second: 41_231_234.5,
+  estimated_completion: "2025-10-03T15:33:30.102Z",
+  downloaded_bytes: 179_145_003,
+};

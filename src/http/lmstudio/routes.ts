@@ -1,6 +1,7 @@
 import type { Server } from "../generation.ts";
 import type { Route } from "../route.ts";
 import { nativeChat } from "./chat.ts";
+import { nativeDownloads } from "./download.ts";
 import { nativeLoad } from "./load.ts";
 import { nativeModels } from "./models.ts";
 import { nativeUnload } from "./unload.ts";
@@ -14,6 +15,7 @@ export function lmstudioRoutes(server: Server): Route[] {
     nativeModels(server),
     nativeLoad(server),
     nativeUnload(server),
+    ...nativeDownloads(server),
     v0Models(server),
     v0Model(server),
     ...v0Inference(server),

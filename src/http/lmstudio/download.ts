@@ -1,0 +1,159 @@
+import { Type, type Static } from "typebox";
+import type { Downloads, DownloadSnapshot } from "../../catalog/download/downloads.ts";
+import { LmError } from "../../lib/errors.ts";
+import type { Deps } from "../deps.ts";
+import type { Server } from "../generation.ts";
+import { jsonResponse } from "../json-response.ts";
+import { holdOpen } from "../request-context.ts";
+import type { GetRoute, PostRoute } from "../route.ts";
+import { oneOf, opt } from "../schema.ts";
+import { printable } from "../validate.ts";
+import { DOWNLOAD_EXAMPLE, DOWNLOAD_REQUEST_EXAMPLE, DOWNLOAD_STATUS_EXAMPLE } from "./examples.ts";
+import { strictValidator } from "./strict.ts";
+
+/** Body of POST /api/v1/models/download. */
+export const NativeDownload = Type.Object({
+  model: Type.String({ minLength: 1, maxLength: 1_024, description: "owner/name, or its URL." }),
+  quantization: opt(Type.String({ minLength: 1, maxLength: 64, description: "Such as Q4_K_M." })),
+});
+
+const JobState = oneOf(["downloading", "paused", "completed", "failed"], "Of the job.");
+const times = { started_at: Type.String(), completed_at: Type.Optional(Type.String()) };
+
+const DownloadAnswer = Type.Union([
+  Type.Object({ status: Type.Literal("already_downloaded") }),
+  Type.Object({
+    job_id: Type.String(),
+    status: JobState,
+    total_size_bytes: Type.Integer(),
+    ...times,
+  }),
+]);
+type DownloadAnswer = Static<typeof DownloadAnswer>;
+
+const DownloadStatus = Type.Object({
+  job_id: Type.String(),
+  status: JobState,
+  bytes_per_second: Type.Optional(Type.Number()),
+  estimated_completion: Type.Optional(Type.String()),
+  total_size_bytes: Type.Integer(),
+  downloaded_bytes: Type.Integer(),
+  ...times,
+  error: Type.Optional(Type.Object({ type: Type.String(), message: Type.String() })),
+});
+type DownloadStatus = Static<typeof DownloadStatus>;
+
+const parse = strictValidator(NativeDownload);
+
+/** Both routes of downloads, which know who was told of which job. */
+export function nativeDownloads(server: Server): (GetRoute | PostRoute)[] {
+  const told = new Told();
+  return [start(server, told), status(server, told)];
+}
+
+/**
+ * Callers that were handed a job of somebody else, because they asked for the same files. Whoever
+ * is not here and did not start the job does not see it.
+ */
+class Told {
+  readonly #pairs = new Set<string>();
+
+  add(jobId: string, caller: string): void {
+    this.#pairs.add(`${jobId} ${caller}`);
+  }
+
+  has(job: DownloadSnapshot, caller: string): boolean {
+    return (job.owner ?? "") === caller || this.#pairs.has(`${job.id} ${caller}`);
+  }
+}
+
+function downloadsOf({ downloads }: Deps): Pick<Downloads, "start" | "status"> {
+  if (downloads !== null) return downloads;
+  throw new LmError("not_implemented", { feature: "downloads" }, "Downloads are not available.");
+}
+
+/** POST /api/v1/models/download: begins, and does not wait. */
+function start({ deps }: Server, told: Told): PostRoute {
+  return {
+    method: "POST",
+    path: "/api/v1/models/download",
+    permission: "models:download",
+    body: NativeDownload,
+    bodyExample: DOWNLOAD_REQUEST_EXAMPLE,
+    doc: {
+      summary: "Download a model from Hugging Face",
+      tag: "LM Studio",
+      response: { description: "The job.", schema: DownloadAnswer, example: DOWNLOAD_EXAMPLE },
+    },
+    async answer(context, body) {
+      const { model, quantization = null } = parse(body);
+      holdOpen(context);
+      const { id } = context.caller;
+      const owner = id === "" ? null : id;
+      const job = await downloadsOf(deps).start(
+        { model, quantization, owner, allowAnyHost: false },
+        context.request.signal,
+      );
+      if (job.state === "already_downloaded") return jsonResponse({ status: job.state });
+      if (job.owner !== owner) told.add(job.id, id);
+      return jsonResponse({
+        job_id: job.id,
+        status: stateOf(job),
+        total_size_bytes: job.totalBytes,
+        ...timesOf(job),
+      } satisfies DownloadAnswer);
+    },
+  };
+}
+
+/** GET /api/v1/models/download/status/{id}. */
+function status({ deps }: Server, told: Told): GetRoute {
+  return {
+    method: "GET",
+    path: "/api/v1/models/download/status/{id}",
+    permission: "models:download",
+    doc: {
+      summary: "Say how far a download is",
+      tag: "LM Studio",
+      response: {
+        description: "The job.",
+        schema: DownloadStatus,
+        example: DOWNLOAD_STATUS_EXAMPLE,
+      },
+    },
+    answer(context, id) {
+      const job = downloadsOf(deps).status(id);
+      if (job && told.has(job, context.caller.id)) return jsonResponse(toStatus(job));
+      const shown = printable(id);
+      throw new LmError("job_not_found", { job: id }, `Download job '${shown}' not found.`);
+    },
+  };
+}
+
+function toStatus(job: DownloadSnapshot): DownloadStatus {
+  const isActive = stateOf(job) === "downloading";
+  const { estimatedCompletionMs: doneMs, failure } = job;
+  return {
+    job_id: job.id,
+    status: stateOf(job),
+    ...(isActive && { bytes_per_second: job.bytesPerSecond ?? 0 }),
+    ...(isActive && doneMs !== null && { estimated_completion: isoTime(doneMs) }),
+    total_size_bytes: job.totalBytes,
+    downloaded_bytes: job.downloadedBytes,
+    ...timesOf(job),
+    ...(failure !== null && { error: { type: "internal_error", message: failure } }),
+  };
+}
+
+/** A job that waits its turn counts as under way. */
+const stateOf = ({ state }: DownloadSnapshot): Static<typeof JobState> =>
+  state === "queued" ? "downloading" : state;
+
+function timesOf({ startedMs, completedMs, state }: DownloadSnapshot) {
+  return {
+    started_at: isoTime(startedMs),
+    ...(state === "completed" && { completed_at: isoTime(completedMs ?? startedMs) }),
+  };
+}
+
+const isoTime = (ms: number): string => new Date(ms).toISOString();
