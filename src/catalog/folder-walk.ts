@@ -149,7 +149,7 @@ async function stampFile(path: string, relativePath: string, walk: FolderWalk): 
 }
 
 /** Partial downloads end in `.part`, so the ending alone passes over them. */
-function isModelName(path: string): boolean {
+export function isModelName(path: string): boolean {
   const name = path.slice(path.lastIndexOf("/") + 1).toLowerCase();
   return name.endsWith(".gguf") && !name.includes("mmproj");
 }

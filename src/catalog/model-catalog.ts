@@ -4,12 +4,15 @@ import { describeModel, isProjector, type ModelDraft } from "./describe-model.ts
 import { UnreadableFile } from "./file-bytes.ts";
 import { FileCache, type ScannedFile } from "./file-cache.ts";
 import { findModel, type ModelAlias } from "./find-model.ts";
-import { codeOf, FolderWalker, type FileStamp, type FolderWalk } from "./folder-walk.ts";
+import { codeOf, FolderWalker, type FileStamp } from "./folder-walk.ts";
 import { assignKeys, type KeyedModels } from "./model-keys.ts";
 import { shardOf, stemOf } from "./model-names.ts";
 import type { GgufHeader } from "./gguf-scan.ts";
-import type { BrokenModel, Catalog, CatalogModel } from "./model.ts";
+import { Duplicates } from "./duplicates.ts";
+import type { BrokenModel, Catalog, CatalogModel, ModelOrigin } from "./model.ts";
 import { readSidecars } from "./sidecar-template.ts";
+import type { StoreWalk } from "./stores/store-file.ts";
+import { walkStore } from "./stores/walk-store.ts";
 import { stat } from "node:fs/promises";
 
 /** A list younger than this is given out without a look at the folders. */
@@ -17,7 +20,7 @@ const FRESH_MS = 1_000;
 
 export interface CatalogFolder {
   path: string;
-  source: "models-dir" | "lm-studio";
+  source: Exclude<ModelOrigin, "demo">;
 }
 
 export interface CatalogOptions {
@@ -39,6 +42,7 @@ export class ModelCatalog implements Catalog {
   readonly #options: CatalogOptions;
   readonly #walker = new FolderWalker();
   readonly #files = new FileCache();
+  readonly #duplicates = new Duplicates();
   #scanned: readonly ScannedFile[] = [];
   #sidecars: ReadonlyMap<string, string> = new Map();
   #keyed: KeyedModels = { models: [], byName: new Map(), relativePaths: new Map(), broken: [] };
@@ -89,7 +93,9 @@ export class ModelCatalog implements Catalog {
 
   async #scan(): Promise<void> {
     const { folders, demoPath, clock } = this.#options;
-    const walks = await Promise.all(folders.map((folder) => this.#walker.walk(folder.path)));
+    const walks = await Promise.all(
+      folders.map(({ path, source }) => walkStore(path, source, this.#walker)),
+    );
     const stamps = walks.flatMap((walk) => walk.files);
     const demo = demoPath === null ? null : await stampDemo(demoPath);
     const scanned = await this.#files.scanAll(demo === null ? stamps : [...stamps, demo]);
@@ -102,7 +108,7 @@ export class ModelCatalog implements Catalog {
     if (!isSame) {
       this.#sidecars = sidecars;
       this.#scanned = scanned;
-      this.#describe(scanned, sourcesOf(folders, walks, demo));
+      await this.#describe(scanned, sourcesOf(folders, walks, demo), walks);
     }
     this.#broken = [
       ...walks.flatMap((walk) => walk.broken),
@@ -113,19 +119,24 @@ export class ModelCatalog implements Catalog {
     this.#report();
   }
 
-  #describe(
+  async #describe(
     scanned: readonly ScannedFile[],
     sources: ReadonlyMap<string, CatalogModel["source"]>,
-  ): void {
+    walks: readonly StoreWalk[],
+  ): Promise<void> {
     const { chatTemplate } = this.#options;
     const unique = [...new Map(scanned.map((file) => [file.stamp.path, file])).values()];
     const described = describeAll(unique, sources);
     const drafts = described.drafts.map((draft) => {
       const template = chatTemplate ?? this.#sidecars.get(draft.path) ?? draft.chatTemplate;
-      return draft.kind === "llm" ? { ...draft, chatTemplate: template } : draft;
+      const defaults = walks.map((walk) => walk.defaults.get(draft.path)).find(Boolean);
+      const own = defaults === undefined ? draft : { ...draft, defaults };
+      return draft.kind === "llm" ? { ...own, chatTemplate: template } : own;
     });
+    const inodes = new Map(unique.map(({ stamp }) => [stamp.path, stamp.inode]));
+    const merged = await this.#duplicates.merge(drafts, inodes);
     this.#unusable = described.broken;
-    this.#keyed = assignKeys(this.#withOwnTemplates(drafts));
+    this.#keyed = assignKeys(this.#withOwnTemplates(merged));
   }
 
   /** The templates that are given for keys, which the models have only once all are known. */
@@ -155,7 +166,7 @@ export class ModelCatalog implements Catalog {
 /** Where each file belongs; the first folder wins when two settings name the same files. */
 function sourcesOf(
   folders: readonly CatalogFolder[],
-  walks: readonly FolderWalk[],
+  walks: readonly StoreWalk[],
   demo: FileStamp | null,
 ): ReadonlyMap<string, CatalogModel["source"]> {
   const sources = new Map<string, CatalogModel["source"]>();

@@ -12,6 +12,8 @@ export interface ModelHeader {
   /** Floats per head; null = embedding size divided by heads. */
   keyLength: number | null;
   valueLength: number | null;
+  /** Width of the widest feed-forward layer; null or absent = the header does not say. */
+  feedForwardLength?: number | null;
   /** Tokens; null = full attention. */
   slidingWindow: number | null;
   vocabularySize: number;
@@ -46,8 +48,27 @@ export interface CatalogModel {
   pooling: "none" | "mean" | "cls" | "last" | "rank" | null;
   /** Facts for memory estimates; absent when the model did not come from a file scan. */
   header?: ModelHeader;
-  /** Where the file was found. */
-  source: "models-dir" | "lm-studio" | "demo";
+  /** Where the file was found; all but `models-dir` belong to others and are only read. */
+  source: ModelOrigin;
+  /** What the store it comes from recommends; absent when it says nothing. */
+  defaults?: ModelDefaults;
+  /** Paths of the same content in other stores, which are not listed. */
+  copies?: readonly string[];
+}
+
+export type ModelOrigin =
+  "models-dir" | "lm-studio" | "hugging-face" | "ollama" | "llama.cpp" | "demo";
+
+/** What an Ollama model brings beside its weights. */
+export interface ModelDefaults {
+  /** In Go's template language, so it cannot replace a chat template; null = none. */
+  goTemplate: string | null;
+  system: string | null;
+  /** Sampling by our names, such as `temperature` or `topP`. */
+  sampling: Readonly<Record<string, number>>;
+  stop: readonly string[];
+  /** Tokens; null = not said. */
+  contextLength: number | null;
 }
 
 /** A file that looks like a model but cannot be used, with the reason in one sentence. */

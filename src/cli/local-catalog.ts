@@ -23,7 +23,7 @@ export const CATALOG_FLAGS = {
 export function openLocalCatalog(
   values: {
     modelsDirs: readonly string[];
-    adopt: boolean | null;
+    adopt?: boolean | null;
     cacheDir: string | null;
     demo: boolean;
   },

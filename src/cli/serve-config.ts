@@ -81,9 +81,11 @@ function shellKey({ apiKeys, apiKeyFile }: ServeConfig, isFromFlag: boolean): st
 }
 
 /** The folders to scan for models, ours first. */
-export function catalogFolders({ modelsDirs, lmStudioDir }: Folders): CatalogFolder[] {
+export function catalogFolders({ modelsDirs, lmStudioDir, stores }: Folders): CatalogFolder[] {
   const own = modelsDirs.map((path) => ({ path, source: "models-dir" }) as const);
-  return lmStudioDir === null ? own : [...own, { path: lmStudioDir, source: "lm-studio" }];
+  const lmStudio =
+    lmStudioDir === null ? [] : [{ path: lmStudioDir, source: "lm-studio" } as const];
+  return [...own, ...lmStudio, ...stores];
 }
 
 /** The file named by flag or environment, else the default one. */

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
+import { foreignStores, type ForeignStore } from "./foreign-stores.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -8,8 +9,10 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export interface Folders {
   /** The first receives downloads. */
   modelsDirs: readonly string[];
-  /** LM Studio's own folder, read only; null when there is none or folders were named. */
+  /** LM Studio's own folder, read only; null when there is none or it is not adopted. */
   lmStudioDir: string | null;
+  /** Models of other programs, read only; empty unless they are adopted. */
+  stores: readonly ForeignStore[];
   stateDir: string;
   cacheDir: string;
   /** The first models folder is ours, so that a missing one may be created. */
@@ -21,6 +24,8 @@ export interface NamedFolders {
   modelsDirs: readonly string[];
   stateDir: string | null;
   cacheDir: string | null;
+  /** Whether models of other programs are listed; null = unless models folders are named. */
+  adopt?: boolean | null;
 }
 
 /**
@@ -36,6 +41,7 @@ export function resolveFolders(
   const cacheDir = named.cacheDir ?? xdgFolder(env, home, "XDG_CACHE_HOME", ".cache");
   const isDefaultModelsDir = named.modelsDirs.length === 0;
   const ownModels = home === null ? null : join(home, ".lmserver/models");
+  const isAdopting = named.adopt ?? isDefaultModelsDir;
   const problems: string[] = [];
   const missing = (flag: string): void => {
     problems.push(`--${flag} must be given, because HOME is not set`);
@@ -48,7 +54,8 @@ export function resolveFolders(
   return {
     folders: {
       modelsDirs: modelsDirs.map((path) => resolve(path)),
-      lmStudioDir: isDefaultModelsDir && home !== null ? lmStudioModels(home) : null,
+      lmStudioDir: isAdopting && home !== null ? lmStudioModels(home) : null,
+      stores: isAdopting ? foreignStores(env, home) : [],
       stateDir: resolve(stateDir),
       cacheDir: resolve(cacheDir),
       isDefaultModelsDir,

@@ -100,6 +100,15 @@ export const SERVE_SETTINGS = {
     envSeparator: delimiter,
     help: "Folder with models, may be repeated (default ~/.lmserver/models and LM Studio's)",
   }),
+  adopt: kinds.setting({
+    flag: "adopt",
+    argument: null,
+    schema: Type.Union([Type.Boolean(), Type.Null()]),
+    fallback: null,
+    accepts: "true or false",
+    read: (texts) => kinds.readBoolean(texts.at(-1) ?? ""),
+    help: "List models of LM Studio, Ollama, llama.cpp and the Hugging Face cache where they are (default: unless --models-dir is given)",
+  }),
   cacheDir: kinds.textSetting({
     flag: "cache-dir",
     argument: "<folder>",

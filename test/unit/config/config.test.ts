@@ -89,6 +89,12 @@ const places: { [Name in keyof ServeConfig]: Places<Name> } = {
     file: true,
     values: { args: true, env: false, file: true },
   },
+  adopt: {
+    args: ["--no-adopt"],
+    env: "yes",
+    file: false,
+    values: { args: false, env: true, file: false },
+  },
   jit: {
     args: ["--jit=false"],
     env: "yes",

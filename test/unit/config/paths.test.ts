@@ -11,6 +11,7 @@ test("folders follow HOME and the XDG variables", () => {
     folders: {
       modelsDirs: ["/h/.lmserver/models"],
       lmStudioDir: null,
+      stores: [],
       stateDir: "/h/.local/state/lmserver",
       cacheDir: "/h/.cache/lmserver",
       isDefaultModelsDir: true,
