@@ -445,7 +445,7 @@ describe("loading", () => {
       "model_load.end",
       "prompt_processing.start",
     ]);
-    expect(seen).toEqual([{ ttlMs: null, settings: { contextLength: 1024 } }]);
+    expect(seen).toEqual([{ name: model.key, ttlMs: null, settings: { contextLength: 1024 } }]);
     const end = events.at(-1)?.["result"] as Answer;
     expect(end.stats["model_load_time_seconds"]).toBeNumber();
   });

@@ -512,7 +512,7 @@ describe("/api/v0", () => {
   const generate = (over: Parameters<typeof finished>[0] = {}) =>
     play([
       started(),
-      text('He said \\"finish_reason\\":"stop"'),
+      text('He said ,"finish_reason":"stop"'),
       finished(over),
       { type: "done", timings },
     ]);

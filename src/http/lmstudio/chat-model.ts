@@ -33,23 +33,27 @@ export async function chatModel(deps: Deps, request: ExtendedChat): Promise<Chat
   const wanted = request.context_length ?? null;
   if (wanted !== null) checkContextLength(wanted, model.maxContextLength);
   const instances = pool.instances();
+  // The key means any instance of the model, another identifier that one.
+  const isNamed = ({ identifier }: InstanceStatus): boolean =>
+    identifier === request.model && identifier !== model.key;
   const ready = readyInstances(instances, model);
   const pending = instances.find(({ model: { path } }) => path === model.path);
-  const [named] = ready.toSorted((a, b) => contextOf(b) - contextOf(a));
-  const instanceId = named?.identifier ?? pending?.identifier ?? model.key;
-  if (!named) return { model, instanceId, needsLoad: true, outgrown: null };
-  if (wanted === null || contextOf(named) >= wanted) {
+  const [largest] = ready.toSorted((a, b) => contextOf(b) - contextOf(a));
+  const chosen = ready.find(isNamed) ?? largest;
+  const instanceId = chosen?.identifier ?? pending?.identifier ?? model.key;
+  if (!chosen) return { model, instanceId, needsLoad: true, outgrown: null };
+  if (wanted === null || contextOf(chosen) >= wanted) {
     return { model, instanceId, needsLoad: false, outgrown: null };
   }
-  if (!named.jit || named.running > 0 || named.queued > 0) {
+  if (!chosen.jit || chosen.running > 0 || chosen.queued > 0) {
     throw invalidRequest(
       "context_length",
       "invalid_value",
-      `Invalid 'context_length': the model is loaded with a context of ${contextOf(named)} tokens ` +
-        `and ${named.jit ? "in use" : "was loaded on purpose"}. Unload it first.`,
+      `Invalid 'context_length': the model is loaded with a context of ${contextOf(chosen)} tokens ` +
+        `and ${chosen.jit ? "in use" : "was loaded on purpose"}. Unload it first.`,
     );
   }
-  return { model, instanceId, needsLoad: true, outgrown: named.identifier };
+  return { model, instanceId, needsLoad: true, outgrown: chosen.identifier };
 }
 
 const contextOf = ({ info }: InstanceStatus): number => info?.contextLength ?? 0;
@@ -77,6 +81,7 @@ export async function loadChatModel(
   if (outgrown !== null) await pool.unload(outgrown, { force: false });
   const { ttl, context_length: contextLength } = request;
   return await pool.acquire(model, signal, {
+    name: request.model,
     ttlMs: ttl == null ? null : ttl * 1_000,
     ...(contextLength != null && { settings: { contextLength } }),
   });
