@@ -1,4 +1,5 @@
 import type { Command } from "./command.ts";
+import { completionFlags, operandWords, type CompletionVerb } from "./completion-words.ts";
 
 export interface Verb {
   name: string;
@@ -69,6 +70,16 @@ export const VERBS: readonly Verb[] = [
     load: async () => (await import("./token.ts")).token,
   },
   {
+    name: "install-service",
+    summary: "Start the server with your session (systemd or launchd)",
+    load: async () => (await import("./install-service.ts")).installService,
+  },
+  {
+    name: "completions",
+    summary: "Print the script that completes verbs and flags in bash, zsh or fish",
+    load: async () => (await import("./completions.ts")).completionsCommand(describeVerbs),
+  },
+  {
     name: "doctor",
     summary: "Check that everything the server needs works on this machine",
     load: async () => (await import("./doctor.ts")).doctor,
@@ -79,3 +90,24 @@ export const VERBS: readonly Verb[] = [
     load: async () => (await import("./version.ts")).version,
   },
 ];
+
+/** The verbs and their flags, and `help`, as shells complete them. */
+async function describeVerbs(): Promise<readonly CompletionVerb[]> {
+  const verbs = await Promise.all(
+    VERBS.map(async (verb) => {
+      const { name, summary } = verb;
+      const { settings, operands } = await verb.load();
+      const flags = completionFlags(settings);
+      return {
+        name,
+        summary,
+        flags,
+        words: operandWords(operands),
+        takesFile: operands === "<file>",
+      };
+    }),
+  );
+  const words = VERBS.map(({ name }) => name);
+  const help = { name: "help", summary: "Explain a verb", flags: [], words, takesFile: false };
+  return [...verbs, help];
+}

@@ -1,0 +1,124 @@
+import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { buildInfo } from "../bundle/bundle.ts";
+import { resolveConfig } from "../config/config.ts";
+import { resolveFolders } from "../config/paths.ts";
+import * as kinds from "../config/setting.ts";
+import { JSON_OUTPUT } from "../config/settings.ts";
+import { EXIT, ExitError, type Command, type Terminal } from "./command.ts";
+import { planServe, SERVE_FLAGS } from "./serve-config.ts";
+import { LAUNCHD_LABEL, launchdPlist, systemdUnit, type ServiceFacts } from "./service-files.ts";
+import { parseVerb } from "./verb-flags.ts";
+
+const FLAGS = {
+  dryRun: kinds.flagSetting({
+    flag: "dry-run",
+    fallback: false,
+    flagOnly: true,
+    help: "Print the file and the commands, and change nothing",
+  }),
+  manager: kinds.choiceSetting({
+    flag: "manager",
+    words: ["systemd", "launchd"],
+    fallback: process.platform === "darwin" ? "launchd" : "systemd",
+    flagOnly: true,
+    help: "Which service manager (default: that of this system)",
+  }),
+  json: JSON_OUTPUT,
+};
+
+interface Service {
+  path: string;
+  text: string;
+  commands: readonly (readonly string[])[];
+}
+
+/** `lmserver install-service [-- <flags of serve>]`: starts the server with this user's session. */
+export const installService: Command = {
+  settings: FLAGS,
+  operands: "[-- <flags of serve>]",
+  async run(args, terminal) {
+    const { print, note, env } = terminal;
+    const end = args.includes("--") ? args.indexOf("--") : args.length;
+    const { values } = parseVerb(FLAGS, args.slice(0, end), env, { operands: 0 });
+    const facts = serviceFacts(args.slice(end + 1), env, values.dryRun);
+    const service = values.manager === "systemd" ? systemd(facts, env) : launchd(facts);
+    const commands = service.commands.map((words) => words.join(" "));
+    if (!values.dryRun) install(service, facts.writable, note);
+    if (values.json) {
+      const { path, text } = service;
+      print(JSON.stringify({ path, text, commands, dryRun: values.dryRun }));
+    } else if (values.dryRun) {
+      print(`Would write ${service.path}:\n\n${service.text}`);
+      print(`Would run:\n${commands.map((line) => `  ${line}`).join("\n")}`);
+    } else print(`Installed ${service.path}`);
+    return EXIT.ok;
+  },
+};
+
+/** @throws LmError invalid_config when the server could not start with these flags. */
+function serviceFacts(
+  args: readonly string[],
+  env: Terminal["env"],
+  isDryRun: boolean,
+): ServiceFacts {
+  const home = env["HOME"] ?? "";
+  if (home === "") throw new ExitError(EXIT.usage, "HOME must be set to install a service");
+  if (!buildInfo().isStandalone && !isDryRun)
+    throw new ExitError(EXIT.failed, "Only the built executable can be installed as a service.");
+  // A dry run creates no folder; a real one looks at everything that a start looks at.
+  if (!isDryRun) planServe(args, env);
+  const { values, problems } = resolveConfig(SERVE_FLAGS, { args, env, file: null });
+  if (problems.length > 0) throw new ExitError(EXIT.usage, problems.join("\n"));
+  const found = resolveFolders(values, env);
+  if (!("folders" in found)) throw new ExitError(EXIT.usage, found.problems.join("\n"));
+  const { stateDir, cacheDir, modelsDirs } = found.folders;
+  const [models] = modelsDirs;
+  const writable = [stateDir, cacheDir, ...(models === undefined ? [] : [models])];
+  return { executable: realpathSync(process.execPath), args, writable, home };
+}
+
+function systemd(facts: ServiceFacts, env: Terminal["env"]): Service {
+  const config = env["XDG_CONFIG_HOME"] ?? join(facts.home, ".config");
+  return {
+    path: join(config, "systemd/user/lmserver.service"),
+    text: systemdUnit(facts),
+    commands: [
+      ["systemctl", "--user", "daemon-reload"],
+      ["systemctl", "--user", "enable", "--now", "lmserver.service"],
+    ],
+  };
+}
+
+function launchd(facts: ServiceFacts): Service {
+  const path = join(facts.home, `Library/LaunchAgents/${LAUNCHD_LABEL}.plist`);
+  const domain = `gui/${process.getuid?.() ?? 0}`;
+  return {
+    path,
+    text: launchdPlist(facts),
+    commands: [["launchctl", "bootstrap", domain, path]],
+  };
+}
+
+/** Writes the file and runs the commands. @throws ExitError naming the command that fails. */
+function install(
+  { path, text, commands }: Service,
+  writable: readonly string[],
+  note: (line: string) => void,
+): void {
+  // The unit may only write to folders that exist when it starts.
+  for (const folder of writable) mkdirSync(folder, { recursive: true, mode: 0o700 });
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text, { mode: 0o600 });
+  note(`Wrote ${path}`);
+  for (const words of commands) {
+    const line = words.join(" ");
+    const [program = "", ...rest] = words;
+    const found = Bun.which(program);
+    const result = found === null ? null : Bun.spawnSync([found, ...rest]);
+    if (result?.exitCode === 0) continue;
+    const said = result === null ? `${program} is not there` : result.stderr.toString().trim();
+    throw new ExitError(EXIT.failed, `${said}. Run this yourself once it works: ${line}`);
+  }
+  note("Without a login it runs only after: loginctl enable-linger");
+}
