@@ -144,6 +144,10 @@ function headerFacts(
     headCountKv: headCountKv.length > 0 ? headCountKv : headCount,
     keyLength: number("attention.key_length"),
     valueLength: number("attention.value_length"),
+    feedForwardLength: numbers("feed_forward_length").reduce<number | null>(
+      (widest, length) => Math.max(widest ?? 0, length),
+      null,
+    ),
     slidingWindow: number("attention.sliding_window"),
     vocabularySize: metadata.tokenCount,
     expertCount: number("expert_count"),

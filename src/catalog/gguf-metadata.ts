@@ -21,6 +21,7 @@ const WANTED = new Set([
   "context_length",
   "embedding_length",
   "block_count",
+  "feed_forward_length",
   "attention.head_count",
   "attention.head_count_kv",
   "attention.key_length",

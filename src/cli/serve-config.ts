@@ -5,7 +5,6 @@ import { configPath, resolveFolders, type Folders } from "../config/paths.ts";
 import { TokenFile } from "../config/tokens.ts";
 import { LmError } from "../lib/errors.ts";
 import { CONFIG_FILE, SERVE_SETTINGS } from "../config/settings.ts";
-
 import { ModelPresets } from "./model-presets.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -43,17 +43,18 @@ export class Embedder {
   #tokenMs: number | null = null;
 
   /**
-   * @param createContext called at the first input.
+   * @param context its own from now on; a function is called at the first input.
    * @param governor null = the context's threads stay as they are.
    */
   constructor(
-    createContext: () => ModelContext,
+    context: ModelContext | (() => ModelContext),
     vocabulary: Vocabulary,
     emit: (event: JobEvent) => void,
     governor: ThreadGovernor | null = null,
   ) {
     this.#governor = governor;
-    this.#createContext = createContext;
+    this.#context = typeof context === "function" ? null : context;
+    this.#createContext = typeof context === "function" ? context : () => context;
     this.#vocabulary = vocabulary;
     this.#emit = emit;
   }

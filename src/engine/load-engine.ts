@@ -1,4 +1,5 @@
 import type { Clock } from "../lib/clock.ts";
+import { defined } from "../lib/assert.ts";
 import { LmError } from "../lib/errors.ts";
 import type { Backend, Model, ModelContext } from "../llama/backend.ts";
 import type { LoadOptions } from "../protocol/commands.ts";
@@ -60,6 +61,8 @@ export function loadEngine(
       model.createContext({ ...shared(options, threads), ...embedShape });
     const generating =
       options.purpose === "generate" ? createContext(model, options, threads) : null;
+    // An embedding model makes its context at once: what cannot be allocated is a failed load.
+    const embedding = options.purpose === "embed" ? createEmbedContext() : null;
     const engine = new Engine({
       model,
       clock,
@@ -78,13 +81,9 @@ export function loadEngine(
                 emit,
               }),
       createEmbedder: (emit) =>
-        new Embedder(createEmbedContext, model.vocabulary, emit, governor()),
+        new Embedder(embedding ?? createEmbedContext, model.vocabulary, emit, governor()),
     });
-    const memory = generating?.context.memory ?? {
-      modelBytes: model.facts.sizeBytes,
-      kvBytes: 0,
-      computeBytes: 0,
-    };
+    const { memory } = defined(generating?.context ?? embedding, "a loaded model has a context");
     const info = describe(model, pieces, {
       contextLength: generating?.contextLength ?? embedShape.contextLength,
       parallel: options.parallel,

@@ -16,6 +16,8 @@ const KV_BYTES: Readonly<Record<KvType, number>> = {
 const DEFAULT_MAX_CONTEXT = 32_768;
 const DEFAULT_MIN_CONTEXT = 4_096;
 const CONTEXT_STEP = 256;
+/** Longest input of an embedding model. */
+const MOST_EMBED_CONTEXT = 8_192;
 /** The runtime and libraries of an engine process beside the model's own buffers. */
 const PROCESS_BYTES = 40 * 1024 * 1024;
 /** The vocabulary's texts and tables, in llama.cpp and here. */
@@ -28,6 +30,8 @@ export interface FitOptions {
   parallel: number;
   kvTypeK: KvType;
   kvTypeV: KvType;
+  /** Absent = on, as "auto" decides wherever it can. */
+  flashAttention?: "auto" | "on" | "off";
   purpose: "generate" | "embed";
 }
 
@@ -39,16 +43,21 @@ export interface MemoryEstimate {
   totalBytes: number;
 }
 
+/** Architectures that read a whole input at once and keep no KV cache. */
+const ENCODER = /bert|t5encoder|gemma-embedding/;
+
 /**
  * What a loaded model needs. The KV cache has one key and one value row per layer, head and token;
  * compute buffers hold the widest activations of one batch and the logits. Header numbers are
  * untrusted: everything is clamped to safe integers, so that a header full of lies is refused.
  */
-export function estimateMemory(model: CatalogModel, options: FitOptions): MemoryEstimate {
+export function estimateMemory(model: CatalogModel, asked: FitOptions): MemoryEstimate {
   const header = model.header ?? null;
+  const options = asked.purpose === "embed" ? embedOptions(model, asked) : asked;
   const weightBytes = header === null ? model.sizeBytes : count(header.tensorBytes);
   const shape = header === null ? null : shapeOf(model, header);
-  const kvBytes = shape === null || options.purpose === "embed" ? 0 : kvCacheBytes(shape, options);
+  const isCacheless = ENCODER.test(model.architecture);
+  const kvBytes = shape === null || isCacheless ? 0 : kvCacheBytes(shape, options);
   const computeBytes = shape === null ? 0 : computeBufferBytes(shape, options);
   const tableBytes = (shape?.vocabularySize ?? 0) * VOCABULARY_ENTRY_BYTES;
   const totalBytes = safe(weightBytes + kvBytes + computeBytes + tableBytes + PROCESS_BYTES);
@@ -75,6 +84,12 @@ export function automaticContext(
   return contextLength;
 }
 
+/** The engine reads embedding inputs whole, and bounds their length. */
+function embedOptions(model: CatalogModel, asked: FitOptions): FitOptions {
+  const contextLength = Math.min(asked.contextLength, model.maxContextLength, MOST_EMBED_CONTEXT);
+  return { ...asked, contextLength, batchCapacity: contextLength };
+}
+
 /** Header numbers with the defaults of llama.cpp filled in; none is negative. */
 interface Shape {
   /** Key-value heads of all layers together. */
@@ -83,6 +98,10 @@ interface Shape {
   keyLength: number;
   valueLength: number;
   embeddingSize: number;
+  /** Width of the feed-forward layers. */
+  feedForward: number;
+  /** The feed-forward layers have a gate beside their input. */
+  isGated: boolean;
   vocabularySize: number;
   /** Tokens that a layer with a sliding window keeps; null = all layers keep everything. */
   slidingWindow: number | null;
@@ -103,6 +122,8 @@ function shapeOf(model: CatalogModel, header: ModelHeader): Shape {
     keyLength: count(header.keyLength ?? headLength),
     valueLength: count(header.valueLength ?? headLength),
     embeddingSize,
+    feedForward: count(header.feedForwardLength) || FEED_FORWARD_FACTOR * embeddingSize,
+    isGated: model.architecture !== "bert",
     vocabularySize: count(header.vocabularySize),
     slidingWindow: count(header.slidingWindow) > 0 ? header.slidingWindow : null,
   };
@@ -111,25 +132,44 @@ function shapeOf(model: CatalogModel, header: ModelHeader): Shape {
 function kvCacheBytes(shape: Shape, options: FitOptions): number {
   const { keyLength, valueLength, kvHeads } = shape;
   const headBytes = keyLength * KV_BYTES[options.kvTypeK] + valueLength * KV_BYTES[options.kvTypeV];
-  const cells = (tokens: number) => Math.ceil(tokens / CONTEXT_STEP) * CONTEXT_STEP;
-  const all = cells(options.contextLength);
+  const all = cellsOf(options.contextLength);
   if (shape.slidingWindow === null) return safe(kvHeads * headBytes * all);
   // Models with a window have it in half of their layers or more.
   const window = count(shape.slidingWindow) * options.parallel + options.batchCapacity;
-  return safe(((kvHeads * headBytes) / 2) * (all + Math.min(all, cells(window))));
+  return safe(((kvHeads * headBytes) / 2) * (all + Math.min(all, cellsOf(window))));
 }
 
-/** Feed-forward layers are about four times as wide as the embedding. */
+/** Width of feed-forward layers in embeddings, where the header does not say. */
 const FEED_FORWARD_FACTOR = 4;
 /** Most rows of one decode. */
 const MICRO_BATCH = 512;
+/** Sequences of an engine beside its slots, and of an embedding engine: each keeps its outputs. */
+const OTHER_SEQUENCES = 60;
+const EMBED_SEQUENCES = 64;
 
+/**
+ * The widest moment of a decode: a layer with its activations and the attention mask, or the
+ * logits. The factors are those of llama.cpp's graphs, checked against its own numbers.
+ */
 function computeBufferBytes(shape: Shape, options: FitOptions): number {
-  const rows = Math.min(options.batchCapacity, MICRO_BATCH);
-  const logits = rows * shape.vocabularySize * 4;
-  const hidden = rows * (4 + 2 * FEED_FORWARD_FACTOR) * shape.embeddingSize * 4;
-  const scores = rows * shape.heads * CONTEXT_STEP * 4;
-  return safe(logits + hidden + scores);
+  const { embeddingSize, feedForward, vocabularySize, heads } = shape;
+  const isEmbed = options.purpose === "embed";
+  const rows = isEmbed ? options.batchCapacity : Math.min(options.batchCapacity, MICRO_BATCH);
+  const layerRow = shape.isGated
+    ? 4 * embeddingSize + 3 * feedForward
+    : Math.max(6.5 * embeddingSize, 3 * embeddingSize + feedForward);
+  const scoreBytes = options.flashAttention === "off" ? 4 + 4 * heads : 2;
+  const layer = rows * (4 * layerRow + cellsOf(options.contextLength) * scoreBytes);
+  const logits = isEmbed ? 0 : rows * (vocabularySize + 2 * embeddingSize) * 4;
+  const outputs = isEmbed
+    ? EMBED_SEQUENCES * (vocabularySize + embeddingSize)
+    : (options.parallel + OTHER_SEQUENCES) * vocabularySize;
+  return safe(Math.max(layer, logits) + outputs * 4);
+}
+
+/** Caches and masks grow in steps. */
+function cellsOf(tokens: number): number {
+  return Math.ceil(tokens / CONTEXT_STEP) * CONTEXT_STEP;
 }
 
 function roundDown(tokens: number): number {

@@ -46,9 +46,13 @@ test("layers with a sliding window keep only their window", () => {
   expect(at(32_768)).toBeGreaterThan(at(32_768, model()) * 0.5);
 });
 
-test("an embedding model keeps no cache, and without a header there is only the file", () => {
-  const embed = estimateMemory(model(), { ...fit, purpose: "embed", contextLength: 8_192 });
-  expect(embed.kvBytes).toBe(0);
+test("an encoder keeps no cache, and without a header there is only the file", () => {
+  const embed = { ...fit, purpose: "embed", contextLength: 8_192 } as const;
+  expect(estimateMemory(model({ architecture: "nomic-bert" }), embed).kvBytes).toBe(0);
+  const decoder = estimateMemory(model(), embed);
+  expect(decoder.kvBytes).toBe(8_192 * 32 * 8 * (128 + 128) * 2);
+  const longest = estimateMemory(model(), { ...embed, contextLength: 2 ** 20 });
+  expect(longest).toEqual(decoder);
   const { header: _header, ...bare } = model();
   const unknown = estimateMemory(bare, { ...fit, contextLength: 8_192 });
   expect([unknown.kvBytes, unknown.computeBytes, unknown.weightBytes]).toEqual([0, 0, 5 * GIB]);

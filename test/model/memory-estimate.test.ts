@@ -1,0 +1,105 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { makeModel, type MakeModelOptions } from "../../scripts/make-model/make-model.ts";
+import { loadEngine } from "../../src/engine/load-engine.ts";
+import { defined } from "../../src/lib/assert.ts";
+import type { Backend } from "../../src/llama/backend.ts";
+import { createFfiBackend } from "../../src/llama/ffi-backend.ts";
+import { estimateMemory } from "../../src/pool/fit.ts";
+import { catalogOf } from "../support/catalog-fixture.ts";
+import { stillClock } from "../support/engine-harness.ts";
+import { llamaLibraries } from "../support/llama-libraries.ts";
+import { LOAD_DEFAULTS } from "../support/pool-fixture.ts";
+
+const libraryDir = llamaLibraries();
+
+interface Case {
+  name: string;
+  make: Omit<MakeModelOptions, "path">;
+  load: Partial<typeof LOAD_DEFAULTS>;
+}
+
+const wide = { layers: 6, embedding: 512, heads: 8, kvHeads: 4, feedForward: 1536, context: 4096 };
+const cases: Case[] = [
+  {
+    name: "a llama with grouped heads",
+    make: { architecture: "llama", shape: wide, type: "Q8_0" },
+    load: { contextLength: 4_096 },
+  },
+  {
+    name: "the same with a quantised cache, more slots and a smaller batch",
+    make: { architecture: "llama", shape: wide, type: "F16" },
+    load: {
+      contextLength: 2_048,
+      kvTypeK: "q8_0",
+      kvTypeV: "q8_0",
+      parallel: 32,
+      batchCapacity: 128,
+    },
+  },
+  {
+    name: "a qwen2 with all heads",
+    make: { architecture: "qwen2", shape: { ...wide, kvHeads: 8, layers: 4 }, type: "Q8_0" },
+    load: { contextLength: 1_024 },
+  },
+  {
+    name: "a bert",
+    make: {
+      architecture: "bert",
+      shape: { ...wide, embedding: 384, heads: 12, kvHeads: 12, context: 512 },
+      type: "F16",
+    },
+    load: { contextLength: null },
+  },
+  {
+    name: "a nomic-bert with long inputs",
+    make: { architecture: "nomic-bert", shape: { ...wide, layers: 2, context: 2048 }, type: "F32" },
+    load: { contextLength: null },
+  },
+];
+
+describe.if(libraryDir !== null)("what a model is expected to need", () => {
+  let folder: string;
+  let backend: Backend;
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "lmserver-test-"));
+    backend = createFfiBackend({ libraryDir: libraryDir!, onLog: () => undefined });
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test.each(cases)(
+    "is within a tenth of what llama.cpp allocates: $name",
+    async ({ make, load, name }) => {
+      const own = join(folder, name.replaceAll(" ", "-"));
+      mkdirSync(own);
+      makeModel({ ...make, path: join(own, "model.gguf") });
+      const [model] = await catalogOf(own).catalog.list();
+      const found = defined(model, "the model was written");
+      const purpose = found.kind === "embedding" ? "embed" : "generate";
+      const options = { ...LOAD_DEFAULTS, ...load, purpose, modelPath: found.path } as const;
+      const { engine, info } = loadEngine(
+        { ...options, gpuLayers: "off" },
+        {
+          backend,
+          clock: stillClock,
+          defaultThreads: () => 1,
+          send: () => undefined,
+          onProgress: () => undefined,
+        },
+      );
+      engine.dispose();
+      const expected = estimateMemory(found, { ...options, contextLength: info.contextLength });
+      const { modelBytes, kvBytes, computeBytes } = info.memory;
+      expect(expected.weightBytes / modelBytes).toBeCloseTo(1, 1);
+      expect(Math.abs(expected.kvBytes - kvBytes)).toBeLessThan(2 ** 16);
+      expect(computeBytes).toBeGreaterThan(0);
+      const real = modelBytes + kvBytes + computeBytes;
+      const sum = expected.weightBytes + expected.kvBytes + expected.computeBytes;
+      expect(Math.abs(sum / real - 1)).toBeLessThan(0.1);
+      expect(Math.abs(expected.computeBytes / computeBytes - 1)).toBeLessThan(0.3);
+    },
+  );
+});
