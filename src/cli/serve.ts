@@ -126,7 +126,7 @@ async function announceReady(
   logging: Logging,
 ): Promise<void> {
   const { config, folders, apiKeys, keyInShell, warnings } = plan;
-  const isProtected = apiKeys.length > 0;
+  const isProtected = apiKeys.length > 0 || config.requireAuth === true;
   const cors = config.cors !== null;
   const lines = bannerLines({
     build,
