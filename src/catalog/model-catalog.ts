@@ -4,24 +4,21 @@ import { describeModel, isProjector, type ModelDraft } from "./describe-model.ts
 import { UnreadableFile } from "./file-bytes.ts";
 import { FileCache, type ScannedFile } from "./file-cache.ts";
 import { findModel, type ModelAlias } from "./find-model.ts";
-import { codeOf, FolderWalker, type FileStamp } from "./folder-walk.ts";
+import { codeOf, type FileStamp } from "./folder-walk.ts";
 import { assignKeys, type KeyedModels } from "./model-keys.ts";
 import { shardOf, stemOf } from "./model-names.ts";
 import type { GgufHeader } from "./gguf-scan.ts";
 import { Duplicates } from "./duplicates.ts";
-import type { BrokenModel, Catalog, CatalogModel, ModelOrigin } from "./model.ts";
+import type { BrokenModel, Catalog, CatalogModel } from "./model.ts";
 import { readSidecars } from "./sidecar-template.ts";
 import type { StoreWalk } from "./stores/store-file.ts";
-import { walkStore } from "./stores/walk-store.ts";
+import { StoreReader, type StorePlace } from "./stores/store-reader.ts";
 import { stat } from "node:fs/promises";
 
 /** A list younger than this is given out without a look at the folders. */
 const FRESH_MS = 1_000;
 
-export interface CatalogFolder {
-  path: string;
-  source: Exclude<ModelOrigin, "demo">;
-}
+export type CatalogFolder = StorePlace;
 
 export interface CatalogOptions {
   folders: readonly CatalogFolder[];
@@ -40,7 +37,7 @@ export interface CatalogOptions {
 /** Models in folders on disk. Folders are looked at again when someone asks, at most once a second. */
 export class ModelCatalog implements Catalog {
   readonly #options: CatalogOptions;
-  readonly #walker = new FolderWalker();
+  readonly #stores: StoreReader;
   readonly #files = new FileCache();
   readonly #duplicates = new Duplicates();
   #scanned: readonly ScannedFile[] = [];
@@ -54,6 +51,7 @@ export class ModelCatalog implements Catalog {
 
   constructor(options: CatalogOptions) {
     this.#options = options;
+    this.#stores = new StoreReader(options.clock);
   }
 
   async list(): Promise<readonly CatalogModel[]> {
@@ -78,6 +76,7 @@ export class ModelCatalog implements Catalog {
   /** Looks at every folder now. Concurrent calls share one look. */
   async rescan(): Promise<void> {
     await this.#refreshing;
+    this.#stores.forget();
     await this.#refresh();
   }
 
@@ -93,9 +92,7 @@ export class ModelCatalog implements Catalog {
 
   async #scan(): Promise<void> {
     const { folders, demoPath, clock } = this.#options;
-    const walks = await Promise.all(
-      folders.map(({ path, source }) => walkStore(path, source, this.#walker)),
-    );
+    const walks = await Promise.all(folders.map((folder) => this.#stores.walk(folder)));
     const stamps = walks.flatMap((walk) => walk.files);
     const demo = demoPath === null ? null : await stampDemo(demoPath);
     const scanned = await this.#files.scanAll(demo === null ? stamps : [...stamps, demo]);

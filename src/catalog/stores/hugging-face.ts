@@ -1,3 +1,4 @@
+import type { Dirent } from "node:fs";
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { isModelName } from "../folder-walk.ts";
@@ -5,7 +6,8 @@ import { addStoreFile, readSmallText, realRoot, type StoreWalk } from "./store-f
 
 const MAX_DEPTH = 3;
 const MAX_REPOSITORIES = 10_000;
-const MAX_FILES = 50_000;
+/** Of one folder. */
+const MAX_ENTRIES = 10_000;
 
 /**
  * Models in a cache of Hugging Face's libraries: `models--<owner>--<repo>/snapshots/<commit>/<file>`,
@@ -16,16 +18,13 @@ export async function walkHuggingFace(path: string): Promise<StoreWalk> {
   const walk: StoreWalk = { files: [], broken: [], defaults: new Map() };
   const root = await realRoot(path);
   if (root === null) return walk;
-  const names = await foldersIn(root);
-  for (const name of names
-    .filter((each) => each.startsWith("models--"))
-    .slice(0, MAX_REPOSITORIES)) {
+  const names = (await foldersIn(root)).filter((name) => name.startsWith("models--"));
+  const addRepository = async (name: string): Promise<void> => {
     const [, owner = "", repo = ""] = /^models--(.+?)--(.+)$/.exec(name) ?? [];
-    if (owner === "") continue;
-    const snapshot = await snapshotOf(join(root, name));
+    const snapshot = owner === "" ? null : await snapshotOf(join(root, name));
     if (snapshot !== null) await addFolder(walk, root, snapshot, `${owner}/${repo}`, 1);
-    if (walk.files.length > MAX_FILES) break;
-  }
+  };
+  await Promise.all(names.slice(0, MAX_REPOSITORIES).map(addRepository));
   walk.files.sort((a, b) => (a.path < b.path ? -1 : 1));
   return walk;
 }
@@ -58,12 +57,13 @@ async function addFolder(
   depth: number,
 ): Promise<void> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
-  for (const entry of entries) {
+  const addEntry = async (entry: Dirent): Promise<void> => {
     const path = join(folder, entry.name);
     const inside = `${relative}/${entry.name}`;
     if (entry.isDirectory() && depth < MAX_DEPTH)
       await addFolder(walk, root, path, inside, depth + 1);
     else if (!entry.isDirectory() && isModelName(entry.name))
       await addStoreFile(walk, root, path, inside);
-  }
+  };
+  await Promise.all(entries.slice(0, MAX_ENTRIES).map(addEntry));
 }

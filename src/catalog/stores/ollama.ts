@@ -25,8 +25,11 @@ export async function walkOllama(path: string): Promise<StoreWalk> {
   const root = await realRoot(path);
   if (root === null) return walk;
   const listed = new Set<string>();
-  for (const named of await manifestsIn(join(root, "manifests"))) {
-    const manifest = parseManifest(await readSmallText(named.path));
+  const found = await manifestsIn(join(root, "manifests"));
+  const texts = await Promise.all(found.map(({ path: file }) => readSmallText(file)));
+  const added: Promise<void>[] = [];
+  for (const [index, named] of found.entries()) {
+    const manifest = parseManifest(texts[index] ?? null);
     const weights = manifest === null ? null : blobNames(manifest, "model");
     const adapters = manifest === null ? null : blobNames(manifest, "adapter");
     if (manifest === null || weights === null || adapters === null) {
@@ -43,9 +46,12 @@ export async function walkOllama(path: string): Promise<StoreWalk> {
     }
     listed.add(blob);
     const file = join(root, "blobs", blob);
-    await addStoreFile(walk, root, file, relativeName(named));
-    defaults.set(file, await readDefaults(root, manifest));
+    added.push(
+      addStoreFile(walk, root, file, relativeName(named)),
+      readDefaults(root, manifest).then((read) => void defaults.set(file, read)),
+    );
   }
+  await Promise.all(added);
   walk.files.sort((a, b) => (a.path < b.path ? -1 : 1));
   return walk;
 }

@@ -50,6 +50,9 @@ export async function readSmallText(path: string): Promise<string | null> {
     const facts = await handle.stat();
     if (!facts.isFile() || facts.size > MAX_TEXT_BYTES) return null;
     return await handle.readFile("utf8");
+  } catch {
+    // A disk that fails while reading: as good as absent.
+    return null;
   } finally {
     await handle.close();
   }
