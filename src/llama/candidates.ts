@@ -28,6 +28,8 @@ export class Candidates {
   /** Every id with score 0, as the entries look before scores are written. */
   readonly #blank: Int32Array;
   readonly #vocabSize: number;
+  /** How many of the first entries `fillBest` chose by their logit alone. */
+  #plain = 0;
 
   constructor(vocabSize: number) {
     const words = vocabSize * TOKEN_DATA_WORDS;
@@ -81,10 +83,59 @@ export class Candidates {
     for (const token of indicesAtLeast(logits, top)) {
       if (!biases.has(token) && !touched.has(token)) add(token, logits[token] ?? 0);
     }
+    this.#plain = size;
     for (const [token, bias] of biases) add(token, (logits[token] ?? 0) + bias);
     for (const token of touched.keys()) if (!biases.has(token)) add(token, logits[token] ?? 0);
     this.#reset(size);
     return true;
+  }
+
+  /** These tokens only, in this order. */
+  fillTokens(tokens: ArrayLike<number>, logits: Float32Array, biases: Biases): void {
+    for (let index = 0, at = 0; index < tokens.length; index++, at += TOKEN_DATA_WORDS) {
+      const token = tokens[index] as number;
+      this.#ids[at] = token;
+      this.#scores[at + 1] = (logits[token] as number) + (biases.get(token) ?? 0);
+      this.#scores[at + 2] = 0;
+    }
+    this.#reset(tokens.length);
+  }
+
+  /** These tokens with a score of 0, to ask a grammar about them. */
+  fillBlank(tokens: ArrayLike<number>): void {
+    for (let index = 0, at = 0; index < tokens.length; index++, at += TOKEN_DATA_WORDS) {
+      this.#ids[at] = tokens[index] as number;
+      this.#scores[at + 1] = 0;
+      this.#scores[at + 2] = 0;
+    }
+    this.#reset(tokens.length);
+  }
+
+  /** Each token, and whether the grammar allows it; the entries must not change meanwhile. */
+  *answers(): Generator<[token: number, isAllowed: boolean]> {
+    const { first, size } = this.#left();
+    for (let index = 0, at = first; index < size; index++, at += TOKEN_DATA_WORDS) {
+      yield [this.#ids[at] as number, this.#scores[at + 1] !== -Infinity];
+    }
+  }
+
+  /**
+   * Removes what a grammar refused after `fillBest`.
+   * @returns how many are left of those chosen by their logit alone: the best so many allowed
+   * tokens of the vocabulary are among them, but for those with biases and the touched ones.
+   */
+  dropRefused(): number {
+    const { size } = this.#left();
+    let kept = 0;
+    let plain = 0;
+    for (let index = 0, at = 0; index < size; index++, at += TOKEN_DATA_WORDS) {
+      if (this.#scores[at + 1] === -Infinity) continue;
+      this.#ids.copyWithin(kept * TOKEN_DATA_WORDS, at, at + TOKEN_DATA_WORDS);
+      kept++;
+      if (index < this.#plain) plain++;
+    }
+    this.#reset(kept);
+    return plain;
   }
 
   /** One token only, to ask a grammar about it. */

@@ -1,12 +1,20 @@
 import { invalidRequest } from "../lib/errors.ts";
 import type { Grammar } from "./backend.ts";
-import { grammarProblem } from "./grammar-limits.ts";
+import { excludesWideCharacters, grammarProblem, namesTokens } from "./grammar-limits.ts";
 import { explain } from "./log-tail.ts";
 import type { ModelHost } from "./model-host.ts";
 import { NativeHandle } from "./native-handle.ts";
 import { cString } from "./native-text.ts";
 import { captureStandardError } from "./standard-error.ts";
 import type { NativePointer } from "./native-pointer.ts";
+
+/** What a refused token says about those that begin with it. */
+interface Traits {
+  /** A token is judged by its text alone. */
+  isTextual: boolean;
+  /** What refuses the first bytes of a code point refuses all of it. */
+  judgesHalves: boolean;
+}
 
 /**
  * A grammar sampler of llama.cpp. It throws a C++ exception, which would end the process, when it
@@ -15,10 +23,12 @@ import type { NativePointer } from "./native-pointer.ts";
 export class FfiGrammar implements Grammar {
   readonly #model: ModelHost;
   readonly #releaseModel: () => void;
+  readonly #traits: Traits;
   #handle: NativeHandle;
 
-  private constructor(model: ModelHost, pointer: NativePointer) {
+  private constructor(model: ModelHost, pointer: NativePointer, traits: Traits) {
     this.#model = model;
+    this.#traits = traits;
     this.#handle = this.#own(pointer);
     this.#releaseModel = model.retain();
   }
@@ -35,7 +45,10 @@ export class FfiGrammar implements Grammar {
     );
     const lines = model.log.collect();
     if (result === null) throw invalidGrammar(parserMessage(text) ?? explain(lines, "not valid"));
-    return new FfiGrammar(model, result);
+    return new FfiGrammar(model, result, {
+      isTextual: !namesTokens(gbnf),
+      judgesHalves: !excludesWideCharacters(gbnf),
+    });
   }
 
   get isComplete(): boolean {
@@ -65,7 +78,7 @@ export class FfiGrammar implements Grammar {
   }
 
   clone(): Grammar {
-    return new FfiGrammar(this.#model, this.#cloneNative());
+    return new FfiGrammar(this.#model, this.#cloneNative(), this.#traits);
   }
 
   dispose(): void {
@@ -81,6 +94,34 @@ export class FfiGrammar implements Grammar {
     return candidates.firstScore !== -Infinity;
   }
 
+  /**
+   * Every token that the grammar allows next. Below a token that it refuses it is asked no more:
+   * where few may follow this costs a hundredth of asking about the whole vocabulary.
+   */
+  allowedTokens(): number[] {
+    const { candidates, tree, vocabulary } = this.#model;
+    const { isTextual, judgesHalves } = this.#traits;
+    if (!isTextual) {
+      candidates.fillBlank(Array.from({ length: vocabulary.size }, (_, token) => token));
+      this.apply();
+      return [...candidates.answers()].flatMap(([token, isAllowed]) => (isAllowed ? token : []));
+    }
+    const allowed: number[] = [];
+    let asked: ArrayLike<number> = tree.roots;
+    while (asked.length > 0) {
+      candidates.fillBlank(asked);
+      this.apply();
+      const below: number[] = [];
+      for (const [token, isAllowed] of candidates.answers()) {
+        if (isAllowed) allowed.push(token);
+        if (!isAllowed && (judgesHalves || tree.isWhole(token))) continue;
+        for (const child of tree.children(token)) below.push(child);
+      }
+      asked = below;
+    }
+    return allowed;
+  }
+
   /** Sets the logits of candidates that are not allowed to -Infinity. */
   apply(): void {
     const { library, candidates } = this.#model;
@@ -94,7 +135,7 @@ export class FfiGrammar implements Grammar {
 
   /** The same grammar with a new owner; this object counts as disposed. */
   give(): FfiGrammar {
-    const given = new FfiGrammar(this.#model, this.#handle.release());
+    const given = new FfiGrammar(this.#model, this.#handle.release(), this.#traits);
     this.#releaseModel();
     return given;
   }

@@ -14,6 +14,7 @@ import { explain, type LogTail } from "./log-tail.ts";
 import { NativeHandle } from "./native-handle.ts";
 import { cString, readText } from "./native-text.ts";
 import { PieceIndex } from "./piece-index.ts";
+import { PieceTree } from "./piece-tree.ts";
 import { LOAD_MODE, MODEL_PARAMS, MODEL_PARAMS_SIZE, writeField } from "./structs.ts";
 
 /** @throws LmError invalid_file with llama.cpp's last error lines. */
@@ -82,6 +83,7 @@ class FfiModel implements Model, ModelHost {
   readonly pieces: PieceIndex;
   readonly candidates: Candidates;
   readonly path: string;
+  #tree: PieceTree | null = null;
   #parts = 0;
   #loaded = true;
 
@@ -104,6 +106,10 @@ class FfiModel implements Model, ModelHost {
     this.pieces = new PieceIndex(this.vocabulary);
     this.candidates = new Candidates(this.vocabulary.size);
     this.facts = readFacts(library, this, gpuLayers);
+  }
+
+  get tree(): PieceTree {
+    return (this.#tree ??= new PieceTree(this.vocabulary));
   }
 
   metadata(): ReadonlyMap<string, string> {

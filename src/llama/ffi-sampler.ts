@@ -16,10 +16,13 @@ interface Logits {
   logits(row: number): Float32Array;
 }
 
+/** Candidates put to a grammar before it is asked for all that it allows. */
+const GRAMMAR_CANDIDATES = 256;
+
 /**
  * llama.cpp's sampler chain over the logits of one row. Greedy without a chain reads the logits
  * and nothing else. With a grammar the token is chosen first and checked alone; only when it is
- * refused are all candidates put to the grammar, which costs far more.
+ * refused are others put to the grammar, which costs far more.
  */
 export class FfiSampler implements Sampler {
   readonly #model: ModelHost;
@@ -81,12 +84,12 @@ export class FfiSampler implements Sampler {
   sample(row: number): number {
     assert(!this.#disposed, "sampler used after it was disposed");
     const logits = this.#source.logits(row);
-    const token = this.#choose(logits, null);
+    const token = this.#choose(logits);
     const grammar = this.#grammar;
     // A request that bans every token has said all it can.
     if (grammar === null) return token ?? this.#model.vocabulary.endOfGeneration[0] ?? 0;
     if (token !== null && grammar.allows(token)) return token;
-    return this.#choose(logits, grammar) ?? endOf(grammar, this.#model);
+    return this.#chooseAllowed(logits, grammar) ?? endOf(grammar, this.#model);
   }
 
   accept(token: number): void {
@@ -126,20 +129,42 @@ export class FfiSampler implements Sampler {
   }
 
   /** Null when everything is banned. */
-  #choose(logits: Float32Array, grammar: FfiGrammar | null): number | null {
-    const { candidates, library, vocabulary } = this.#model;
+  #choose(logits: Float32Array): number | null {
+    const { candidates, vocabulary } = this.#model;
     const noEnd = this.#endBanned || this.#ignoresEnd;
-    if (this.#chain === null && grammar === null && this.#biases.size === 0) {
+    if (this.#chain === null && this.#biases.size === 0) {
       const token = argmax(logits);
       if (!noEnd || !vocabulary.isEndOfGeneration(token)) return token;
     }
-    const biases = noEnd ? this.#biasesWithoutEnd : this.#biases;
-    const count = grammar === null ? this.#bestCount : null;
+    const biases = this.#currentBiases;
+    const count = this.#bestCount;
     if (count === null || !candidates.fillBest(logits, count, biases, this.#recent.distinct)) {
       candidates.fillAll(logits, biases);
     }
-    grammar?.apply();
-    if (grammar !== null && candidates.best() === null) return null;
+    return this.#draw();
+  }
+
+  /** From what the grammar allows: the best of it when they decide, else all. Null for nothing. */
+  #chooseAllowed(logits: Float32Array, grammar: FfiGrammar): number | null {
+    const { candidates } = this.#model;
+    const biases = this.#currentBiases;
+    if (this.#bestCount !== null) {
+      const count = Math.max(this.#bestCount, GRAMMAR_CANDIDATES);
+      if (candidates.fillBest(logits, count, biases, this.#recent.distinct)) {
+        grammar.apply();
+        if (candidates.dropRefused() >= this.#bestCount) return this.#draw();
+      }
+    }
+    candidates.fillTokens(grammar.allowedTokens(), logits, biases);
+    return candidates.best() === null ? null : this.#draw();
+  }
+
+  get #currentBiases(): Biases {
+    return this.#endBanned || this.#ignoresEnd ? this.#biasesWithoutEnd : this.#biases;
+  }
+
+  #draw(): number | null {
+    const { candidates, library } = this.#model;
     if (this.#chain !== null) {
       library.llama.llama_sampler_apply(this.#chain.pointer, candidates.pointer);
     }

@@ -13,21 +13,40 @@ export function grammarProblem(gbnf: string): string | null {
   return null;
 }
 
-/** Deepest nesting of parentheses outside literals, character classes and comments. */
+/** Whether the grammar names tokens, `<[12]>` or `<name>`, besides text. */
+export function namesTokens(gbnf: string): boolean {
+  for (const character of syntax(gbnf)) if (character === "<") return true;
+  return false;
+}
+
+/** Whether a class such as `[^\u00e9]` excludes a character of several bytes; true when in doubt. */
+export function excludesWideCharacters(gbnf: string): boolean {
+  const classes = gbnf.match(/\[\^(?:\\[\s\S]|[^\]\\])*/g) ?? [];
+  return classes.some((text) => /[^\x00-\x7F]|\\[uU]|\\x[89a-fA-F]/.test(text));
+}
+
+/** Deepest nesting of parentheses. */
 function nesting(gbnf: string): number {
   let depth = 0;
   let deepest = 0;
+  for (const character of syntax(gbnf)) {
+    if (character === "(") deepest = Math.max(deepest, ++depth);
+    else if (character === ")") depth--;
+  }
+  return deepest;
+}
+
+/** The characters outside literals, character classes and comments. */
+function* syntax(gbnf: string): Generator<string> {
   let closing: string | null = null;
   for (let index = 0; index < gbnf.length; index++) {
-    const character = gbnf[index];
+    const character = gbnf.charAt(index);
     if (closing !== null) {
       if (character === "\\" && closing !== "\n") index++;
       else if (character === closing) closing = null;
     } else if (character === '"') closing = '"';
     else if (character === "[") closing = "]";
     else if (character === "#") closing = "\n";
-    else if (character === "(") deepest = Math.max(deepest, ++depth);
-    else if (character === ")") depth--;
+    else yield character;
   }
-  return deepest;
 }

@@ -5,6 +5,7 @@ import type { LlamaLibrary } from "./library.ts";
 import type { LogTail } from "./log-tail.ts";
 import type { NativeHandle } from "./native-handle.ts";
 import type { PieceIndex } from "./piece-index.ts";
+import type { PieceTree } from "./piece-tree.ts";
 
 /** What the parts of a loaded model need from it. */
 export interface ModelHost {
@@ -14,6 +15,8 @@ export interface ModelHost {
   readonly facts: ModelFacts;
   readonly vocabulary: FfiVocabulary;
   readonly pieces: PieceIndex;
+  /** Built on first use. */
+  readonly tree: PieceTree;
   /** Scratch of one call: samplers and grammars take turns. */
   readonly candidates: Candidates;
   /** The file, for error messages. */

@@ -41,7 +41,7 @@ export class FakeVocabulary implements Vocabulary {
     suffix: id("<|fim_suffix|>"),
     middle: id("<|fim_middle|>"),
   };
-  readonly endOfGeneration = [FakeToken.eos, FakeToken.imEnd];
+  readonly endOfGeneration: readonly number[] = [FakeToken.eos, FakeToken.imEnd];
   readonly #pieces: readonly Uint8Array[];
   readonly #none = new Uint8Array(0);
 
