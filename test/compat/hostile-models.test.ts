@@ -123,21 +123,23 @@ async function ask(model: string): Promise<Outcome> {
 
 /** Streams from the demo model until stopped. Any failure of a stream is thrown by `stop`. */
 function keepStreaming(): { streams(): number; stop(): Promise<void> } {
-  let isStopped = false;
-  let streams = 0;
+  const state = { isStopped: false, streams: 0 };
   const running = (async () => {
-    while (!isStopped) {
+    while (!state.isStopped) {
       const body = { model: "demo", prompt: "The", stream: true, max_tokens: 64, ignore_eos: true };
       const answer = await post("/v1/completions", body);
       const text = await answer.text();
       if (answer.status !== 200 || !text.endsWith("data: [DONE]\n\n")) throw new Error(text);
-      streams += 1;
+      state.streams += 1;
     }
   })();
   running.catch(() => undefined);
   return {
-    streams: () => streams,
-    stop: () => ((isStopped = true), running),
+    streams: () => state.streams,
+    stop: () => {
+      state.isStopped = true;
+      return running;
+    },
   };
 }
 
