@@ -1,7 +1,6 @@
 import { readFile } from "node:fs/promises";
-import { LmError } from "../../lib/errors.ts";
 import { codeOf } from "../folder-walk.ts";
-import { createFile, removeFile } from "./target-file.ts";
+import { createFile, removeFile, unusable } from "./target-file.ts";
 
 /** Locks of this process, and what resolves when each is given back. */
 const held = new Map<string, Promise<void>>();
@@ -60,10 +59,7 @@ async function claim(path: string): Promise<void> {
   throw taken(path, "another process");
 }
 
-function taken(path: string, who: string): LmError<"invalid_file"> {
-  const reason = `${who} is downloading it`;
-  return new LmError("invalid_file", { path, reason }, `${path}: ${reason}.`);
-}
+const taken = (path: string, who: string) => unusable(path, `${who} is downloading it`);
 
 function isRunning(pid: number): boolean {
   if (!Number.isInteger(pid) || pid < 1) return false;

@@ -1,5 +1,4 @@
 import { rename, type FileHandle } from "node:fs/promises";
-import { LmError } from "../../lib/errors.ts";
 import { codeOf } from "../folder-walk.ts";
 import { fetchRange } from "./fetch-range.ts";
 import { sha256Of } from "./file-hash.ts";
@@ -19,6 +18,7 @@ import {
   removeFile,
   reopenFile,
   syncFolder,
+  unusable,
   type TargetFile,
 } from "./target-file.ts";
 import type { TransferTools } from "./transfer-tools.ts";
@@ -109,8 +109,7 @@ export class FileTransfer {
     const isSystem = error instanceof Error && "syscall" in error;
     if (!isSystem) return error;
     const reason = `it cannot be written (${codeOf(error)})`;
-    const path = this.#target.final;
-    return new LmError("invalid_file", { path, reason }, `${path}: ${reason}.`, { cause: error });
+    return unusable(this.#target.final, reason, { cause: error });
   }
 
   #blankJournal(): Journal {

@@ -1,6 +1,6 @@
 import { constants } from "node:fs";
 import { lstat, mkdir, open, realpath, statfs, unlink, type FileHandle } from "node:fs/promises";
-import { dirname, join, sep } from "node:path";
+import { basename, dirname, join, sep } from "node:path";
 import { assert } from "../../lib/assert.ts";
 import { LmError } from "../../lib/errors.ts";
 import { codeOf } from "../folder-walk.ts";
@@ -118,5 +118,6 @@ export async function freeBytesOf(folder: string): Promise<number> {
   return bavail * bsize;
 }
 
-const unusable = (path: string, reason: string) =>
-  new LmError("invalid_file", { path, reason }, `${path}: ${reason}.`);
+/** Its message reaches clients, so it names the file without its folders. */
+export const unusable = (path: string, reason: string, options?: ErrorOptions) =>
+  new LmError("invalid_file", { path, reason }, `${basename(path)}: ${reason}.`, options);
