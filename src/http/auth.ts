@@ -1,36 +1,14 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { TokenFile, TokenInfo } from "../config/tokens.ts";
+import type { TokenFile } from "../config/tokens.ts";
 import type { Clock } from "../lib/clock.ts";
 import { LmError } from "../lib/errors.ts";
 import { MAX_AUTH_ADDRESSES, MAX_AUTH_FAILURES_PER_MINUTE } from "../lib/limits.ts";
 import { isLoopbackAddress } from "./host.ts";
-import type { Permission } from "./route.ts";
+import { ANYBODY, type Caller } from "./permission.ts";
 
 const MINUTE_MS = 60_000;
 
 const digest = (text: string): Buffer => createHash("sha256").update(text, "utf8").digest();
-
-/** Who asks, and what they may do. */
-export interface Caller {
-  /** Owns what it creates; "" where nobody has to prove who they are. */
-  id: string;
-  /** null = everything. */
-  permissions: TokenInfo["permissions"] | null;
-}
-
-/** Where nobody has to prove who they are, everybody may do everything. */
-export const ANYBODY: Caller = Object.freeze({ id: "", permissions: null });
-
-/** @throws LmError forbidden when the caller's token lacks what the route needs. */
-export function checkPermission({ permissions }: Caller, needed: Permission): void {
-  if (permissions === null || needed === "public" || needed === "any") return;
-  if (permissions.includes(needed)) return;
-  throw new LmError(
-    "forbidden",
-    { reason: "insufficient_permissions" },
-    `This token lacks the permission '${needed}'.`,
-  );
-}
 
 export interface Credentials {
   /** May do everything. */

@@ -1,6 +1,6 @@
 import type { LogFields } from "../lib/log.ts";
-import type { Caller } from "./auth.ts";
 import type { Connection } from "./deps.ts";
+import type { Caller } from "./permission.ts";
 
 /** One HTTP request on its way through the server. */
 export interface RequestContext {

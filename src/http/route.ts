@@ -1,14 +1,6 @@
 import type { TSchema } from "typebox";
-import type { TokenPermission } from "../config/tokens.ts";
+import type { Permission } from "./permission.ts";
 import type { RequestContext } from "./request-context.ts";
-
-/** What a caller must be allowed to do. `public` needs no key, `any` any valid one. */
-export type Permission = "public" | "any" | TokenPermission;
-
-/** Routes that change the server itself: pages of other origins may not use them. */
-export function isManagement(permission: Permission): boolean {
-  return permission !== "public" && permission !== "any" && permission !== "inference";
-}
 
 /** How the OpenAPI document shows a route. */
 export interface RouteDoc {
