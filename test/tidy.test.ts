@@ -19,7 +19,18 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   pool: ["catalog", "config", "protocol", "lib"],
   chat: ["pool", "catalog", "protocol", "lib"],
   http: ["chat", "pool", "catalog", "store", "config", "protocol", "bundle", "lib"],
-  cli: ["engine", "http", "chat", "pool", "store", "catalog", "config", "protocol", "bundle", "lib"],
+  cli: [
+    "engine",
+    "http",
+    "chat",
+    "pool",
+    "store",
+    "catalog",
+    "config",
+    "protocol",
+    "bundle",
+    "lib",
+  ],
   main: ["cli"],
 };
 

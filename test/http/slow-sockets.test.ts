@@ -38,7 +38,7 @@ beforeAll(() => {
     port: 0,
     hostname: "127.0.0.1",
     idleTimeout: IDLE_SECONDS,
-    fetch: (request, connection) => app.fetch(request, connection),
+    fetch: (call, connection) => app.fetch(call, connection),
   });
 });
 afterAll(() => server.stop(true));
