@@ -19,6 +19,7 @@ import { MAX_STORED_RESPONSE_BYTES } from "../lib/limits.ts";
 import { ResponseStore } from "../store/response-store.ts";
 import { ModelPool } from "../pool/model-pool.ts";
 import { withContentLog } from "./content-log.ts";
+import { gpuFreeBytes } from "./gpu-memory.ts";
 import { catalogFolders, type ServePlan } from "./serve-config.ts";
 
 /** The program's parts, wired. Whoever asked for them closes pool, templates, downloads, responses. */
@@ -163,6 +164,7 @@ function createPool({ config, presets }: ServePlan, bundle: PreparedBundle, log:
     keepLastJit: config.autoEvict,
     memoryLimitBytes: config.memoryLimitBytes,
     presetOf: ({ key }) => presets.of(key),
+    gpuFreeBytes: async () => await gpuFreeBytes(bundle.engineCommand, log),
     clock: systemClock,
     log,
     limits: { loadTimeoutMs: config.loadTimeoutSeconds * 1_000 },

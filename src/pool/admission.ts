@@ -1,6 +1,8 @@
+import { after, fits, sumOf, type Availability, type Demand } from "./demand.ts";
+
 /** A loaded or loading model, as the memory rule sees it. */
 export interface Resident {
-  bytes: number;
+  demand: Demand;
   /** Loaded by a request: may be evicted. */
   jit: boolean;
   kind: string;
@@ -9,19 +11,21 @@ export interface Resident {
 }
 
 export interface AdmissionRequest<R extends Resident> {
-  /** 0 = unknown; then only `keepLastJit` evicts. */
-  neededBytes: number;
+  /** What the model needs where so much is available: more GPU memory takes more of its layers. */
+  needed: (available: Availability) => Demand;
   jit: boolean;
   kind: string;
-  /** Bytes that may still be used beside `residents`. */
-  availableBytes: number;
+  /** What may still be used beside `residents`. */
+  available: Availability;
   residents: readonly R[];
   /** At most one JIT model of each kind stays loaded. */
   keepLastJit: boolean;
 }
 
 export type Admission<R> =
-  { kind: "admit"; victims: readonly R[] } | { kind: "refuse"; availableBytes: number };
+  | { kind: "admit"; demand: Demand; victims: readonly R[] }
+  /** Even without all that may leave there is only this much. */
+  | { kind: "refuse"; demand: Demand; available: Availability };
 
 /**
  * What must leave before a model may load: other JIT models of its kind when only the last one is
@@ -29,22 +33,19 @@ export type Admission<R> =
  * Models loaded on purpose never leave. A refusal touches nobody.
  */
 export function planAdmission<R extends Resident>(request: AdmissionRequest<R>): Admission<R> {
-  const { neededBytes, residents, jit, kind, keepLastJit } = request;
+  const { needed, residents, jit, kind, keepLastJit } = request;
   const replaced = residents.filter((r) => jit && keepLastJit && r.jit && r.kind === kind);
   const others = residents
     .filter((resident) => resident.jit && !replaced.includes(resident))
     .toSorted((a, b) => Number(b.isIdle) - Number(a.isIdle) || a.lastUsedMs - b.lastUsedMs);
   const victims = [...replaced];
-  let available = request.availableBytes + bytesOf(replaced);
+  let available = after(request.available, sumOf(replaced.map((resident) => resident.demand)));
   for (const victim of others) {
-    if (neededBytes <= available) break;
+    if (fits(needed(available), available)) break;
     victims.push(victim);
-    available += victim.bytes;
+    available = after(available, victim.demand);
   }
-  if (neededBytes <= available) return { kind: "admit", victims };
-  return { kind: "refuse", availableBytes: available };
-}
-
-function bytesOf(residents: readonly Resident[]): number {
-  return residents.reduce((sum, resident) => sum + resident.bytes, 0);
+  const demand = needed(available);
+  if (fits(demand, available)) return { kind: "admit", demand, victims };
+  return { kind: "refuse", demand, available };
 }

@@ -3,6 +3,7 @@ import type { Clock } from "../lib/clock.ts";
 import { assert, defined } from "../lib/assert.ts";
 import { LmError } from "../lib/errors.ts";
 import type { LoadedModelInfo } from "../protocol/events.ts";
+import { NOTHING, type Demand } from "./demand.ts";
 import type { EngineEnd, EngineProcess } from "./engine-process.ts";
 import { queueFull } from "./engine-jobs.ts";
 import { EngineLease } from "./lease.ts";
@@ -37,8 +38,8 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 export class ModelInstance {
   readonly identifier: string;
   readonly model: CatalogModel;
-  /** Bytes the loaded model is expected to need; 0 = not admitted. */
-  estimatedBytes = 0;
+  /** What the loaded model is expected to need; NOTHING = not admitted. */
+  demand: Demand = NOTHING;
   readonly #options: InstanceOptions;
   #jit: boolean;
   #ttlMs: number | null;
@@ -205,7 +206,7 @@ export class ModelInstance {
     assert(this.#engine === engine, "one engine at a time");
     this.#engine = null;
     this.#lastEnd = end.stage === "stopped" ? null : end.stage;
-    this.estimatedBytes = 0;
+    this.demand = NOTHING;
     this.#cancelTtl?.();
     if (end.stage !== "stopped") this.#options.onFailure(this, end);
     if (this.#loading === null) this.#settle();

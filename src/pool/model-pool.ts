@@ -4,6 +4,7 @@ import { invalidRequest, LmError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { LoadOptions } from "../protocol/commands.ts";
 import { planAdmission, type Resident } from "./admission.ts";
+import { after, demandOf, NOTHING, sumOf, totalOf, type Availability } from "./demand.ts";
 import { PoolCounters } from "./counters.ts";
 import type { EngineCommand, SpawnEngine } from "./engine-channel.ts";
 import { engineSpawner } from "./engine-channel.ts";
@@ -22,6 +23,7 @@ import type {
   PoolManager,
   PoolStatistics,
 } from "./pool.ts";
+import { insufficientMemory } from "./memory-refusal.ts";
 import { RestartPolicy } from "./restart-policy.ts";
 import { waitFor } from "./wait.ts";
 
@@ -43,8 +45,10 @@ export interface PoolOptions {
   limits?: Partial<EngineLimits>;
   /** Replaced by tests. */
   spawn?: SpawnEngine;
-  /** Bytes free for models now; null = unknown, then nothing is refused. Replaced by tests. */
-  availableBytes?: (heldBytes: number, mayOffload: boolean) => number | null;
+  /** Main memory free for models now; null = unknown, then it refuses nothing. Replaced by tests. */
+  availableBytes?: (heldBytes: number) => number | null;
+  /** Memory free on all GPUs together, 0 without one; null = unknown, then no memory refuses. */
+  gpuFreeBytes?: () => Promise<number | null>;
 }
 
 interface History {
@@ -250,7 +254,7 @@ export class ModelPool implements PoolManager {
       this.#closing.signal.throwIfAborted();
       return this.#startEngine(instance, options);
     } catch (error) {
-      instance.estimatedBytes = 0;
+      instance.demand = NOTHING;
       throw error;
     } finally {
       admitted.resolve();
@@ -259,27 +263,30 @@ export class ModelPool implements PoolManager {
 
   async #admit(instance: ModelInstance, load: LoadDefaults): Promise<LoadOptions> {
     const { model } = instance;
-    const residents = this.#instances.filter((other) => other.estimatedBytes > 0);
+    const gpuFree = await this.#gpuFreeBytes(load);
+    const residents = this.#instances.filter((other) => other.demand !== NOTHING);
     const isReplaced = (other: ModelInstance) =>
       this.#options.keepLastJit && instance.jit && other.jit && other.model.kind === model.kind;
-    const available = this.#availableBytes(residents);
-    const freed = sumBytes(residents.filter(isReplaced));
+    const available = this.#available(residents, gpuFree);
+    const roomy = after(available, sumOf(residents.filter(isReplaced).map(({ demand }) => demand)));
     const purpose = model.kind === "embedding" ? "embed" : "generate";
     const fit = { ...load, purpose } as const;
-    const contextLength = load.contextLength ?? automaticContext(model, fit, available + freed);
-    const { totalBytes } = estimateMemory(model, { ...fit, contextLength });
+    const mostBytes = Math.min(roomy.totalBytes, totalOf(roomy));
+    const contextLength = load.contextLength ?? automaticContext(model, fit, mostBytes);
+    const estimate = estimateMemory(model, { ...fit, contextLength });
     const plan = planAdmission({
-      neededBytes: totalBytes,
+      needed: ({ gpuBytes }) =>
+        demandOf(model, estimate, load.gpuLayers, gpuFree === null ? 0 : gpuBytes),
       jit: instance.jit,
       kind: model.kind,
-      availableBytes: available,
+      available,
       residents: residents.map((resident) => asResident(resident)),
       keepLastJit: this.#options.keepLastJit,
     });
-    if (plan.kind === "refuse") throw insufficientMemory(model, totalBytes, plan.availableBytes);
+    if (plan.kind === "refuse") throw insufficientMemory(model, plan.demand, plan.available);
     const victims = plan.victims.map(({ instance: victim }) => victim);
     await Promise.all(victims.map((victim) => victim.drain("unloaded", unloaded(victim.model))));
-    instance.estimatedBytes = totalBytes;
+    instance.demand = plan.demand;
     return { ...load, contextLength, purpose, modelPath: model.path };
   }
 
@@ -319,13 +326,27 @@ export class ModelPool implements PoolManager {
     this.#policy.crashed(instance.model, end.cause);
   }
 
-  /** Bytes for one more model; Infinity when nobody knows. */
-  #availableBytes(residents: readonly ModelInstance[]): number {
-    const { memoryLimitBytes, availableBytes = freeBytes, load } = this.#options;
-    const held = sumBytes(residents);
-    const limit = memoryLimitBytes === null ? Infinity : memoryLimitBytes - held;
-    const measured = availableBytes(held, load.gpuLayers !== "off");
-    return Math.max(0, Math.min(limit, measured ?? Infinity));
+  /** 0 where no layer may or can go to a GPU, null where nobody knows what is free there. */
+  async #gpuFreeBytes({ gpuLayers }: LoadDefaults): Promise<number | null> {
+    if (gpuLayers === "off") return 0;
+    const { gpuFreeBytes } = this.#options;
+    if (gpuFreeBytes !== undefined) return await gpuFreeBytes();
+    return mayHaveGpu() ? null : 0;
+  }
+
+  /** For one more model. Engines that still load have not taken from the GPU what they will. */
+  #available(residents: readonly ModelInstance[], gpuFree: number | null): Availability {
+    const { memoryLimitBytes, availableBytes = freeBytes } = this.#options;
+    const held = sumOf(residents.map(({ demand }) => demand));
+    const loading = residents.filter(({ engine }) => engine?.stage !== "ready");
+    const promised = sumOf(loading.map(({ demand }) => demand)).gpuBytes;
+    const ram = gpuFree === null ? null : availableBytes(held.ramBytes);
+    const left = (bytes: number | null) => (bytes === null ? Infinity : Math.max(0, bytes));
+    return {
+      ramBytes: left(ram),
+      gpuBytes: left(gpuFree === null ? null : gpuFree - promised),
+      totalBytes: left(memoryLimitBytes === null ? null : memoryLimitBytes - totalOf(held)),
+    };
   }
 
   #history(model: CatalogModel): History {
@@ -344,29 +365,15 @@ export class ModelPool implements PoolManager {
 type ResidentInstance = Resident & { instance: ModelInstance };
 
 function asResident(instance: ModelInstance): ResidentInstance {
-  const { estimatedBytes, jit, model, isIdle, lastUsedMs } = instance;
-  return { instance, bytes: estimatedBytes, jit, kind: model.kind, isIdle, lastUsedMs };
-}
-
-function sumBytes(instances: readonly ModelInstance[]): number {
-  return instances.reduce((sum, instance) => sum + instance.estimatedBytes, 0);
+  const { demand, jit, model, isIdle, lastUsedMs } = instance;
+  return { instance, demand, jit, kind: model.kind, isIdle, lastUsedMs };
 }
 
 /**
  * Free main memory. Weights mapped by other engines look free to the system but are needed, so what
- * they hold counts against the total as well. Unknown where a GPU may take the weights.
+ * they hold counts against the total as well.
  */
-function freeBytes(heldBytes: number, mayOffload: boolean): number | null {
-  if (mayOffload && mayHaveGpu()) return null;
+function freeBytes(heldBytes: number): number {
   const { totalBytes, availableBytes } = memoryState();
   return Math.min(availableBytes, totalBytes - heldBytes);
-}
-
-function insufficientMemory(model: CatalogModel, neededBytes: number, availableBytes: number) {
-  const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
-  return new LmError(
-    "insufficient_memory",
-    { model: model.key, neededBytes, availableBytes },
-    `Model "${model.key}" needs about ${gib(neededBytes)} of memory, ${gib(availableBytes)} are free.`,
-  );
 }

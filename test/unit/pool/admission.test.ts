@@ -5,13 +5,15 @@ import {
   type Resident,
 } from "../../../src/pool/admission.ts";
 
+const ram = (ramBytes: number) => ({ ramBytes, gpuBytes: 0 });
+
 interface Named extends Resident {
   name: string;
 }
 
 const resident = (name: string, facts: Partial<Resident> = {}): Named => ({
   name,
-  bytes: 100,
+  demand: ram(100),
   jit: true,
   kind: "llm",
   isIdle: true,
@@ -21,6 +23,8 @@ const resident = (name: string, facts: Partial<Resident> = {}): Named => ({
 
 interface Case extends Partial<AdmissionRequest<Named>> {
   name: string;
+  neededBytes?: number;
+  availableBytes?: number;
   victims?: string[];
   refused?: number;
 }
@@ -76,16 +80,47 @@ const cases: Case[] = [
   },
 ];
 
-test.each(cases)("admission: $name", ({ victims, refused, name: _name, ...request }) => {
+test.each(cases)("admission: $name", (given) => {
+  const { victims, refused, name: _name, neededBytes = 100, availableBytes = 0, ...rest } = given;
   const plan = planAdmission({
-    neededBytes: 100,
+    needed: () => ram(neededBytes),
     jit: true,
     kind: "llm",
-    availableBytes: 0,
+    available: { ...ram(availableBytes), totalBytes: Infinity },
     residents: [],
     keepLastJit: false,
-    ...request,
+    ...rest,
   });
   if (plan.kind === "admit") expect(plan.victims.map(({ name }) => name)).toEqual(victims ?? []);
-  expect(plan.kind === "refuse" ? plan.availableBytes : undefined).toBe(refused);
+  expect(plan.kind === "refuse" ? plan.available.ramBytes : undefined).toBe(refused);
+});
+
+test("each kind of memory and their sum must hold the model", () => {
+  const demand = { ramBytes: 10, gpuBytes: 20 };
+  const plan = (ramBytes: number, gpuBytes: number, totalBytes: number) =>
+    planAdmission({
+      needed: () => demand,
+      jit: true,
+      kind: "llm",
+      available: { ramBytes, gpuBytes, totalBytes },
+      residents: [],
+      keepLastJit: false,
+    }).kind;
+  expect(plan(10, 20, 30)).toBe("admit");
+  expect([plan(9, 99, 99), plan(99, 19, 99), plan(99, 99, 29)]).toEqual(Array(3).fill("refuse"));
+});
+
+test("GPU memory that an idle model gives back takes layers out of main memory", () => {
+  const plan = planAdmission({
+    needed: ({ gpuBytes }) => ({
+      ramBytes: 100 - Math.min(80, gpuBytes),
+      gpuBytes: Math.min(80, gpuBytes),
+    }),
+    jit: true,
+    kind: "llm",
+    available: { ramBytes: 50, gpuBytes: 10, totalBytes: Infinity },
+    residents: [resident("idle", { demand: { ramBytes: 0, gpuBytes: 60 } })],
+    keepLastJit: false,
+  });
+  expect(plan).toMatchObject({ kind: "admit", demand: { ramBytes: 30, gpuBytes: 70 } });
 });
