@@ -66,8 +66,17 @@ export class Authenticator {
     for (const key of this.#keys) {
       if (timingSafeEqual(offered, key.digest)) known = key.caller;
     }
-    const token = this.#tokens?.find(text) ?? null;
-    return known ?? (token === null ? null : { id: token.id, permissions: token.permissions });
+    return known ?? this.#findToken(text);
+  }
+
+  /** A token file that cannot be read lets nobody in, and its place is not told. */
+  #findToken(text: string): Caller | null {
+    try {
+      const token = this.#tokens?.find(text) ?? null;
+      return token === null ? null : { id: token.id, permissions: token.permissions };
+    } catch (cause) {
+      throw new LmError("internal", {}, "The server cannot read its tokens.", { cause });
+    }
   }
 
   #throttle(address: string): void {

@@ -51,6 +51,30 @@ test("tokens with permissions: made before, revoked while the server runs", asyn
   }
 });
 
+test("a chat goes on after a restart, and not where nothing is kept", async () => {
+  const chat = async (args: string[], body: object): Promise<Json> => {
+    const server = await startServer({ args: ["--state-dir", stateDir, ...args] });
+    try {
+      const response = await fetch(`${server.url}/api/v1/chat`, {
+        method: "POST",
+        body: JSON.stringify({ model: "demo", input: "Hello", temperature: 0, ...body }),
+      });
+      return (await response.json()) as Json;
+    } finally {
+      expect(await server.stop()).toBe(0);
+    }
+  };
+  const { response_id: previous_response_id } = await chat([], {});
+  expect(previous_response_id).toMatch(/^resp_[0-9a-f]{48}$/);
+  const second = await chat([], { previous_response_id });
+  expect(problemsOf("ChatResponse", second)).toEqual([]);
+  const off = ["--responses-store", "off"];
+  expect(await chat(off, {})).not.toHaveProperty("response_id");
+  expect(await chat(off, { previous_response_id })).toMatchObject({
+    error: { code: "previous_response_not_found" },
+  });
+});
+
 test("a download is followed to its end, and the model is there", async () => {
   await using hub = await FakeHub.start();
   const content = readFileSync(resolve(import.meta.dir, "../../src/assets/demo.gguf"));

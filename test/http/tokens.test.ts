@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import type { TokenInfo } from "../../src/config/tokens.ts";
+import { LmError } from "../../src/lib/errors.ts";
 import { appWith, chatBody, errorOf, get, post } from "./fakes.ts";
 
 const token = (id: string, permissions: TokenInfo["permissions"]): TokenInfo => ({
@@ -61,4 +62,19 @@ test("what stands in front of /api/v1 answers in its form, elsewhere in OpenAI's
     type: "invalid_request_error",
     code: "unknown_url",
   });
+});
+
+test("a token file that cannot be read lets nobody in, keys excepted, and is not named", async () => {
+  const broken = {
+    find: () => {
+      const path = "/home/someone/tokens.json";
+      throw new LmError("invalid_file", { path, reason: "r" }, `The token file ${path} is broken.`);
+    },
+  };
+  const locked = appWith({ settings: { apiKeys: ["key"] }, deps: { tokens: broken } });
+  const response = await locked.handle(get("/v1/models", bearer("chat-only")));
+  expect(response.status).toBe(500);
+  expect(await response.text()).not.toContain("someone");
+  expect((await locked.handle(get("/v1/models", bearer("key")))).status).toBe(200);
+  expect((await locked.handle(get("/v1/models"))).status).toBe(401);
 });
