@@ -31,7 +31,11 @@ export function modelCapabilities(
 }
 
 function readReasoning(source: string): ModelCapabilities["reasoning"] {
-  const hasSwitch = /\b(enable_thinking|skip_thinking|thinking_mode)\b|\/no_think/.test(source);
+  const hasSwitch =
+    /\b(enable_thinking|skip_thinking|thinking_mode)\b|\/no_think/.test(source) ||
+    /(?<![.'"\w])thinking is (not )?(un)?defined|\{%-?\s*(el)?if (not )?thinking\s*-?%\}/.test(
+      source,
+    );
   const hasEffort = /\breasoning_effort\b/.test(source);
   if (hasEffort) {
     const levels = ["low", "medium", "high"] as const;
@@ -43,7 +47,12 @@ function readReasoning(source: string): ModelCapabilities["reasoning"] {
 
 /** `x is defined and x` thinks only when told; `... and x is false` stops only when told. */
 function isOffByDefault(source: string): boolean {
-  return /\b(enable_thinking|thinking) is defined and \1\b(?!\s*(is|==|!=))/i.test(source);
+  const own = /\bset (?:enable_)?thinking\s*=\s*(true|false)\b/i.exec(source)?.[1];
+  if (own !== undefined) return own.toLowerCase() === "false";
+  return (
+    /\b(enable_thinking|thinking) is defined and \1\b(?!\s*(is|==|!=))/i.test(source) ||
+    /\{%-?\s*(el)?if thinking\s*-?%\}/.test(source)
+  );
 }
 
 /** The template itself begins the answer with an open block of thinking. */
