@@ -179,7 +179,9 @@ export class Generator {
     if (choice.budget === 0) {
       choice.endEmpty();
     } else {
+      choice.job.grammarWatch?.start();
       choice.sample(context, row, pieces);
+      choice.job.grammarWatch?.check();
       this.totals.generatedTokens++;
       choice.job.markToken(clock.monotonicMs());
     }

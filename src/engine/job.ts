@@ -1,6 +1,7 @@
 import type { Grammar } from "../llama/backend.ts";
 import type { GenerateJob } from "../protocol/commands.ts";
 import type { JobTimings } from "../protocol/events.ts";
+import { GrammarWatch } from "./grammar-watch.ts";
 
 /** What the choices of one generation have in common. */
 export class Job {
@@ -12,6 +13,8 @@ export class Job {
   readonly keepSpecial: ReadonlySet<string>;
   /** Compiled once; each choice works on a clone. */
   readonly grammar: Grammar | null;
+  /** null = no grammar. */
+  readonly grammarWatch: GrammarWatch | null;
   readonly #submittedMs: number;
   #admittedMs: number | null = null;
   #firstTokenMs: number | null = null;
@@ -34,6 +37,7 @@ export class Job {
     this.prompt = facts.prompt;
     this.limit = facts.limit;
     this.grammar = facts.grammar;
+    this.grammarWatch = facts.grammar === null ? null : new GrammarWatch();
     this.wantsPromptScores = facts.spec.promptLogprobs;
     this.keepSpecial = new Set(facts.spec.keepSpecial);
     this.#submittedMs = facts.submittedMs;

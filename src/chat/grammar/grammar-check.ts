@@ -13,6 +13,11 @@ export interface GrammarProblem {
  * one when it loads a grammar and before every token.
  */
 const MAX_OPENINGS = 50_000;
+/**
+ * Copies in a row of what may be empty. Each can be left out, so that the matcher follows about the
+ * cube of their number.
+ */
+const MAX_EMPTY_COPIES = 64;
 /** Rules that begin with one another: llama.cpp follows them by recursion on its stack. */
 const MAX_CHAIN = 4000;
 
@@ -28,7 +33,9 @@ export function findGrammarProblem(
   if ("message" in parsed) return parsed;
   const rules = parsed.rules;
   if (!rules.has("root")) return { message: "has no rule named root", line: null };
-  return undefinedRule(rules) ?? leftRecursion(rules) ?? unfinishable(rules);
+  return (
+    undefinedRule(rules) ?? leftRecursion(rules) ?? repeatedEmpty(rules) ?? unfinishable(rules)
+  );
 }
 
 function undefinedRule(rules: ReadonlyMap<string, GbnfRule>): GrammarProblem | null {
@@ -152,6 +159,20 @@ function longestChain(
 ): number {
   const lengths = leftmost(rule, empty).map(({ name, copies }) => copies + (chains.get(name) ?? 0));
   return lengths.reduce((a, b) => Math.max(a, b), 0);
+}
+
+/** Repetitions of something that may be empty. */
+function repeatedEmpty(rules: ReadonlyMap<string, GbnfRule>): GrammarProblem | null {
+  const empty = emptyRules(rules);
+  for (const { line, options } of rules.values()) {
+    for (const element of options.flat()) {
+      if (element.kind !== "rule" || element.copies <= MAX_EMPTY_COPIES) continue;
+      if (!empty.has(element.name)) continue;
+      const message = `repeats something that may be empty more than ${MAX_EMPTY_COPIES} times`;
+      return { message, line };
+    }
+  }
+  return null;
 }
 
 /** A rule that could never come to an end traps the model in it. */

@@ -58,6 +58,7 @@ const refused: [name: string, gbnf: string, message: RegExp][] = [
     /left-recursive/,
   ],
   ["an empty loop", 'root ::= ("a"?)*', /left-recursive/],
+  ["many copies of what may be empty", 'root ::= ("a"?){1,600}', /may be empty more than 64/],
   ["a rule without an end", 'root ::= "a" b | "c"\nb ::= "x" b', /never ends: b/],
   ["nothing to repeat", 'root ::= * "a"', /repeats nothing/],
   ["too many repetitions", "root ::= [a]{2001}", /more than 2000/],
