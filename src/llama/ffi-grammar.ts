@@ -6,12 +6,16 @@ import type { ModelHost } from "./model-host.ts";
 import { NativeHandle } from "./native-handle.ts";
 import { cString } from "./native-text.ts";
 import { captureStandardError } from "./standard-error.ts";
+import type { PieceTree } from "./piece-tree.ts";
 import type { NativePointer } from "./native-pointer.ts";
+
+/** An unambiguous grammar takes a token in microseconds. */
+const LONGEST_ACCEPT_MS = 50;
 
 /** What a refused token says about those that begin with it. */
 interface Traits {
-  /** A token is judged by its text alone. */
-  isTextual: boolean;
+  /** null when tokens are not judged by their text alone. */
+  tree: PieceTree | null;
   /** What refuses the first bytes of a code point refuses all of it. */
   judgesHalves: boolean;
 }
@@ -46,7 +50,7 @@ export class FfiGrammar implements Grammar {
     const lines = model.log.collect();
     if (result === null) throw invalidGrammar(parserMessage(text) ?? explain(lines, "not valid"));
     return new FfiGrammar(model, result, {
-      isTextual: !namesTokens(gbnf),
+      tree: namesTokens(gbnf) ? null : model.tree,
       judgesHalves: !excludesWideCharacters(gbnf),
     });
   }
@@ -99,9 +103,9 @@ export class FfiGrammar implements Grammar {
    * where few may follow this costs a hundredth of asking about the whole vocabulary.
    */
   allowedTokens(): number[] {
-    const { candidates, tree, vocabulary } = this.#model;
-    const { isTextual, judgesHalves } = this.#traits;
-    if (!isTextual) {
+    const { candidates, vocabulary } = this.#model;
+    const { tree, judgesHalves } = this.#traits;
+    if (tree === null) {
       candidates.fillBlank(Array.from({ length: vocabulary.size }, (_, token) => token));
       this.apply();
       return [...candidates.answers()].flatMap(([token, isAllowed]) => (isAllowed ? token : []));
@@ -128,9 +132,19 @@ export class FfiGrammar implements Grammar {
     library.llama.llama_sampler_apply(this.#handle.pointer, candidates.pointer);
   }
 
-  /** Advances by a token that `allows` it. */
+  /**
+   * Advances by a token that it allows.
+   * @throws LmError invalid_request (invalid_grammar) when there are so many ways to read the text
+   * that this takes longer than a step may: each token can double them.
+   */
   acceptAllowed(token: number): void {
+    const startMs = performance.now();
+    const before = process.cpuUsage();
     this.#model.library.llama.llama_sampler_accept(this.#handle.pointer, token);
+    if (performance.now() - startMs < LONGEST_ACCEPT_MS) return;
+    const { user, system } = process.cpuUsage(before);
+    // A process that waited for its processor is not to blame on the grammar.
+    if ((user + system) / 1000 >= LONGEST_ACCEPT_MS) throw tooAmbiguous();
   }
 
   /** The same grammar with a new owner; this object counts as disposed. */
@@ -149,6 +163,15 @@ export class FfiGrammar implements Grammar {
   #own(pointer: NativePointer): NativeHandle {
     return new NativeHandle("grammar", pointer, this.#model.library.llama.llama_sampler_free);
   }
+}
+
+function tooAmbiguous() {
+  return invalidRequest(
+    "grammar",
+    "invalid_grammar",
+    "The grammar or schema is too ambiguous: the text so far can be read in too many ways. " +
+      "Let alternatives differ in what they begin with",
+  );
 }
 
 function invalidGrammar(reason: string) {

@@ -70,16 +70,23 @@ function findParents(vocabulary: Vocabulary): Int32Array {
 
 /** In this order what a text begins with comes before it, and only its like in between. */
 function sortedTexts(vocabulary: Vocabulary): { text: string; tokens: readonly number[] }[] {
+  const pieces = Array.from({ length: vocabulary.size }, (_, token) =>
+    vocabulary.piece(token, true),
+  );
+  // One string for all bytes, since its parts cost next to nothing.
+  const all = Buffer.concat(pieces).toString("latin1");
   const tokensOf = new Map<string, number[]>();
-  for (let token = 0; token < vocabulary.size; token++) {
-    const bytes = vocabulary.piece(token, true);
+  let end = 0;
+  for (const [token, bytes] of pieces.entries()) {
+    const start = end;
+    end += bytes.length;
     if (bytes.length === 0 || bytes[0] === 0 || vocabulary.isEndOfGeneration(token)) continue;
-    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+    const text = all.slice(start, end);
     const tokens = tokensOf.get(text);
     if (tokens === undefined) tokensOf.set(text, [token]);
     else tokens.push(token);
   }
-  // The default order, by code units, sorts many times faster than a comparison of ours.
-  // oxlint-disable-next-line typescript/require-array-sort-compare
-  return [...tokensOf.keys()].sort().map((text) => ({ text, tokens: tokensOf.get(text) ?? [] }));
+  // The default order, by code units, sorts several times faster than a comparison of ours.
+  const texts = [...tokensOf.keys()].sort();
+  return texts.map((text) => ({ text, tokens: tokensOf.get(text) ?? [] }));
 }

@@ -121,6 +121,27 @@ describe.if(libraryDir !== null)("the engine over llama.cpp", () => {
     });
   });
 
+  test("a grammar that can be read in more and more ways fails its own job, in time", () => {
+    // Each bracket doubles the ways: which letter must follow is only told at the end.
+    const gbnf = 'root ::= x | y\nx ::= "[" root "x]"\ny ::= "[" root "y]"';
+    const stream = job("and then", { maxTokens: 60, ...endless });
+    const expected = alone(stream);
+    withEngine({}, ({ engine, settle, events, terminals, text }) => {
+      engine.generate(1, stream);
+      engine.generate(2, job("[", { maxTokens: 60, grammar: { gbnf, attach: { kind: "start" } } }));
+      settle();
+      expect(terminals(2)).toMatchObject([
+        { type: "jobFailed", code: "invalid_request", details: { reason: "invalid_grammar" } },
+      ]);
+      expect(terminals(1)).toMatchObject([{ type: "jobDone" }]);
+      expect(text(1)).toBe(expected);
+      const failedAt = events.findIndex((event) => event.type === "jobFailed");
+      const ids = events.slice(0, failedAt).map((event) => event.jobId);
+      expect(ids.filter((id) => id === 1).length).toBeGreaterThan(6);
+      expect(failedAt).toBeLessThan(events.length - 6);
+    });
+  });
+
   test("the demo model answers, scores and obeys a grammar", () => {
     const demo = load(DEMO_MODEL);
     const harness = engineHarness({ model: demo, contextLength: 512 });
