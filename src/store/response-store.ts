@@ -1,5 +1,13 @@
 import { Database, SQLiteError } from "bun:sqlite";
-import { closeSync, constants, existsSync, openSync, renameSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fchmodSync,
+  openSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
 import type { Clock } from "../lib/clock.ts";
 import { LmError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
@@ -216,7 +224,9 @@ function openOrReplace(options: StoreOptions): Database {
 function openFile(path: string): Database {
   // SQLite would create it with the mode of the umask; its companions take the mode of this one.
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
-  closeSync(openSync(path, flags, 0o600));
+  const file = openSync(path, flags, 0o600);
+  fchmodSync(file, 0o600);
+  closeSync(file);
   const database = new Database(path);
   try {
     database.run("PRAGMA journal_mode = WAL");

@@ -1,6 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Database } from "bun:sqlite";
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hasCode } from "../../../src/lib/errors.ts";
@@ -120,12 +128,20 @@ test("what is on disk survives, and the limits hold for it", () => {
   expect(ids(third, "2")).toBeNull();
 });
 
-test("T-L4: every file is its owner's alone", () => {
+test("T-L4: every file is its owner's alone, and becomes so", () => {
+  writeFileSync(path, "", { mode: 0o644 });
   const store = open();
   save(store, "1");
   const names = readdirSync(folder);
   expect(names.length).toBeGreaterThan(1);
   for (const name of names) expect(statSync(join(folder, name)).mode & 0o077).toBe(0);
+});
+
+test("a link in the place of the file is not followed", () => {
+  writeFileSync(join(folder, "other"), "");
+  symlinkSync(join(folder, "other"), path);
+  expect(() => open()).toThrow(/cannot be used/);
+  expect(statSync(join(folder, "other")).size).toBe(0);
 });
 
 test("deleted text is in no file any more", () => {
