@@ -17,23 +17,32 @@ export interface LogOptions {
   now: () => number;
   /** Takes one line with its line end. Must not wait. */
   write: (line: string) => void;
+  /** Is told the same; asks for the text only when it wants it. */
+  watch?: (level: Exclude<LogLevel, "none">, text: () => string) => void;
 }
 
 /** A log that writes one bounded line per event, whatever the fields hold. */
-export function createLog({ format, level, now, write }: LogOptions): Log {
+export function createLog({ format, level, now, write, watch }: LogOptions): Log {
   const line = format === "json" ? jsonLine : textLine;
   const log = (at: Exclude<LogLevel, "none">) => (message: string, fields?: LogFields) => {
-    if (RANK[at] >= RANK[level()]) write(`${line(now(), at, message, fields ?? {})}\n`);
+    if (RANK[at] < RANK[level()]) return;
+    write(`${line(now(), at, message, fields ?? {})}\n`);
+    watch?.(at, () => eventText(message, fields ?? {}));
   };
   return { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") };
 }
 
 function textLine(nowMs: number, level: LogLevel, message: string, fields: LogFields): string {
-  const parts = [new Date(nowMs).toISOString(), level.padEnd(5), escape(clip(message))];
+  const head = [new Date(nowMs).toISOString(), level.padEnd(5)];
+  return cut([...head, eventText(message, fields)].join(" "));
+}
+
+function eventText(message: string, fields: LogFields): string {
+  const parts = [escape(clip(message))];
   for (const [key, value] of Object.entries(fields)) {
     if (value !== undefined && value !== null) parts.push(`${escape(key)}=${textValue(value)}`);
   }
-  return cut(parts.join(" "));
+  return parts.join(" ");
 }
 
 function textValue(value: string | number | boolean): string {

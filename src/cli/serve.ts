@@ -2,10 +2,11 @@ import { buildInfo, prepareBundle, type BuildInfo, type PreparedBundle } from ".
 import { systemClock } from "../lib/clock.ts";
 import { LmError } from "../lib/errors.ts";
 import type { Log, LogLevel } from "../lib/log.ts";
+import { LogFeed } from "../http/log-feed.ts";
 import { bannerLines, exposureWarnings } from "./banner.ts";
 import { EXIT, ExitError, type Command, type Terminal } from "./command.ts";
 import { listen, type Listener } from "./listen.ts";
-import { createLog } from "./log-writer.ts";
+import { createLog, type LogOptions } from "./log-writer.ts";
 import { reloadConfig } from "./reload.ts";
 import { catalogFolders, planServe, SERVE_FLAGS, type ServePlan } from "./serve-config.ts";
 import { wireServer, type Server } from "./server-parts.ts";
@@ -56,6 +57,7 @@ async function runServer(start: Start): Promise<number> {
   const server = wireServer({
     ...start,
     log,
+    logFeed: logging.feed,
     env: terminal.env,
     aliases: () => live.aliases,
     isStopping: () => signals.stopping.aborted,
@@ -76,6 +78,8 @@ async function runServer(start: Start): Promise<number> {
     const signal = await signals.stop;
     log.info("stopping", { signal, graceSeconds: shutdownGraceSeconds });
   } finally {
+    // Whoever watches the log would keep its connection open.
+    logging.feed.close();
     await drain(listener, server, shutdownGraceSeconds * 1_000);
     log.info("stopped");
     await sink.drain(FLUSH_MS);
@@ -87,13 +91,21 @@ interface Logging {
   log: Log;
   format: "text" | "json";
   sink: LineSink;
+  feed: LogFeed;
 }
 
 function openLog({ config }: ServePlan, level: () => LogLevel): Logging {
   const sink = new LineSink(Bun.stderr.writer());
   const format = config.logFormat ?? (process.stderr.isTTY ? "text" : "json");
   const write = (line: string): void => sink.write(line);
-  return { log: createLog({ format, level, now: () => systemClock.now(), write }), format, sink };
+  const now = (): number => systemClock.now();
+  const feed = new LogFeed(now);
+  const watch: LogOptions["watch"] = (at, text) => {
+    if (feed.isWatched("server")) {
+      feed.publish({ type: "server.log", level: at, content: text() });
+    }
+  };
+  return { log: createLog({ format, level, now, write, watch }), format, sink, feed };
 }
 
 /** Loads what `--load` names. @throws ExitError when one cannot be loaded and must be. */

@@ -12,6 +12,7 @@ import type { Alias } from "../config/settings.ts";
 import { createApp } from "../http/app.ts";
 import { TokenFile } from "../config/tokens.ts";
 import type { HttpApp, HttpSettings } from "../http/deps.ts";
+import type { LogFeed } from "../http/log-feed.ts";
 import { systemClock } from "../lib/clock.ts";
 import { randomId } from "../lib/id.ts";
 import type { Log } from "../lib/log.ts";
@@ -20,6 +21,7 @@ import { ResponseStore } from "../store/response-store.ts";
 import { ModelPool } from "../pool/model-pool.ts";
 import { withContentLog } from "./content-log.ts";
 import { gpuFreeBytes } from "./gpu-memory.ts";
+import { withPredictionFeed } from "./prediction-feed.ts";
 import { catalogFolders, type ServePlan } from "./serve-config.ts";
 
 /** The program's parts, wired. Whoever asked for them closes pool, templates, downloads, responses. */
@@ -39,6 +41,8 @@ export interface ServerInputs {
   build: BuildInfo;
   bundle: PreparedBundle;
   log: Log;
+  /** What people may watch. */
+  logFeed: LogFeed;
   env: Readonly<Record<string, string | undefined>>;
   /** Asked at each look-up: a reload may change them. */
   aliases: () => readonly Alias[];
@@ -51,6 +55,7 @@ export function wireServer({
   build,
   bundle,
   log,
+  logFeed,
   env,
   aliases,
   isStopping,
@@ -80,6 +85,7 @@ export function wireServer({
     samplingOf: ({ key }: CatalogModel) => presets.of(key).sampling,
   };
   const generate = createGenerate(generation);
+  const logged = config.logContent ? withContentLog(generate, log) : generate;
   const server: Server = {
     catalog,
     pool,
@@ -89,7 +95,7 @@ export function wireServer({
     isReady: false,
     app: createApp({
       settings: httpSettings(plan),
-      generate: config.logContent ? withContentLog(generate, log) : generate,
+      generate: withPredictionFeed(logged, logFeed, config.logContent),
       renderChat: createRenderChat(generation),
       catalog,
       pool,
@@ -99,6 +105,7 @@ export function wireServer({
       version: { version: build.version, commit: build.commit, engine: build.llamaRelease },
       clock: systemClock,
       log,
+      logFeed,
       newId: randomId,
       isReady: () => server.isReady,
       isStopping,

@@ -65,6 +65,11 @@ export const VERBS: readonly Verb[] = [
     load: async () => (await import("./chat.ts")).chat,
   },
   {
+    name: "log",
+    summary: "Watch what a server does",
+    load: async () => (await import("./log.ts")).log,
+  },
+  {
     name: "token",
     summary: "Make, list and remove tokens that clients must show",
     load: async () => (await import("./token.ts")).token,

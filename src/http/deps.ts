@@ -6,6 +6,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
 import type { PoolManager } from "../pool/pool.ts";
 import type { ResponseStore } from "../store/response-store.ts";
+import type { LogFeed } from "./log-feed.ts";
 
 /** Settings that decide how requests are answered. Filled from the configuration by the CLI. */
 export interface HttpSettings {
@@ -66,6 +67,8 @@ export interface Deps {
   version: VersionInfo;
   clock: Clock;
   log: Log;
+  /** What `GET /api/lmserver/logs` shows; absent = there is no such route. */
+  logFeed?: LogFeed;
   /** `prefix` and random letters and digits; see lib/id.ts. */
   newId(prefix: string, length: number): string;
   /** False while starting: /readyz and /health answer 503. */

@@ -4,6 +4,7 @@ import type { BodyBudget } from "./body.ts";
 import type { Server } from "./generation.ts";
 import { instancesRoute } from "./instances-route.ts";
 import { jsonResponse, wholeResponse } from "./json-response.ts";
+import { logsRoute } from "./logs-route.ts";
 import type { GetRoute } from "./route.ts";
 
 const Status = Type.Object({ status: Type.Literal("ok") });
@@ -40,6 +41,7 @@ export function systemRoutes(server: Server, budget: BodyBudget): GetRoute[] {
     instancesRoute(server),
     greeting,
     version(server),
+    ...(deps.logFeed === undefined ? [] : [logsRoute(server, deps.logFeed)]),
     ...(deps.settings.metrics ? [metricsText(server, budget)] : []),
   ];
 }
