@@ -1,11 +1,7 @@
-/**
- * Time to read a call with 100 kB of arguments, four characters at a time:
- * `bun scripts/bench/parse.ts [--rounds N]`.
- */
-import { parseArgs } from "node:util";
 import { findFormat } from "../../src/chat/formats/format-table.ts";
 import { createParser } from "../../src/chat/parser/parser.ts";
 
+/** Characters per piece, about as many as a token has. */
 const CHUNK = 4;
 const TEXT = 'a line of text with "quotes" and <tags>\n'.repeat(2500);
 const JSON_ARGUMENTS = JSON.stringify({ text: TEXT });
@@ -23,13 +19,20 @@ const TOOLS = [
   { name: "write", parameters: { type: "object", properties: { text: { type: "string" } } } },
 ];
 
-const { values } = parseArgs({ options: { rounds: { type: "string", default: "20" } } });
+export interface ParseTimes {
+  format: string;
+  characters: number;
+  medianMs: number;
+}
 
-for (const [name, output] of Object.entries(OUTPUTS)) {
-  const times = Array.from({ length: Number(values.rounds) }, () => timeOf(name, output));
-  times.sort((a, b) => a - b);
-  const median = times[Math.floor(times.length / 2)] ?? 0;
-  console.log(`${name}: ${output.length} characters, median ${median.toFixed(1)} ms`);
+/** Reads a call with 100 kB of arguments, a few characters at a time, in each kind of format. */
+export function measureParse(rounds: number): ParseTimes[] {
+  return Object.entries(OUTPUTS).map(([format, output]) => {
+    const times = Array.from({ length: rounds }, () => timeOf(format, output));
+    times.sort((a, b) => a - b);
+    const medianMs = times[Math.floor(times.length / 2)] ?? Number.NaN;
+    return { format, characters: output.length, medianMs };
+  });
 }
 
 function timeOf(name: string, output: string): number {

@@ -1,11 +1,4 @@
-/**
- * Time to render a chat, the template's thread included:
- * `bun scripts/bench/render.ts [--messages N] [FILE.jinja ...]`, without files for ChatML.
- */
-import { readFileSync } from "node:fs";
-import { basename } from "node:path";
-import { parseArgs } from "node:util";
-import { CHATML_TEMPLATE, createChatTemplates } from "../../src/chat/chat-templates.ts";
+import { createChatTemplates } from "../../src/chat/chat-templates.ts";
 import { DEFAULT_CHAT_OPTIONS, type Message } from "../../src/chat/conversation.ts";
 
 export interface RenderTimes {
@@ -47,19 +40,4 @@ function conversation(count: number): Message[] {
     toolCallId: null,
     name: null,
   }));
-}
-
-if (import.meta.main) {
-  const { values, positionals } = parseArgs({
-    options: { messages: { type: "string", default: "50" } },
-    allowPositionals: true,
-  });
-  const sources = positionals.map((path) => [basename(path), readFileSync(path, "utf8")] as const);
-  const all = sources.length > 0 ? sources : [["ChatML", CHATML_TEMPLATE] as const];
-  for (const [name, source] of all) {
-    const { messages, medianMs, p95Ms } = await measureRender(source, Number(values.messages));
-    console.log(
-      `${name}: ${messages} messages, median ${medianMs.toFixed(2)} ms, p95 ${p95Ms.toFixed(2)} ms`,
-    );
-  }
 }
