@@ -127,6 +127,7 @@ async function readText(response: Response, limit: number, host: string): Promis
 }
 
 function parseTree(text: string, host: string): HubFile[] {
+  if (isDeep(text)) throw downloadFailed(host, "its listing is nested too deep");
   const tree = parseJson(text);
   if (!Value.Check(Tree, tree)) throw downloadFailed(host, "its listing is not what a hub answers");
   return tree
@@ -156,7 +157,6 @@ function isDeep(text: string): boolean {
 }
 
 function parseJson(text: string): unknown {
-  if (isDeep(text)) return null;
   try {
     return JSON.parse(text);
   } catch {

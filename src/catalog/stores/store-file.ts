@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { lstat, open, realpath, stat } from "node:fs/promises";
+import { open, realpath, stat } from "node:fs/promises";
 import { sep } from "node:path";
 import { codeOf, type FileStamp, type FolderWalk } from "../folder-walk.ts";
 import type { ModelDefaults } from "../model.ts";
@@ -25,7 +25,8 @@ export async function addStoreFile(
   relativePath: string,
 ): Promise<void> {
   try {
-    const target = (await lstat(path)).isSymbolicLink() ? await realpath(path) : path;
+    // Of the whole path: a folder on the way may be a link as well.
+    const target = await realpath(path);
     const reason = "the link leads out of its store";
     if (!isInside(root, target)) return void walk.broken.push({ path, reason });
     const facts = await stat(target);

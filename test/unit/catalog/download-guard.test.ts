@@ -5,9 +5,10 @@ import { chooseFiles } from "../../../src/catalog/download/choose-files.ts";
 import { isSafePath, parseSource } from "../../../src/catalog/download/model-source.ts";
 import { openUrl, outboundOf, type Outbound } from "../../../src/catalog/download/open-url.ts";
 import { isPublicAddress } from "../../../src/catalog/download/public-address.ts";
+import { probeUrl } from "../../../src/catalog/download/probe-url.ts";
 import { routeTo } from "../../../src/catalog/download/proxy.ts";
 import { download, downloadsFrom } from "../../support/download-fixture.ts";
-import { FakeHub, jsonAnswer, noise, sha256 } from "../../support/fake-hub.ts";
+import { FakeHub, jsonAnswer, noise, sha256, type HubAnswer } from "../../support/fake-hub.ts";
 import { tempFolder } from "../../support/temp-folder.ts";
 
 /** Loopback addresses beyond 127.0.0.1 exist on Linux only; there they stand in for other hosts. */
@@ -44,11 +45,25 @@ const strict: Outbound = {
   lookup: () => Promise.resolve(["127.0.0.1"]),
 };
 
-test.each([...privateUrls, ...otherUrls])("T-E3: %s is not asked for anything", async (url) => {
-  const { signal } = new AbortController();
-  expect(await messageOf(openUrl(strict, new URL(url), {}, signal))).toMatch(
-    /not a public one|not allowed/,
-  );
+const { signal: never } = new AbortController();
+
+test.each(privateUrls)("T-E3: %s is not asked for anything", async (url) => {
+  expect(await messageOf(openUrl(strict, new URL(url), {}, never))).toContain("not a public one");
+});
+
+test.each(otherUrls)("T-E3: %s is no URL to follow", async (url) => {
+  const trusting = { ...strict, isAllowedAddress: () => true };
+  expect(await messageOf(openUrl(trusting, new URL(url), {}, never))).toContain("not allowed");
+});
+
+test("T-E3: a proxy is not asked for addresses of this machine or its network", async () => {
+  await using proxy = await FakeHub.start();
+  const outbound = { ...strict, env: { https_proxy: proxy.url } };
+  for (const host of ["localhost", "a.localhost.", "127.1", "[::1]", "169.254.169.254"]) {
+    const url = new URL(`https://${host}/x`);
+    expect(await messageOf(openUrl(outbound, url, {}, never))).toContain("not a public one");
+  }
+  expect(proxy.requests).toEqual([]);
 });
 
 test("T-E3: addresses of the public internet pass", () => {
@@ -180,6 +195,7 @@ const badModels = [
   "/a/b",
   "http://huggingface.co/a/b",
   "https://evil.example/a/b",
+  "https://evil.example/a/b.gguf",
   "https://huggingface.co.evil.example/a/b",
   "https://user@huggingface.co/a/b",
   "https://huggingface.co/a/b/resolve/main/../../x.gguf",
@@ -268,7 +284,7 @@ test.each([
   [
     "brackets without end",
     () => ({ status: 200, body: Buffer.alloc(2 ** 20, "["), ending: "cut" as const }),
-    /not what a hub/,
+    /nested too deep/,
   ],
   [
     "a page of HTML",
@@ -331,3 +347,43 @@ test("a proxy carries the download", async () => {
   expect(sha256(readFileSync(join(folder.path, FILE)))).toBe(sha256(CONTENT));
   expect(proxy.requests[0]?.path).toStartWith("http://hub.invalid/");
 });
+
+const probes: { name: string; answer: HubAnswer; expected: number | RegExp }[] = [
+  {
+    name: "a range",
+    answer: { status: 206, headers: { "content-range": "bytes 0-0/77", "content-length": "1" } },
+    expected: 77,
+  },
+  {
+    name: "the whole file",
+    answer: { status: 200, headers: { "content-length": "9" } },
+    expected: 9,
+  },
+  { name: "no length", answer: { status: 200, ending: "cut" }, expected: /how large/ },
+  {
+    name: "another range",
+    answer: { status: 206, headers: { "content-range": "bytes 5-5/77", "content-length": "1" } },
+    expected: /how large/,
+  },
+  { name: "404", answer: { status: 404, headers: { "content-length": "0" } }, expected: /404/ },
+  { name: "503", answer: { status: 503, headers: { "content-length": "0" } }, expected: /503/ },
+];
+
+onLinux.each(probes)(
+  "a file outside of hubs that answers with $name",
+  async ({ answer, expected }) => {
+    await using host = await FakeHub.start(OTHER_HOST);
+    host.misbehave = () => answer;
+    const outbound: Outbound = {
+      ...outboundOf({ HF_ENDPOINT: "http://hub.invalid", HF_TOKEN: "hf_secret" }),
+      lookup: () => Promise.resolve([OTHER_HOST]),
+      isAllowedAddress: (address) => address === OTHER_HOST,
+    };
+    const source = { url: new URL(`http://files.test:${host.port}/m.gguf`), file: "m.gguf" };
+    const probe = probeUrl(outbound, source, 0, never);
+    if (typeof expected === "number")
+      expect(await probe).toEqual({ path: "m.gguf", sizeBytes: expected, sha256: null });
+    else expect(await messageOf(probe)).toMatch(expected);
+    expect(host.requests[0]?.headers.has("authorization")).toBe(false);
+  },
+);

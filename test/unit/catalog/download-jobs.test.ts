@@ -112,7 +112,9 @@ test("another process goes on where the first one was closed", async () => {
   await using hub = await FakeHub.start();
   hub.add("o/m/m.gguf", CONTENT);
   const held = gate(hub, 2);
-  const first = downloadsFrom(hub, folder.path, { tools: { connections: 1 } }).downloads;
+  // Only closing writes the journal.
+  const tools = { connections: 1, journalEveryBytes: Number.POSITIVE_INFINITY };
+  const first = downloadsFrom(hub, folder.path, { tools }).downloads;
   await begin(first, "o/m");
   await held.reached;
   await first.close();
@@ -127,10 +129,13 @@ test("another process goes on where the first one was closed", async () => {
   expect(Math.min(...starts)).toBe(2 * 65_536);
 });
 
-test("a changed file on the hub is not mixed with what an earlier process left", async () => {
+test.each([
+  ["its ETag tells", {}],
+  ["only the digest tells", { etag: null }],
+])("a changed file is not mixed with what an earlier process left: %s", async (_, facts) => {
   using folder = tempFolder();
   await using hub = await FakeHub.start();
-  hub.add("o/m/m.gguf", CONTENT);
+  hub.add("o/m/m.gguf", CONTENT, facts);
   const held = gate(hub, 2);
   const first = downloadsFrom(hub, folder.path, { tools: { connections: 1 } }).downloads;
   await begin(first, "o/m");
@@ -138,7 +143,7 @@ test("a changed file on the hub is not mixed with what an earlier process left",
   await first.close();
   held.open();
   const newer = noise(400_000, 7);
-  hub.add("o/m/m.gguf", newer);
+  hub.add("o/m/m.gguf", newer, facts);
   expect((await download(downloadsFrom(hub, folder.path).downloads, "o/m")).state).toBe(
     "completed",
   );
@@ -184,6 +189,33 @@ test("two quantisations share the projector they both need", async () => {
     "m-Q8_0.gguf",
     "mmproj-F16.gguf",
   ]);
+});
+
+test("cancelling one quantisation leaves the other the projector it is fetching", async () => {
+  using folder = tempFolder();
+  await using hub = await FakeHub.start();
+  hub.add("o/m/m-Q4_0.gguf", noise(65_536));
+  hub.add("o/m/m-Q8_0.gguf", noise(65_536, 2));
+  hub.add("o/m/mmproj-F16.gguf", CONTENT);
+  const held = Promise.withResolvers<void>();
+  const reached = Promise.withResolvers<void>();
+  let asked = 0;
+  hub.misbehave = async ({ path, range }) => {
+    if (!path.includes("mmproj") || range === null) return null;
+    asked += 1;
+    if (asked === 3) reached.resolve();
+    if (asked >= 3) await held.promise;
+    return null;
+  };
+  const { downloads } = downloadsFrom(hub, folder.path, { tools: { connections: 1 } });
+  const one = await begin(downloads, "o/m@q4_0");
+  await reached.promise;
+  const two = await begin(downloads, "o/m@q8_0");
+  await until(() => existsSync(join(folder.path, "o/m/m-Q8_0.gguf")));
+  await downloads.cancel(two.id);
+  held.resolve();
+  expect((await downloads.settled(one.id))?.failure).toBeNull();
+  expect(readdirSync(join(folder.path, "o/m")).sort()).toEqual(["m-Q4_0.gguf", "mmproj-F16.gguf"]);
 });
 
 test("progress only grows, also when a file has to begin anew", async () => {

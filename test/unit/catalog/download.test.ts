@@ -224,6 +224,7 @@ test.each(cases)("download: $name", async ({ misbehave, failure, facts = {}, wai
     expect(text).not.toContain(folder.path);
   }
   for (const wait of waits) expect(made).toContain(wait);
+  expect(Math.max(0, ...made)).toBeLessThanOrEqual(600_000);
 });
 
 test("a file with a wrong digest leaves nothing behind", async () => {

@@ -75,14 +75,17 @@ test("T-E2: links out of a Hugging Face cache are refused, whatever they lead to
   symlinkSync(secret, join(snapshot, "x.gguf"));
   symlinkSync("/dev/zero", join(snapshot, "zero.gguf"));
   symlinkSync(dirname(secret), join(snapshot, "folder"));
-  symlinkSync(dirname(secret), join(store, "models--c--d"));
+  const outside = addToHub(join(folder.path, "other"), "c", "d", "d.gguf");
+  symlinkSync(join(outside, "../../.."), join(store, "models--c--d"));
+  mkdirSync(join(store, "models--e--f"));
+  symlinkSync(join(outside, "../.."), join(store, "models--e--f/snapshots"));
   symlinkSync(join(snapshot, "nowhere"), join(snapshot, "lost.gguf"));
   write(join(store, "models--a--b/refs/main"), "../../../../secret");
   const catalog = catalogWith({ path: store, source: "hugging-face" });
   expect(await catalog.list()).toEqual([]);
   const reasons = (await catalog.broken()).map(({ reason }) => reason);
-  expect(reasons.filter((reason) => reason.includes("out of its store"))).toHaveLength(2);
-  expect(reasons).toHaveLength(3);
+  expect(reasons.filter((reason) => reason.includes("out of its store"))).toHaveLength(3);
+  expect(reasons).toHaveLength(4);
 });
 
 test("models of Ollama carry the names of their manifests, and their defaults", async () => {
@@ -136,13 +139,29 @@ test("T-E2: a blob of Ollama that leads elsewhere, and junk manifests, cost a re
   mkdirSync(join(store, "blobs"), { recursive: true });
   symlinkSync(secret, join(store, "blobs", `sha256-${name}`));
   const manifests = join(store, "manifests/host/library");
+  addToOllama(store, "library/fine/latest", { model: tinyModel({}) });
+  const good = `sha256:${sha256(tinyModel({}))}`;
+  const text = "d".repeat(64);
+  symlinkSync(
+    write(join(folder.path, "secret.txt"), "secret"),
+    join(store, "blobs", `sha256-${text}`),
+  );
+  write(
+    join(store, "manifests/registry.ollama.ai/library/fine/latest"),
+    JSON.stringify({
+      layers: [
+        { mediaType: `${OLLAMA}model`, digest: good },
+        { mediaType: `${OLLAMA}system`, digest: `sha256:${text}` },
+      ],
+    }),
+  );
   const layers = [{ mediaType: `${OLLAMA}model`, digest: `sha256:${name}` }];
   write(join(manifests, "link/latest"), JSON.stringify({ layers }));
   write(join(manifests, "junk/latest"), "[".repeat(10_000));
   write(join(manifests, "proto/latest"), '{"__proto__":{"layers":[]}}');
   symlinkSync(secret, join(manifests, "junk/other"));
   const catalog = catalogWith({ path: store, source: "ollama" });
-  expect(await catalog.list()).toEqual([]);
+  expect(await catalog.list()).toMatchObject([{ key: "fine", defaults: { system: null } }]);
   expect((await catalog.broken()).map(({ reason }) => reason).sort()).toEqual([
     "it is no manifest of Ollama",
     "it is no manifest of Ollama",
