@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { GenerateEvent, GenerateRequest } from "../../src/chat/events.ts";
+import type { Generate, GenerateEvent, GenerateRequest } from "../../src/chat/events.ts";
 import { LmError } from "../../src/lib/errors.ts";
 import type { AcquireOptions, InstanceStatus } from "../../src/pool/pool.ts";
 import {
@@ -11,6 +11,7 @@ import {
   type FakeOptions,
   failWith,
   finished,
+  manualClock,
   modelInfo,
   play,
   post,
@@ -400,6 +401,24 @@ describe("events", () => {
       expect(names(events).includes("error")).toBe(fails);
       expect(names(events).includes("model_load.start")).toBe(instances.length === 0);
     }
+  });
+
+  test("a refusal that comes after the status was sent is an event of a whole stream", async () => {
+    const clock = manualClock();
+    const gate = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    const generate: Generate = async function* () {
+      yield* [];
+      begun.resolve();
+      await gate.promise;
+      throw new LmError("queue_full", { queued: 1, limit: 1, retryAfterMs: 1 }, "Too many.");
+    };
+    const pending = ask({ stream: true }, { generate, deps: { clock } });
+    await begun.promise;
+    await clock.advance(15_000);
+    const response = await pending;
+    gate.resolve();
+    expect(names(await eventsOf(response))).toEqual(["chat.start", "error", "chat.end"]);
   });
 
   test("a failure after the start is an event, and nothing is stored", async () => {
