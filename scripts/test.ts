@@ -3,11 +3,19 @@
  * Words after it are handed to `bun test`, for example a folder.
  */
 import { spawn } from "node:child_process";
-import { resolve } from "node:path";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 
 const ROOT = resolve(import.meta.dir, "..");
 const words = ["test", "--timeout", "60000", ...process.argv.slice(2)];
-const child = spawn(process.execPath, words, { cwd: ROOT, stdio: ["ignore", "inherit", "pipe"] });
+/** Libraries that the servers under test extract; once per run is enough. */
+const cache = mkdtempSync(join(tmpdir(), "lmserver-test-cache-"));
+const child = spawn(process.execPath, words, {
+  cwd: ROOT,
+  env: { ...process.env, LMSERVER_TEST_CACHE: cache },
+  stdio: ["ignore", "inherit", "pipe"],
+});
 
 let tail = "";
 child.stderr.on("data", (chunk: Buffer) => {
@@ -15,6 +23,7 @@ child.stderr.on("data", (chunk: Buffer) => {
   tail = (tail + chunk.toString()).slice(-20_000);
 });
 child.on("close", (status, signal) => {
+  rmSync(cache, { recursive: true, force: true });
   const count = (word: string): number => {
     const matches = [...tail.matchAll(new RegExp(`^\\s*(\\d+) ${word}$`, "gm"))];
     return Number(matches.at(-1)?.[1] ?? 0);

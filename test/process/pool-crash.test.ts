@@ -154,11 +154,12 @@ test("events of unknown jobs are counted and harm nobody", async () => {
   expect(pool.statistics()).toMatchObject({ staleEvents: 1, engineStarts: 1 });
 });
 
-test("100 MB without a newline on stderr neither blocks the engine nor fills this process", async () => {
+test("500 MB without a newline on stderr neither blocks the engine nor fills this process", async () => {
   pool = scriptedPool();
   const before = process.memoryUsage.rss();
-  expect(await answer(pool, model, { op: "stderr", bytes: 100 << 20 })).toBe("t1 ");
-  expect(process.memoryUsage.rss() - before).toBeLessThan(64 << 20);
+  expect(await answer(pool, model, { op: "stderr", bytes: 500 << 20 })).toBe("t1 ");
+  // Much less than was written; how much garbage lies about is the collector's business.
+  expect(process.memoryUsage.rss() - before).toBeLessThan(200 << 20);
   expect(await answer(pool, model, { op: "closeStderr" })).toBe("t1 ");
 });
 

@@ -25,16 +25,22 @@ export interface ServerOptions {
   cwd?: string;
   /** Another file than the one under test everywhere else. */
   executable?: string;
+  /** The same as a command line, such as the sources'. */
+  command?: readonly string[];
 }
 
-const SHARED_CACHE = join(tmpdir(), `lmserver-test-cache-${process.getuid?.() ?? 0}`);
+/** A whole run names a folder that it removes; single files of tests share one that stays. */
+const SHARED_CACHE =
+  process.env["LMSERVER_TEST_CACHE"] ??
+  join(tmpdir(), `lmserver-test-cache-${process.getuid?.() ?? 0}`);
 
 /** Starts `lmserver serve` on a free port and waits for its ready line. */
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
   const home = mkdtempSync(join(tmpdir(), "lmserver-test-"));
   mkdirSync(join(home, "models"));
   const command = [
-    options.executable === undefined ? executableCommand() : [options.executable],
+    options.command ??
+      (options.executable === undefined ? executableCommand() : [options.executable]),
     ["serve", "--port", "0", "--json-ready", "--state-dir", join(home, "state")],
     ["--cache-dir", options.cacheDir ?? SHARED_CACHE, "--models-dir", join(home, "models")],
     options.args ?? [],
