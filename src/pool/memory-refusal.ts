@@ -15,10 +15,14 @@ export function insufficientMemory(
   const availableBytes = lacksGpu
     ? available.gpuBytes
     : Math.min(lacksRam ? available.ramBytes : Infinity, available.totalBytes);
-  const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
   return new LmError(
     "insufficient_memory",
     { model: model.key, neededBytes, availableBytes },
-    `Model "${model.key}" needs about ${gib(neededBytes)} of ${what}, ${gib(availableBytes)} are free.`,
+    `Model "${model.key}" needs about ${sizeText(neededBytes)} of ${what}, ${sizeText(availableBytes)} are free.`,
   );
+}
+
+function sizeText(bytes: number): string {
+  const gib = bytes / 2 ** 30;
+  return gib < 1 ? `${Math.round(gib * 1_024)} MiB` : `${gib.toFixed(1)} GiB`;
 }

@@ -137,6 +137,18 @@ test("a busy model is replaced only after its job, and nobody starves", async ()
   expect(await Promise.all([other, more])).toEqual(["t1 t2 ", "t1 t2 t3 "]);
 });
 
+test("two models that take turns serve all who wait for them before they give way", async () => {
+  pool = scriptedPool({ keepLastJit: true });
+  const [a, b] = [scriptedModel({ name: "a" }), scriptedModel({ name: "b" })];
+  const answers = Array.from({ length: 40 }, (_, n) =>
+    answer(pool, n % 2 === 0 ? a : b, { op: "count", tokens: 1 + (n % 5) }),
+  );
+  const lengths = (await Promise.all(answers)).map((text) => text.trim().split(" ").length);
+  expect(lengths).toEqual(Array.from({ length: 40 }, (_, n) => 1 + (n % 5)));
+  expect(pool.statistics().engineStarts).toBe(2);
+  expect(pool.instances().map((instance) => instance.identifier)).toEqual(["b"]);
+});
+
 test("fifty first requests for three models where two fit are all answered", async () => {
   pool = scriptedPool({ memoryLimitBytes: 140 << 20 });
   const models = ["a", "b", "c"].map((name) => scriptedModel({ name }, { sizeBytes: 20 << 20 }));
