@@ -45,6 +45,8 @@ export class Generator {
   /** Scores of the prompt's tokens so far, while they are computed. */
   readonly #promptScores = new Map<Job, TokenLogprob[]>();
   #ages = 0;
+  /** The last decode found no cells. */
+  #isStuck = false;
   readonly totals = { promptTokens: 0, cachedTokens: 0, generatedTokens: 0 };
 
   constructor(options: GeneratorOptions) {
@@ -116,12 +118,14 @@ export class Generator {
   /** At most one decode. @returns whether there was one. */
   step(): boolean {
     const { context, clock, governor } = this.#options;
-    for (const slot of this.#scheduler.admit()) this.#begun(slot);
+    for (const slot of this.#scheduler.admit(!this.#isStuck)) this.#begun(slot);
     if (this.#scheduler.slots.length === 0) return false;
     const packed = this.#scheduler.pack(this.#pacer);
     const startMs = clock.monotonicMs();
-    if ((governor?.decode(context) ?? context.decode()) === "full") {
-      this.#scheduler.relieve();
+    this.#isStuck = (governor?.decode(context) ?? context.decode()) === "full";
+    if (this.#isStuck) {
+      const helpless = this.#scheduler.relieve();
+      if (helpless !== null) this.#fail(helpless.choice, noRoom());
       return true;
     }
     const streams = packed.filter((part) => part.isDecoding).length;
@@ -168,9 +172,13 @@ export class Generator {
       for (const each of [slot, ...forks]) this.#sample(each, row + count - 1);
     } catch (error) {
       if (!(error instanceof LmError)) throw error;
-      this.#options.emit(failureEvent(job.id, error));
-      this.#remove(slot.choice.siblings);
+      this.#fail(slot.choice, error);
     }
+  }
+
+  #fail(choice: Choice, error: LmError): void {
+    this.#options.emit(failureEvent(choice.job.id, error));
+    this.#remove(choice.siblings);
   }
 
   #sample(slot: Slot, row: number): void {
@@ -250,4 +258,9 @@ export class Generator {
     this.#promptScores.delete(job);
     job.dispose();
   }
+}
+
+function noRoom(): LmError {
+  const message = "The KV cache has no room for this request, though no other uses it";
+  return new LmError("internal", {}, message);
 }

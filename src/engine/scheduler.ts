@@ -80,11 +80,13 @@ export class Scheduler {
 
   /**
    * Gives free slots to the oldest choices, and their shared prefix to slots that waited for it.
+   * @param opens whether queued choices get slots while others have some.
    * @returns the slots that begin to compute.
    */
-  admit(): Slot[] {
+  admit(opens: boolean): Slot[] {
     const started = this.#resumeWaiting();
     while (this.#slots.length < this.#options.parallel) {
+      if (!opens && this.#slots.length > 0) break;
       const choice = this.#queue[0];
       if (choice === undefined) break;
       const share = this.#findShare(choice);
@@ -132,9 +134,15 @@ export class Scheduler {
     }
   }
 
-  /** The library found no cells where the books have some: gives some back, for the next try. */
-  relieve(): void {
-    if (!this.#prefixes.evictOne()) this.#preemptNewest();
+  /**
+   * The library found no cells where the books have some: gives some back, for the next try.
+   * @returns the slot that has the cache to itself and cannot be helped, or null.
+   */
+  relieve(): Slot | null {
+    if (this.#prefixes.evictOne()) return null;
+    if (this.#slots.length === 1) return this.#slots[0] ?? null;
+    this.#preemptNewest();
+    return null;
   }
 
   /**

@@ -211,6 +211,24 @@ test("a library that finds no cells against the books costs time, not answers", 
   }
 });
 
+test("a library that finds no cells for one sequence alone fails its job, and then the others run", () => {
+  let broken = true;
+  const { engine, settle, text, of } = setUp({
+    parallel: 2,
+    isFull: () => broken,
+  });
+  const fields = { maxTokens: 20, ...endless };
+  for (const id of [1, 2, 3]) engine.generate(id, job(`prompt ${id}`, fields));
+  while (of(1).at(-1)?.type !== "jobFailed") engine.step();
+  broken = false;
+  settle();
+  expect(of(1).at(-1)).toMatchObject({ type: "jobFailed", code: "internal" });
+  for (const id of [2, 3]) {
+    expect(of(id).at(-1)?.type).toBe("jobDone");
+    expect(text(id)).toBe(alone(`prompt ${id}`, fields));
+  }
+});
+
 test("stored prefixes give way to work, least recently used first", () => {
   const { engine, settle, find } = setUp({ parallel: 1, contextLength: 512, sequences: 16 });
   for (const [index, letter] of ["a", "b", "c", "d", "e"].entries()) {
