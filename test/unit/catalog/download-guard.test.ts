@@ -282,6 +282,11 @@ test("a quantisation that is not there is refused with those that are", () => {
 test.each([
   ["a listing that is too large", () => jsonAnswer(["x".repeat(9 * 2 ** 20)]), /8 MiB/],
   [
+    "spaces without end",
+    () => ({ status: 200, body: Buffer.alloc(2 ** 16, " "), ending: "endless" as const }),
+    /8 MiB/,
+  ],
+  [
     "brackets without end",
     () => ({ status: 200, body: Buffer.alloc(2 ** 20, "["), ending: "cut" as const }),
     /nested too deep/,
