@@ -168,25 +168,26 @@ function* readPythonString(input: Input, quote: string): Step<Literal> {
   const isTriple = yield* input.eat(quote.repeat(3));
   const closer = isTriple ? quote.repeat(3) : quote;
   if (!isTriple) input.take(1);
-  let json = '"';
+  let text = "";
+  const done = (whole: boolean): Literal => ({ json: `"${escapeJson(text)}"`, whole });
   for (;;) {
     if (input.available === 0) {
-      if (input.end !== "open") return { json: `${json}"`, whole: false };
+      if (input.end !== "open") return done(false);
       input.consumeNext((chunk) => {
         if (chunk.includes(quote) || chunk.includes("\\")) return false;
-        json += escapeJson(chunk);
+        text += chunk;
         return true;
       });
       yield;
       continue;
     }
     const next = input.charAt(0);
-    if (next === "\\") json += escapeJson(yield* readEscape(input));
-    else if (next !== quote) json += escapeJson(takePlain(input, quote));
+    if (next === "\\") text += yield* readEscape(input);
+    else if (next !== quote) text += takePlain(input, quote);
     else if (yield* input.eat(closer)) {
-      if (isTriple || (yield* canEnd(input))) return { json: `${json}"`, whole: true };
-      json += escapeJson(closer);
-    } else json += escapeJson(input.take(1));
+      if (isTriple || (yield* canEnd(input))) return done(true);
+      text += closer;
+    } else text += input.take(1);
   }
 }
 
