@@ -9,9 +9,6 @@ import { captureStandardError } from "./standard-error.ts";
 import type { PieceTree } from "./piece-tree.ts";
 import type { NativePointer } from "./native-pointer.ts";
 
-/** An unambiguous grammar takes a token in microseconds. */
-const LONGEST_ACCEPT_MS = 50;
-
 /** What a refused token says about those that begin with it. */
 interface Traits {
   /** null when tokens are not judged by their text alone. */
@@ -132,19 +129,9 @@ export class FfiGrammar implements Grammar {
     library.llama.llama_sampler_apply(this.#handle.pointer, candidates.pointer);
   }
 
-  /**
-   * Advances by a token that it allows.
-   * @throws LmError invalid_request (invalid_grammar) when there are so many ways to read the text
-   * that this takes longer than a step may: each token can double them.
-   */
+  /** Advances by a token that `allows` it. */
   acceptAllowed(token: number): void {
-    const startMs = performance.now();
-    const before = process.cpuUsage();
     this.#model.library.llama.llama_sampler_accept(this.#handle.pointer, token);
-    if (performance.now() - startMs < LONGEST_ACCEPT_MS) return;
-    const { user, system } = process.cpuUsage(before);
-    // A process that waited for its processor is not to blame on the grammar.
-    if ((user + system) / 1000 >= LONGEST_ACCEPT_MS) throw tooAmbiguous();
   }
 
   /** The same grammar with a new owner; this object counts as disposed. */
@@ -163,15 +150,6 @@ export class FfiGrammar implements Grammar {
   #own(pointer: NativePointer): NativeHandle {
     return new NativeHandle("grammar", pointer, this.#model.library.llama.llama_sampler_free);
   }
-}
-
-function tooAmbiguous() {
-  return invalidRequest(
-    "grammar",
-    "invalid_grammar",
-    "The grammar or schema is too ambiguous: the text so far can be read in too many ways. " +
-      "Let alternatives differ in what they begin with",
-  );
 }
 
 function invalidGrammar(reason: string) {
