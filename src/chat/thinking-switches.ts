@@ -65,7 +65,7 @@ const isQuoted = (source: string, word: string): boolean =>
   source.includes(`'${word}'`) || source.includes(`"${word}"`);
 
 /** The nearest level that the template names; templates that name none have the usual three. */
-export function clampEffort(source: string, effort: Level): string {
+function clampEffort(source: string, effort: Level): string {
   const named = LEVELS.filter((level) => isQuoted(source, level));
   const usual: readonly Level[] = ["low", "medium", "high"];
   const known = named.length < 2 ? [...new Set([...usual, ...named])] : named;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { jsonObjectGrammar, schemaGrammar } from "../../src/chat/grammar/schema-grammar.ts";
+import { schemaGrammar } from "../../src/chat/grammar/schema-grammar.ts";
 import { matched } from "../support/grammar-matcher.ts";
 import { sharedPath } from "../support/shared.ts";
 
@@ -435,7 +435,7 @@ test("white space is bounded, so that a model cannot write blanks for ever", () 
 });
 
 test("json_object means any object and nothing else", () => {
-  const gbnf = jsonObjectGrammar();
+  const { gbnf } = schemaGrammar({ type: "object" }, "format");
   const objects = ["{}", '{"a":[1,{"b":null}],"c":-1.5e-3}', '{ "a" : true }'];
   expect(matched(gbnf, objects)).toEqual(objects);
   expect(matched(gbnf, ["[]", "1", '{"a"}', '{"a":1,}', '{"a":01}', "{a:1}"])).toEqual([]);

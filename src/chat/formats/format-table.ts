@@ -6,7 +6,7 @@ import { NAMED_JSON_FORMATS } from "./named-json-formats.ts";
 import { TAGGED_FORMATS } from "./tagged-formats.ts";
 
 /** For models without tool calls of their own; its instructions stand in the system prompt. */
-export const FALLBACK_FORMAT_NAME = "tool-request";
+const FALLBACK_FORMAT_NAME = "tool-request";
 
 /** Every known surface form of a tool call. Where several read the same text, the first is meant. */
 export const TOOL_FORMATS: readonly ToolFormat[] = [

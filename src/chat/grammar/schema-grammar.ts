@@ -2,7 +2,6 @@ import { invalidRequest } from "../../lib/errors.ts";
 import { arrayGrammar } from "./array-grammar.ts";
 import { GrammarBuilder, sequence } from "./gbnf.ts";
 import { findGrammarProblem } from "./grammar-check.ts";
-import { jsonRule } from "./json-rules.ts";
 import { oneOf } from "./literal-trie.ts";
 import { numberGrammar } from "./number-grammar.ts";
 import { objectGrammar } from "./object-grammar.ts";
@@ -61,14 +60,8 @@ export function schemaGrammar(schema: unknown, param: string): SchemaGrammar {
   return { gbnf, unsupported: rules.unsupported() };
 }
 
-/** The grammar of any JSON object, for `json_object` answers. */
-export function jsonObjectGrammar(): string {
-  const builder = new GrammarBuilder((message) => invalidSchema("format", "", message));
-  return builder.text(jsonRule(builder, "object"));
-}
-
 /** Refuses a grammar of ours that the matcher could not work with: endless or ambiguous schemas. */
-export function checkSchemaGrammar(gbnf: string, param: string): void {
+function checkSchemaGrammar(gbnf: string, param: string): void {
   const problem = findGrammarProblem(gbnf);
   if (problem === null) return;
   throw invalidRequest(

@@ -45,10 +45,7 @@ export function restrict(shape: Shape, located: Located, document: SchemaDocumen
 }
 
 /** The values of both lists; null stands for every value. */
-export function sameValues(
-  a: readonly unknown[] | null,
-  b: readonly unknown[],
-): readonly unknown[] {
+function sameValues(a: readonly unknown[] | null, b: readonly unknown[]): readonly unknown[] {
   if (a === null) return b;
   const texts = new Set(b.map((value) => JSON.stringify(value)));
   return a.filter((value) => texts.has(JSON.stringify(value)));

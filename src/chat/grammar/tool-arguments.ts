@@ -137,7 +137,7 @@ export function bareMembers(
 }
 
 /** A tool's parameters as a schema of an object; without any, the object is empty. */
-export function argumentsSchema({ parameters }: Tool): unknown {
+function argumentsSchema({ parameters }: Tool): unknown {
   if (parameters === null) return NO_ARGUMENTS;
   const shaped = SHAPING.some((keyword) => !isEmpty(parameters[keyword]));
   if (!shaped && (parameters["type"] === undefined || parameters["type"] === "object")) {

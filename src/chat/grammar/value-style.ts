@@ -229,7 +229,7 @@ function cdata(builder: GrammarBuilder, plain: string, close: string): string {
  * Text without escapes: it ends where `close` first occurs. Where single characters are counted,
  * none of them may begin `close`.
  */
-export function rawText(open: string, close: string): TextStyle {
+function rawText(open: string, close: string): TextStyle {
   const first = close.codePointAt(0) ?? 0;
   const allowed = intersect(
     complement(charSet([first, first], [0xd800, 0xdfff], [0x7f, 0x7f], [0, 8], [11, 31])),
@@ -282,7 +282,7 @@ function freeValue(builder: GrammarBuilder, prefix: string, style: ValueStyle): 
 }
 
 /** A value as Python's `repr` writes it, with JSON's strings. */
-export function pythonText(value: unknown): string {
+function pythonText(value: unknown): string {
   if (value === null) return "None";
   if (value === true) return "True";
   if (value === false) return "False";

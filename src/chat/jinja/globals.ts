@@ -12,7 +12,7 @@ import { str } from "./python-text.ts";
 import { strftime } from "./strftime.ts";
 
 /** What a template raised on purpose: its message is for the caller who sent the conversation. */
-export class RaisedByTemplate extends Error {
+class RaisedByTemplate extends Error {
   override readonly name = "RaisedByTemplate";
 }
 

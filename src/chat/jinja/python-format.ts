@@ -8,7 +8,7 @@ const SPEC = /^(?:(.)?([<>^=]))?([+ ]?)(0?)(\d*)(,?)(?:\.(\d+))?([a-zA-Z%]?)$/u;
 const MAX_WIDTH = 1000;
 
 /** One value by a format specification such as `>8`, `05d`, `.2f` or `x`. */
-export function formatValue(value: Value, spec: string): string {
+function formatValue(value: Value, spec: string): string {
   if (spec === "") return str(value);
   const match = SPEC.exec(spec);
   if (match === null) throw new Error(`Invalid format specifier '${spec}'`);

@@ -47,7 +47,7 @@ export function pythonToJson(text: string): string | null {
 }
 
 /** A bare word as JSON text; null when it needs quotes. */
-export function scalarToJson(word: string): string | null {
+function scalarToJson(word: string): string | null {
   const constant = CONSTANTS.get(word);
   if (constant !== undefined) return constant;
   return NUMBER.test(word) ? word : null;

@@ -46,7 +46,7 @@ function* endSection({ input }: CallReader, bracket: boolean, close: string): St
 }
 
 /** Reads `NAME(key=value, ..)`; values without a key take the declared names in order. */
-export function* readPythonCall(reader: CallReader): Step<boolean> {
+function* readPythonCall(reader: CallReader): Step<boolean> {
   const { input, output, tools } = reader;
   const head = yield* input.readUntil(NAME_END, HEAD_LIMIT);
   if (head === null || head.marker !== "(") return false;

@@ -62,7 +62,7 @@ function* readJsonInstead(reader: CallReader, format: TaggedFormat): Step<boolea
 }
 
 /** Reads from the name to the end of the call. */
-export function* readTaggedCall(reader: CallReader, format: TaggedFormat): Step<boolean> {
+function* readTaggedCall(reader: CallReader, format: TaggedFormat): Step<boolean> {
   const { input, output } = reader;
   const name = yield* readName(reader, format);
   if (name === null) return false;
