@@ -20,6 +20,7 @@ const FIRST_SEED = Number(process.env["LMSERVER_SIM_SEED"] ?? 1);
 const FAULT_TICKS = 400;
 const CALM_TICKS = 800;
 const TICK_MS = 50;
+const TTL_MS = 3_000;
 const MIB = 2 ** 20;
 
 /** Failures that faults of engines, limits and unloads may cause. Anything else is a bug. */
@@ -142,6 +143,9 @@ class Simulation {
   readonly #forced = new Set<string>();
   readonly #loading = new Set<string>();
   #hasFaults = true;
+  readonly #keepsLastJit: boolean;
+  /** Since when each instance is idle, by its process. */
+  readonly #idleSince = new Map<number, number>();
   readonly #random: Random;
   readonly #models = ["a", "b", "c", "d"].map((name, n) =>
     scriptedModel({ name }, { sizeBytes: (n + 1) * 100 * MIB }),
@@ -159,13 +163,14 @@ class Simulation {
         ),
       ),
     );
+    this.#keepsLastJit = this.#random(2) === 0;
     this.limitBytes = (600 + this.#random(600)) * MIB;
     this.pool = new ModelPool({
       engine: { command: [], buildId: BUILD_ID },
       load: { ...LOAD_DEFAULTS, parallel: 2 },
       maxQueue: 4,
-      ttlMs: 3_000,
-      keepLastJit: this.#random(2) === 0,
+      ttlMs: TTL_MS,
+      keepLastJit: this.#keepsLastJit,
       memoryLimitBytes: this.limitBytes,
       clock: this.clock,
       log: silentLog,
@@ -185,6 +190,8 @@ class Simulation {
     for (let tick = 0; tick < CALM_TICKS && this.ends.length < this.opened; tick += 1) {
       await this.#tick();
     }
+    // Long enough for every idle model to be unloaded, and for its process to end.
+    for (let tick = 0; tick < TTL_MS / TICK_MS + 60; tick += 1) await this.#tick();
   }
 
   async closed(): Promise<void> {
@@ -270,6 +277,25 @@ class Simulation {
     for (const { state, queued, running } of this.pool.instances()) {
       if (running + queued > 2 * (2 + 4)) throw new Error(`${state}: ${running} + ${queued}`);
     }
+    this.#checkJit();
+  }
+
+  /** Models loaded by requests leave in time, and where one replaces the other there is one. */
+  #checkJit(): void {
+    const jit = this.pool.instances().filter((instance) => instance.jit && instance.pid !== null);
+    if (this.#keepsLastJit && jit.length > 1) throw new Error(`${jit.length} models of requests`);
+    const nowMs = this.clock.now();
+    const idle = jit.filter(
+      ({ state, running, queued }) => state === "ready" && running + queued === 0,
+    );
+    for (const { pid, lastUsedMs, ttlMs, identifier } of idle) {
+      const sinceMs = Math.max(this.#idleSince.get(pid ?? 0) ?? nowMs, lastUsedMs);
+      this.#idleSince.set(pid ?? 0, sinceMs);
+      if (nowMs - sinceMs > (ttlMs ?? Infinity)) throw new Error(`${identifier} outlived its TTL`);
+    }
+    for (const pid of this.#idleSince.keys()) {
+      if (!idle.some((instance) => instance.pid === pid)) this.#idleSince.delete(pid);
+    }
   }
 
   #bytesOf(path: string): number {
@@ -297,6 +323,7 @@ test(`random arrivals, cancels, unloads and crashes: every request ends once, me
       (end) => end !== "whole" && end !== "loaded" && end !== "Error: left" && !EXPECTED.has(end),
     );
     if (odd.length > 0) throw new Error(`seed ${seed}: ${odd.join("; ")}`);
+    expect([seed, simulation.pool.instances().filter(({ jit }) => jit)]).toEqual([seed, []]);
     for (const instance of simulation.pool.instances()) {
       expect([seed, instance.running, instance.queued]).toEqual([seed, 0, 0]);
     }
