@@ -145,6 +145,6 @@ class ChatSession {
     return matchModel(
       models.filter(({ type }) => type === "llm"),
       text,
-    ).name;
+    ).key;
   }
 }

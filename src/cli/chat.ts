@@ -113,7 +113,7 @@ async function chooseModel(target: Target, named: string | undefined): Promise<s
 /** A name that matches nothing may be an alias, which the server knows. */
 function matchOrAlias(models: readonly ServerModel[], named: string): string {
   try {
-    return matchModel(models, named).name;
+    return matchModel(models, named).key;
   } catch (error) {
     if (error instanceof ExitError && error.code === "model_not_found") return named;
     throw error;

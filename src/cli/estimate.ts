@@ -24,7 +24,7 @@ export interface EstimateRequest {
 /** Says what a load on this machine would take; loads nothing and needs no server. */
 export async function printEstimate(request: EstimateRequest, terminal: Terminal): Promise<number> {
   const models = await openLocalCatalog(request, terminal).list();
-  const named = models.map((model) => ({ key: model.key, variants: [model.variant], model }));
+  const named = models.map((model) => ({ key: model.key, selected_variant: model.variant, model }));
   const { model } = matchModel(named, request.name);
   const fit = {
     parallel: request.parallel,

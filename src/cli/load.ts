@@ -77,9 +77,9 @@ export const load: Command = {
       ...(values.ttl !== null && { ttl: values.ttl }),
       ...(values.identifier !== null && { identifier: values.identifier }),
     };
-    if (!values.quiet && !values.json) note(`Loading ${model.name} ...`);
+    if (!values.quiet && !values.json) note(`Loading ${model.key} ...`);
     using interrupt = watchInterrupt("The load was cancelled.");
-    const loaded = await loadModel(target, { model: model.name, ...options }, interrupt.signal);
+    const loaded = await loadModel(target, { model: model.key, ...options }, interrupt.signal);
     const { instance_id: identifier, load_time_seconds: seconds } = loaded;
     if (values.json) {
       const { key } = model;

@@ -1,11 +1,13 @@
-import type { BrokenModel, CatalogModel } from "../catalog/model.ts";
-import type { ModelCatalog } from "../catalog/model-catalog.ts";
+import type { BrokenModel } from "../catalog/model.ts";
+import type { Values } from "../config/config.ts";
 import { flagSetting } from "../config/setting.ts";
-import { JSON_OUTPUT } from "../config/settings.ts";
-import { EXIT, ExitError, type Command } from "./command.ts";
+import { EXIT, ExitError, type Command, type Terminal } from "./command.ts";
+import { fromCatalog, fromServer, type ListedModel } from "./listed-model.ts";
 import { CATALOG_FLAGS, openLocalCatalog } from "./local-catalog.ts";
 import { modelJson } from "./model-json.ts";
 import { countText, groupJson, groupVariants, listing, variantListing } from "./model-listing.ts";
+import { CLIENT_FLAGS, findServer } from "./server-client.ts";
+import { listServerModels, matchModel } from "./server-models.ts";
 import { parseVerb } from "./verb-flags.ts";
 
 const FLAGS = {
@@ -22,27 +24,28 @@ const FLAGS = {
     flagOnly: true,
     help: "List every quantisation",
   }),
-  json: JSON_OUTPUT,
+  ...CLIENT_FLAGS,
   ...CATALOG_FLAGS,
 };
 
-/** `lmserver ls [key]`: reads the folders itself, so it needs no running server. */
+/** `lmserver ls [key]`: what the running server has, or without one what is on this machine. */
 export const ls: Command = {
   settings: FLAGS,
   operands: "[model]",
-  async run(args, { print, note, env }) {
-    const { values, operands } = parseVerb(FLAGS, args, env, { operands: 1 });
-    const catalog = openLocalCatalog(values, { env, note });
+  async run(args, terminal) {
+    const { print, note } = terminal;
+    const { values, operands } = parseVerb(FLAGS, args, terminal.env, { operands: 1 });
     const [key] = operands;
     if (key !== undefined && values.variants)
       throw new ExitError(EXIT.failed, "--variants lists every model; give either it or a model.");
+    const { models, broken, keyOf } = await findModels(values, terminal);
     if (key !== undefined) {
-      const variants = await variantsOf(catalog, key);
+      const variants = variantsOf(models, (await keyOf(key)) ?? key);
       if (values.json) print(JSON.stringify(variants.map((model) => modelJson(model, []))));
       else for (const line of variantListing(key, variants)) print(line);
       return EXIT.ok;
     }
-    const all = groupVariants(await catalog.list());
+    const all = groupVariants(models);
     const groups = all.filter(
       ({ kind }) =>
         (!values.llm && !values.embedding) || (kind === "llm" ? values.llm : values.embedding),
@@ -52,17 +55,47 @@ export const ls: Command = {
       return EXIT.ok;
     }
     for (const line of listing(all, groups, values.variants)) print(line);
-    for (const line of brokenLines(await catalog.broken())) note(line);
+    for (const line of brokenLines(broken)) note(line);
     return EXIT.ok;
   },
 };
 
+interface Found {
+  models: readonly ListedModel[];
+  broken: readonly BrokenModel[];
+  /** The key of the model that a file name, path or other name means; null = nobody knows. */
+  keyOf: (name: string) => Promise<string | null>;
+}
+
+/** A named server answers alone; this user's own one adds what only it knows. */
+async function findModels(values: Values<typeof FLAGS>, terminal: Terminal): Promise<Found> {
+  const target = findServer(values, terminal);
+  if (values.host !== null || values.port !== null) {
+    const models = await listServerModels(target);
+    const keyOf = () => Promise.resolve(null);
+    return { models: models.map((model) => fromServer(model, [])), broken: [], keyOf };
+  }
+  const catalog = openLocalCatalog(values, terminal);
+  const local = await catalog.list();
+  const keyOf = async (name: string) => (await catalog.find(name))?.key ?? null;
+  const found = { models: local.map(fromCatalog), broken: await catalog.broken(), keyOf };
+  if (target.own === null || values.modelsDirs.length > 0) return found;
+  try {
+    const models = await listServerModels(target);
+    return { ...found, models: models.map((model) => fromServer(model, local)) };
+  } catch (error) {
+    if (!(error instanceof ExitError)) throw error;
+    if (!values.quiet) terminal.note(error.message);
+    return found;
+  }
+}
+
 /** Every quantisation of the model that `name` means. */
-async function variantsOf(catalog: ModelCatalog, name: string): Promise<readonly CatalogModel[]> {
-  const model = await catalog.find(name);
-  if (model === null) throw new ExitError(EXIT.failed, `No model is called "${name}".`);
-  const groups = groupVariants(await catalog.list());
-  return groups.find(({ variants }) => variants.includes(model))?.variants ?? [model];
+function variantsOf(models: readonly ListedModel[], name: string): readonly ListedModel[] {
+  const named = models.map((model) => ({ ...model, selected_variant: model.variant }));
+  const { key } = matchModel(named, name);
+  const groups = groupVariants(models);
+  return groups.find(({ variants }) => variants.some((one) => one.key === key))?.variants ?? [];
 }
 
 function brokenLines(broken: readonly BrokenModel[]): string[] {

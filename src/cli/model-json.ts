@@ -1,4 +1,4 @@
-import type { CatalogModel } from "../catalog/model.ts";
+import type { ListedModel } from "./listed-model.ts";
 
 /**
  * One model as `ls --json` prints it; the keys are those of LM Studio's `lms ls --json`, and
@@ -6,8 +6,8 @@ import type { CatalogModel } from "../catalog/model.ts";
  * @param variants its quantisations when there are several of them, itself included.
  */
 export function modelJson(
-  model: CatalogModel,
-  variants: readonly CatalogModel[],
+  model: ListedModel,
+  variants: readonly ListedModel[],
 ): Record<string, unknown> {
   const { kind, key, displayName, publisher, path, sizeBytes, maxContextLength, quantization } =
     model;
@@ -24,7 +24,7 @@ export function modelJson(
     deviceIdentifier: null,
     source: model.source,
     ...(model.parameters !== null && { paramsString: model.parameters }),
-    architecture: model.architecture,
+    ...(model.architecture !== null && { architecture: model.architecture }),
     ...(quantization !== null && {
       quantization: { name: quantization, bits: bitsOf(quantization) },
     }),
@@ -34,7 +34,7 @@ export function modelJson(
     }),
     ...(kind === "llm" && {
       vision: false,
-      trainedForToolUse: /\btools\b/.test(model.chatTemplate ?? ""),
+      trainedForToolUse: model.knowsTools,
     }),
   };
 }

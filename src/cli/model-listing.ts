@@ -1,4 +1,5 @@
-import type { CatalogModel, ModelKind } from "../catalog/model.ts";
+import type { ModelKind } from "../catalog/model.ts";
+import type { ListedModel } from "./listed-model.ts";
 import { modelJson, sizeText } from "./model-json.ts";
 import { textTable } from "./text-table.ts";
 
@@ -6,12 +7,12 @@ import { textTable } from "./text-table.ts";
 export interface ModelGroup {
   kind: ModelKind;
   /** The one that answers to the plain name. */
-  selected: CatalogModel;
-  variants: readonly [CatalogModel, ...CatalogModel[]];
+  selected: ListedModel;
+  variants: readonly [ListedModel, ...ListedModel[]];
 }
 
 /** Models that differ only in their quantisation, in the order of the list. */
-export function groupVariants(models: readonly CatalogModel[]): ModelGroup[] {
+export function groupVariants(models: readonly ListedModel[]): ModelGroup[] {
   const groups = Map.groupBy(models, (model) => model.variant.split("@")[0]);
   return [...groups.values()].flatMap(([first, ...others]) => {
     if (first === undefined) return [];
@@ -51,7 +52,7 @@ export function listing(
 }
 
 /** The quantisations of one model. */
-export function variantListing(name: string, variants: readonly CatalogModel[]): string[] {
+export function variantListing(name: string, variants: readonly ListedModel[]): string[] {
   const rows = variants.map((model) => cells(model, model.variant));
   return [`Listing variants for ${name}:`, "", ...textTable([head(variants[0]?.kind), ...rows])];
 }
@@ -78,11 +79,14 @@ function groupRows({ selected, variants }: ModelGroup, isExpanded: boolean): str
   return [row, ...details];
 }
 
-const cells = (model: CatalogModel, name: string): string[] => [
+const cells = (model: ListedModel, name: string): string[] => [
   name,
   model.parameters ?? "",
-  model.architecture,
+  model.architecture ?? "",
   model.quantization ?? "",
   sizeText(model.sizeBytes),
   model.source,
+  model.loadedCount === 0
+    ? ""
+    : `✓ LOADED${model.loadedCount > 1 ? ` (${model.loadedCount})` : ""}`,
 ];

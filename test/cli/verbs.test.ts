@@ -240,6 +240,20 @@ describe("with a server", () => {
     expect(text.stdout).toMatch(/^demo +demo +IDLE +2\.21 MB +2048 +4$/m);
   });
 
+  test("ls asks the server what it has, here and elsewhere", async () => {
+    const here = await runCommand(["ls", ...state], env);
+    expect([here.code, here.stderr]).toEqual([0, ""]);
+    expect(here.stdout).toMatch(/^demo +1\.7M +llama +Q8_0 +2\.21 MB +demo +✓ LOADED$/m);
+    const where = ["--host", "127.0.0.1", "--port", String(server.port)];
+    const there = await runCommand(["ls", ...where], env);
+    expect(there.stdout).toMatch(/^demo +1\.7M +llama +Q8_0 +2\.21 MB +server +✓ LOADED$/m);
+    const document = await runCommand(["ls", "--json", ...where], env);
+    expect(json(document.stdout)).toMatchObject([
+      { type: "llm", modelKey: "demo", format: "gguf", path: null, source: "server" },
+    ]);
+    expect((await runCommand(["ls", "--port", "1"], env)).code).toBe(3);
+  });
+
   test("a second server on the same state folder is refused with code 4 and told who is there", async () => {
     const folders = ["--cache-dir", join(home, "c"), "--models-dir", home];
     const { code, stderr } = await runCommand(["serve", "--port", "0", ...state, ...folders], env);

@@ -67,5 +67,16 @@ export const chatChunk = (delta: Record<string, string>, finish: string | null =
 /** `GET /api/v1/models` of language models. */
 export const modelList = (...keys: readonly string[]): Response =>
   Response.json({
-    models: keys.map((key) => ({ type: "llm", key, size_bytes: 1_000, loaded_instances: [] })),
+    models: keys.map((key) => ({
+      type: "llm",
+      key,
+      display_name: key,
+      publisher: "pub",
+      size_bytes: 1_000,
+      max_context_length: 4_096,
+      params_string: null,
+      quantization: null,
+      loaded_instances: [],
+      ...(key.includes("@") && { selected_variant: key }),
+    })),
   });
