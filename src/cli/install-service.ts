@@ -111,14 +111,13 @@ function install(
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, text, { mode: 0o600 });
   note(`Wrote ${path}`);
-  for (const words of commands) {
-    const line = words.join(" ");
-    const [program = "", ...rest] = words;
+  for (const [index, [program = "", ...rest]] of commands.entries()) {
     const found = Bun.which(program);
     const result = found === null ? null : Bun.spawnSync([found, ...rest]);
     if (result?.exitCode === 0) continue;
     const said = result === null ? `${program} is not there` : result.stderr.toString().trim();
-    throw new ExitError(EXIT.failed, `${said}. Run this yourself once it works: ${line}`);
+    const left = commands.slice(index).map((words) => words.join(" "));
+    throw new ExitError(EXIT.failed, `${said}. Run this once it works: ${left.join(" && ")}`);
   }
-  note("Without a login it runs only after: loginctl enable-linger");
+  if (path.endsWith(".service")) note("Without a login it runs only after: loginctl enable-linger");
 }

@@ -23,10 +23,21 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
       terminal.print(await verbHelp(verb));
       return EXIT.ok;
     }
-    return await (await verb.load()).run(rest, terminal);
+    const command = await verb.load();
+    if ("quiet" in command.settings) warnOfShownKey(rest, terminal);
+    return await command.run(rest, terminal);
   } catch (error) {
     return report(error, args.includes("--json"), terminal);
   }
+}
+
+/** A key in the words of a process can be read by others; `serve` has its own words about that. */
+function warnOfShownKey(args: readonly string[], { note }: Terminal): void {
+  const isSilent = args.includes("--json") || args.includes("--quiet");
+  if (isSilent || !args.some((arg) => arg === "--api-key" || arg.startsWith("--api-key="))) return;
+  note(
+    "The key given with --api-key is visible to every user of this machine (ps); prefer LM_API_TOKEN.",
+  );
 }
 
 /** The verb comes first; without one, flags are those of `serve`. */

@@ -115,7 +115,8 @@ function unanswered({ url }: Target, error: unknown, wish: AbortSignal | undefin
   if (error instanceof ExitError) return error;
   if (wish?.aborted === true) return wish.reason;
   const isLate = error instanceof Error && error.name === "TimeoutError";
-  const message = isLate ? `${url} did not answer in time.` : `No server answers at ${url}.`;
+  const hint = url.startsWith("http://127.") ? " Start one with: lmserver serve" : "";
+  const message = isLate ? `${url} did not answer in time.` : `No server answers at ${url}.${hint}`;
   return new ExitError(EXIT.unreachable, message, { cause: error });
 }
 

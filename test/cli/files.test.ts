@@ -6,6 +6,7 @@ import { executableCommand } from "../support/executable.ts";
 import { FakeHub, noise } from "../support/fake-hub.ts";
 import { openTerminal } from "../support/pseudo-terminal.ts";
 import { runCommand } from "../support/run-command.ts";
+import { startServer, until } from "../support/server.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 
 setDefaultTimeout(60_000);
@@ -94,6 +95,34 @@ test("get says what cannot be had, as a document with --json", async () => {
   expect(quant.stderr).toContain("Q4_K_M");
   expect((await runCommand(["get"], env)).code).toBe(2);
   expect((await runCommand(["get", "org/m-GGUF", "--detach"], env)).code).toBe(3);
+});
+
+test("get lets a running server download, waits for it or leaves it to it", async () => {
+  await using hub = await FakeHub.start();
+  hub.add("org/m-GGUF/m-Q4_K_M.gguf", CONTENT);
+  hub.add("org/n-GGUF/n-Q4_K_M.gguf", CONTENT);
+  const server = await startServer({ env: { HF_ENDPOINT: hub.url } });
+  try {
+    const state = ["--state-dir", join(server.home, "state")];
+    const env = { HOME: server.home };
+    const waited = await runCommand(["get", "org/m-GGUF@Q4_K_M", ...state], env);
+    expect([waited.code, waited.stdout]).toEqual([0, "Download completed.\n"]);
+    const path = join(server.home, "models/org/m-GGUF/m-Q4_K_M.gguf");
+    expect(readFileSync(path).equals(Buffer.from(CONTENT))).toBe(true);
+    const again = await runCommand(["get", "org/m-GGUF", "--json", ...state], env);
+    expect(json(again.stdout)).toMatchObject({ status: "already_downloaded" });
+    const left = await runCommand(["get", "org/n-GGUF", "--detach", ...state], env);
+    expect(left.stdout).toMatch(
+      /^(The server downloads it: job_[0-9a-f]{10}|Download completed\.)\n$/,
+    );
+    await until("the download", () =>
+      existsSync(join(server.home, "models/org/n-GGUF/n-Q4_K_M.gguf")),
+    );
+    const none = await runCommand(["get", "org/none", ...state], env);
+    expect(none.code).toBe(1);
+  } finally {
+    await server.stop();
+  }
 });
 
 test("import moves, copies and links; a dry run changes nothing", async () => {

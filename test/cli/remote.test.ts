@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { modelList, startFakeServer } from "../support/fake-server.ts";
+import { executableCommand } from "../support/executable.ts";
 import { runCommand } from "../support/run-command.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 
@@ -95,6 +96,30 @@ test.each([
   expect(json(last)).toMatchObject({ error: { code: errorCode } });
 });
 
+test("Ctrl-C cancels a load: the server is left, exit 1", async () => {
+  const left = Promise.withResolvers<void>();
+  const asked = Promise.withResolvers<void>();
+  using server = startFakeServer({
+    "/api/v1/models": () => modelList("slow"),
+    "/api/v1/models/load": ({ signal }) => {
+      signal.addEventListener("abort", () => left.resolve());
+      asked.resolve();
+      return new Promise<Response>(() => undefined);
+    },
+  });
+  const child = Bun.spawn([...executableCommand(), "load", "slow", ...server.where], {
+    env: { PATH: process.env["PATH"] ?? "", ...env },
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  await asked.promise;
+  child.kill("SIGINT");
+  await left.promise;
+  expect(await child.exited).toBe(1);
+  expect(await new Response(child.stderr).text()).toContain("The load was cancelled.");
+});
+
 test("verbose says what is asked, and never the key", async () => {
   using server = startFakeServer({
     "/api/lmserver/instances": () => Response.json({ instances: [] }),
@@ -104,6 +129,9 @@ test("verbose says what is asked, and never the key", async () => {
   expect(code).toBe(0);
   expect(stderr).toContain(`GET http://127.0.0.1:${server.port}/api/lmserver/instances: 200`);
   expect(stderr).not.toContain("hidden-key");
+  const shown = await runCommand([...words, "--api-key", "hidden-key"], env);
+  expect(shown.stderr).toContain("prefer LM_API_TOKEN");
+  expect(shown.stderr).not.toContain("hidden-key");
 });
 
 describe("get through a server", () => {

@@ -4,6 +4,8 @@ export interface SeenRequest {
   path: string;
   headers: Headers;
   body: unknown;
+  /** Aborted when the client leaves. */
+  signal: AbortSignal;
 }
 
 /** A server that says what a test wants, to show what clients make of it. */
@@ -24,11 +26,11 @@ export function startFakeServer(answers: Readonly<Record<string, Answer>>): Fake
     hostname: "127.0.0.1",
     idleTimeout: 60,
     async fetch(request) {
-      const { method, headers, url } = request;
+      const { method, headers, url, signal } = request;
       const text = await request.text();
       const body: unknown = text === "" ? null : JSON.parse(text);
       const { pathname, search } = new URL(url);
-      const seen = { method, path: pathname + search, headers, body };
+      const seen = { method, path: pathname + search, headers, body, signal };
       requests.push(seen);
       const answer = answers[pathname];
       if (answer !== undefined) return answer(seen);
