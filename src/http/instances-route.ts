@@ -16,7 +16,15 @@ const Instance = Type.Object({
   size_bytes: Type.Integer(),
   max_context_length: Type.Integer(),
   context_length: Type.Union([Type.Integer(), Type.Null()], { description: "null while loading" }),
-  state: Type.Union([Type.Literal("loading"), Type.Literal("loaded"), Type.Literal("stopping")]),
+  state: Type.Union(
+    [
+      Type.Literal("loading"),
+      Type.Literal("loaded"),
+      Type.Literal("draining"),
+      Type.Literal("unloading"),
+    ],
+    { description: "draining = it leaves once its requests are answered" },
+  ),
   parallel: Type.Integer(),
   running: Type.Integer({ description: "Requests being worked on" }),
   queued: Type.Integer({ description: "Requests waiting" }),
@@ -72,8 +80,9 @@ export function instancesRoute({ deps }: Server): GetRoute {
 
 /** @returns null for an instance that has failed. */
 function toInstance(status: InstanceStatus): Instance | null {
-  const { model, state, identifier, parallel, running, queued, ttlMs, lastUsedMs, info } = status;
-  if (state === "failed" || state === "crashed") return null;
+  const { model, identifier, parallel, running, queued, ttlMs, lastUsedMs, info } = status;
+  const state = shownState(status);
+  if (state === null) return null;
   return {
     identifier,
     model: model.key,
@@ -86,11 +95,26 @@ function toInstance(status: InstanceStatus): Instance | null {
     size_bytes: model.sizeBytes,
     max_context_length: model.maxContextLength,
     context_length: info?.contextLength ?? null,
-    state: state === "ready" ? "loaded" : state === "stopping" ? "stopping" : "loading",
+    state,
     parallel,
     running,
     queued,
     ttl_ms: ttlMs,
     last_used_at: new Date(lastUsedMs).toISOString(),
   };
+}
+
+/** @returns null for an instance that has failed. */
+function shownState({ state, running, queued }: InstanceStatus): Instance["state"] | null {
+  switch (state) {
+    case "ready":
+      return "loaded";
+    case "starting":
+    case "loading":
+      return "loading";
+    case "stopping":
+      return running + queued > 0 ? "draining" : "unloading";
+    default:
+      return null;
+  }
 }

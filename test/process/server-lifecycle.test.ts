@@ -41,6 +41,7 @@ const complete = async (model: string, fields: object = {}): Promise<Response> =
 
 interface Loaded {
   identifier: string;
+  state: string;
   parallel: number;
   ttl_ms: number | null;
   context_length: number | null;
@@ -102,6 +103,20 @@ describe.if(llamaLibraries() !== null)("models of a running server", () => {
       data: { id: string }[];
     };
     expect(list.data.map(({ id }) => id)).toEqual(["a", "a:2"]);
+  });
+
+  test("a busy model that is to be replaced drains, and whole answers come from both", async () => {
+    for (const [index, name] of ["a", "b"].entries()) addModel(name, index + 1);
+    await start("--context-length", "2048");
+    const streaming = await complete("a", { max_tokens: 1900, stream: true, ignore_eos: true });
+    const text = streaming.text();
+    const other = complete("b");
+    const stateOf = async (name: string) =>
+      (await instances()).find(({ identifier }) => identifier === name)?.state;
+    await until("the busy model drains", async () => (await stateOf("a")) === "draining");
+    expect(await text).toContain("[DONE]");
+    expect((await other).status).toBe(200);
+    expect(await names()).toEqual(["b"]);
   });
 
   test("unload during a stream ends it with an error frame", async () => {
