@@ -10,7 +10,10 @@ const request = {
 
 test("prompt and answers are logged, also of a request that is given up", async () => {
   const lines: [string, LogFields | undefined][] = [];
-  const log = { ...silentLog, info: (...line: [string, LogFields?]) => void lines.push([line[0], line[1]]) };
+  const log = {
+    ...silentLog,
+    info: (...line: [string, LogFields?]) => void lines.push([line[0], line[1]]),
+  };
   let isClosed = false;
   const generate = withContentLog(async function* (): AsyncGenerator<GenerateEvent, void, void> {
     try {
