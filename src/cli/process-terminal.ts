@@ -32,8 +32,10 @@ function writeText(fd: number, text: string): void {
       bytes = bytes.subarray(writeSync(fd, bytes));
     } catch (error) {
       const code = error instanceof Error && "code" in error ? error.code : null;
-      if (code === "EPIPE") return;
-      if (code !== "EAGAIN") throw error;
+      // What cannot be said on stderr cannot be said at all.
+      if (code === "EPIPE" || (fd === 2 && code !== "EAGAIN")) return;
+      if (code !== "EAGAIN")
+        throw new ExitError(EXIT.failed, `The output cannot be written (${String(code)}).`);
       Bun.sleepSync(RETRY_MS);
     }
   }

@@ -1,6 +1,7 @@
 import { expect, test, setDefaultTimeout } from "bun:test";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { executableCommand } from "../support/executable.ts";
 import { runCommand } from "../support/run-command.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 
@@ -25,6 +26,18 @@ test("help lists every verb with a sentence, and each explains itself", async ()
     expect([text.code, text.stderr]).toEqual([0, ""]);
   }
   expect((await runCommand(["lod"])).stderr).toContain("Did you mean: lmserver load");
+});
+
+test("output that cannot be written is a failure in one sentence", async () => {
+  if (!existsSync("/dev/full")) return console.log("there is no /dev/full here");
+  const child = Bun.spawn([...executableCommand(), "version"], {
+    stdin: "ignore",
+    stdout: Bun.file("/dev/full"),
+    stderr: "pipe",
+  });
+  expect(await child.exited).toBe(1);
+  const said = await new Response(child.stderr).text();
+  expect(said).toBe("error: The output cannot be written (ENOSPC).\n");
 });
 
 test("bash completes verbs, flags, values and sub-verbs", async () => {
