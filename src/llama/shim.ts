@@ -69,8 +69,9 @@ function attempt(source: string, attemptsLeft: number): Shim {
   }
 }
 
+/** The user's folder, and those with names of their own that are made when that one is not usable. */
 function compilerFolders(): Set<string> {
-  const names = readdirSync(tmpdir()).filter((name) => name.startsWith("bun-cc-"));
+  const names = readdirSync(tmpdir()).filter((name) => /^bun-cc-|\.bun-cc$/.test(name));
   return new Set(names.map((name) => join(tmpdir(), name)));
 }
 
