@@ -8,7 +8,7 @@ const CROWDED_SHARE = 0.75;
 const CALM_SHARE = 0.95;
 /** Bad windows in a row that count: the first decodes wait for the disk. */
 const CROWDED_WINDOWS = 2;
-/** Fewer threads are kept when a step then takes at most this part of its time before. */
+/** Other threads are kept when a step then takes at most this part of its time before. */
 const WORTHWHILE = 0.9;
 /** Steps are compared when their rows differ by no more than this part. */
 const SAME_ROWS = 0.1;
@@ -30,7 +30,7 @@ interface Window {
   rows: number;
 }
 
-/** Fewer threads on probation: what it was like before, and with how many. */
+/** Other threads on probation: what it was like before, and with how many. */
 interface Trial {
   before: Window;
   threads: number;
@@ -42,7 +42,8 @@ interface Trial {
  * Chooses how many threads of one context compute. llama.cpp's threads spin at a barrier after every
  * operation, so when another process takes one of their processors all of them wait for it: two
  * threads may then be slower than one, up to a hundredfold. The processor time that decodes got tells
- * when to try fewer; what a step then takes tells whether to keep them.
+ * when to try fewer, and all are tried again from time to time; what a step then takes tells which to
+ * keep.
  */
 export class ThreadGovernor {
   readonly #most: number;
@@ -53,10 +54,13 @@ export class ThreadGovernor {
   #steps = 0;
   #crowded = 0;
   #calmMs = 0;
-  #waitMs = FIRST_WAIT_MS;
+  /** Decode time with fewer threads than all, and when all are tried again. */
+  #fewerMs = 0;
+  #growWaitMs = FIRST_WAIT_MS;
   #trial: Trial | null = null;
   /** Fewer threads did not pay: decode time until they may be tried again. */
   #hold: { leftMs: number; stepMs: number } | null = null;
+  #holdMs = FIRST_WAIT_MS;
 
   constructor(most: number) {
     this.#most = most;
@@ -93,10 +97,19 @@ export class ThreadGovernor {
     };
     this.#wallMs = this.#cpuMs = this.#rows = this.#steps = 0;
     if (this.#trial !== null) return this.#judge(this.#trial, window);
-    return window.share < CROWDED_SHARE ? this.#yield(window) : this.#grow(window);
+    return this.#grow(window) ?? this.#yield(window);
   }
 
+  /** Tries all threads when fewer have been at work for a while. */
+  #grow(window: Window): number | null {
+    if (this.#threads === this.#most) return null;
+    this.#fewerMs += window.ms;
+    return this.#fewerMs < this.#growWaitMs ? null : this.#try(this.#most, window);
+  }
+
+  /** Tries fewer threads when others want the processors. */
   #yield(window: Window): number | null {
+    if (window.share >= CROWDED_SHARE) return this.#rest(window);
     this.#calmMs = 0;
     this.#crowded++;
     if (this.#hold !== null) {
@@ -105,8 +118,23 @@ export class ThreadGovernor {
       if (isOver) this.#hold = null;
     }
     if (this.#threads === 1 || this.#crowded < CROWDED_WINDOWS || this.#hold !== null) return null;
-    this.#trial = { before: window, threads: this.#threads, windows: 0 };
-    return this.#change(Math.max(Math.floor(this.#threads * window.share), 1));
+    return this.#try(Math.max(Math.floor(this.#threads * window.share), 1), window);
+  }
+
+  /** After a calm while with all threads, past failures say nothing any more. */
+  #rest({ share, ms }: Window): null {
+    this.#crowded = 0;
+    this.#calmMs = share < CALM_SHARE || this.#threads < this.#most ? 0 : this.#calmMs + ms;
+    if (this.#calmMs < LONGEST_WAIT_MS) return null;
+    this.#calmMs = 0;
+    this.#hold = null;
+    this.#holdMs = this.#growWaitMs = FIRST_WAIT_MS;
+    return null;
+  }
+
+  #try(threads: number, before: Window): number {
+    this.#trial = { before, threads: this.#threads, windows: 0 };
+    return this.#change(threads);
   }
 
   #judge(trial: Trial, window: Window): number | null {
@@ -114,26 +142,24 @@ export class ThreadGovernor {
     const isAlike = Math.abs(window.rows - trial.before.rows) <= trial.before.rows * SAME_ROWS;
     if (!isAlike && trial.windows < TRIAL_WINDOWS) return null;
     this.#trial = null;
-    this.#waitMs = Math.min(this.#waitMs * 2, LONGEST_WAIT_MS);
-    if (isAlike && window.stepMs <= trial.before.stepMs * WORTHWHILE) return null;
-    this.#hold = { leftMs: this.#waitMs, stepMs: trial.before.stepMs };
+    const isGrowth = this.#threads > trial.threads;
+    if (isAlike && window.stepMs <= trial.before.stepMs * WORTHWHILE) {
+      if (isGrowth) this.#growWaitMs = FIRST_WAIT_MS;
+      return null;
+    }
+    if (isGrowth) {
+      this.#growWaitMs = Math.min(this.#growWaitMs * 2, LONGEST_WAIT_MS);
+    } else {
+      this.#hold = { leftMs: this.#holdMs, stepMs: trial.before.stepMs };
+      this.#holdMs = Math.min(this.#holdMs * 2, LONGEST_WAIT_MS);
+    }
     return this.#change(trial.threads);
-  }
-
-  #grow({ share, ms }: Window): number | null {
-    this.#crowded = 0;
-    this.#calmMs = share < CALM_SHARE ? 0 : this.#calmMs + ms;
-    if (this.#calmMs < this.#waitMs) return null;
-    this.#calmMs = 0;
-    if (this.#threads < this.#most) return this.#change(this.#most);
-    this.#waitMs = Math.max(this.#waitMs / 2, FIRST_WAIT_MS);
-    this.#hold = null;
-    return null;
   }
 
   #change(threads: number): number {
     this.#threads = threads;
     this.#crowded = 0;
+    this.#fewerMs = 0;
     return threads;
   }
 }
