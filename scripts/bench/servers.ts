@@ -78,8 +78,12 @@ async function start(
   const begun = performance.now();
   const child = Bun.spawn(command, { stdin: "ignore", stdout: "ignore", stderr: "ignore" });
   const baseUrl = `http://127.0.0.1:${port}`;
-  const id = model ?? (await pollModel(baseUrl, child));
-  await pollCompletion(baseUrl, id, child);
+  const id = await firstAnswer(baseUrl, model, child).catch(async (error: unknown) => {
+    child.kill("SIGTERM");
+    await child.exited;
+    clean();
+    throw error;
+  });
   const startMs = performance.now() - begun;
   return {
     name,
@@ -93,6 +97,17 @@ async function start(
       clean();
     },
   };
+}
+
+/** Waits for the first completion. @returns the model's id. */
+async function firstAnswer(
+  baseUrl: string,
+  model: string | null,
+  child: Bun.Subprocess,
+): Promise<string> {
+  const id = model ?? (await pollModel(baseUrl, child));
+  await pollCompletion(baseUrl, id, child);
+  return id;
 }
 
 async function pollModel(baseUrl: string, child: Bun.Subprocess): Promise<string> {
