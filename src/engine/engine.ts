@@ -15,9 +15,11 @@ const INTAKE_MS = 8;
 /** Most tokens that are counted for their own sake; about a second of work. */
 const TOKENIZE_LIMIT = 262_144;
 
-/** A step this long is worth waiting for companions, and for so long. */
+/** A step this long is worth waiting for companions. */
 const GATHER_WORTH_MS = 60;
+/** For so long, and again while more of them arrive. */
 const GATHER_MS = 3;
+const GATHER_MOST_MS = 15;
 
 /** Takes what one step produced. */
 export type SendStep = (load: EngineLoad, events: readonly JobEvent[]) => void;
@@ -137,8 +139,14 @@ export class Engine {
    * step, waiting for the others lets one step compute all their prompts.
    */
   async #gather(): Promise<void> {
-    this.#admitNewcomers();
-    if ((this.#generator?.queuedPrefillMs ?? 0) >= GATHER_WORTH_MS) await Bun.sleep(GATHER_MS);
+    let known = -1;
+    for (let waitedMs = 0; waitedMs < GATHER_MOST_MS; waitedMs += GATHER_MS) {
+      this.#admitNewcomers();
+      const queued = this.#generator?.load.queued ?? 0;
+      if (queued <= known || (this.#generator?.queuedPrefillMs ?? 0) < GATHER_WORTH_MS) return;
+      known = queued;
+      await Bun.sleep(GATHER_MS);
+    }
   }
 
   /** One round: newcomers, one decode for generation, one for embeddings, one message. */
