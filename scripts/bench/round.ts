@@ -20,7 +20,11 @@ export async function runRound(server: Server, shape: Shape, index: number): Pro
   const started = performance.now();
   const streams = await Promise.all(
     Array.from({ length: shape.clients }, (_, client) =>
-      stream(server, shape, promptOf(shape.promptWords, index * 1000 + client)),
+      stream(
+        server,
+        shape,
+        promptOf(shape.promptWords, (shape.clients * 100 + index) * 100 + client),
+      ),
     ),
   );
   const seconds = (performance.now() - started) / 1000;
