@@ -8,6 +8,13 @@ export interface StoredPrefix {
   readonly tokens: Int32Array;
 }
 
+/** Tokens below which a prefix is short. */
+const SHORT_TOKENS = 256;
+
+function isShort(entry: StoredPrefix): boolean {
+  return entry.tokens.length < SHORT_TOKENS;
+}
+
 /**
  * Finished sequences, kept for prompts that begin alike. They share cells with each other and with
  * running slots; the least recently used one goes first when cells or sequence ids are needed.
@@ -85,6 +92,21 @@ export class PrefixCache {
       return true;
     }
     return false;
+  }
+
+  /**
+   * Forgets short prefixes, least recently used first, until `most` of them are left. Every cell in
+   * use costs each row of each decode a look at its mask; computing a short prompt again costs less.
+   */
+  evictShort(most: number): void {
+    let count = 0;
+    for (const entry of this.#stored) if (isShort(entry)) count++;
+    for (const entry of this.#stored) {
+      if (count <= most) return;
+      if (!isShort(entry)) continue;
+      this.#drop(entry);
+      count--;
+    }
   }
 
   clear(): void {

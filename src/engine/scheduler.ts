@@ -231,6 +231,8 @@ export class Scheduler {
     }
     slot.reserved = this.#cellsFor(choice, share);
     insertByAge(this.#slots, slot, (other) => other.choice.age);
+    // As many short conversations are remembered as could run at once.
+    this.#prefixes.evictShort(Math.max(this.#options.parallel - this.#slots.length, 0));
     return slot;
   }
 

@@ -97,3 +97,19 @@ test("a prefix of a stored one is not stored again", () => {
   prefixes.store(fresh(context, kv, [1, 2]), Int32Array.of(1, 2));
   expect([prefixes.size, kv.used]).toEqual([1, 3]);
 });
+
+test("of short prefixes only the last used stay", () => {
+  const { context, kv } = setUp();
+  const prefixes = new PrefixCache(kv);
+  for (const token of [1, 2, 3]) {
+    prefixes.store(fresh(context, kv, [token, token, token]), Int32Array.of(token, token, token));
+  }
+  expect(prefixes.longest(Int32Array.of(1, 1, 1), 3, false)?.length).toBe(3);
+  prefixes.evictShort(2);
+  const lengths = [1, 2, 3].map(
+    (token) => prefixes.longest(Int32Array.of(token, token, token), 3, false)?.length,
+  );
+  expect(lengths).toEqual([3, undefined, 3]);
+  prefixes.evictShort(0);
+  expect([prefixes.size, kv.used, context.usedCells]).toEqual([0, 0, 0]);
+});
