@@ -1,66 +1,80 @@
 /**
- * Measures streaming servers beside each other in one run, alternately, so that the machine's noise
- * hits all alike. Only the ratios mean something.
+ * Measures our executable and llama.cpp's own server beside each other in one run, alternately, so
+ * that the machine's noise hits both alike. Only the ratios mean something.
  *
- * bun scripts/bench.ts --model FILE.gguf [--peer PATH_OF_LLAMA_SERVER] [--clients 1,4,8]
- *   [--rounds 5] [--max-tokens 64] [--prompt-words 48] [--context 4096] [--json FILE]
- * bun scripts/bench.ts --url ours=http://127.0.0.1:1234 --url peer=http://127.0.0.1:8080 --name MODEL
+ * bun run bench -- --workload NAME --model FILE.gguf [--peer PATH_OF_LLAMA_SERVER] [--rounds 5]
+ *   [--json] [--executable dist/lmserver] [the workload's own flags]
+ *
+ * A workload is a file of bench/workloads; without --workload they are listed with their flags.
  */
-import { writeFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type Round, runRound } from "./bench/round.ts";
-import { summarize, table } from "./bench/report.ts";
-import { type Server, startLlamaServer, startOurs, serverAt } from "./bench/servers.ts";
+import { rowOf, table } from "./bench/report.ts";
+import { type Server, startLlamaServer, startOurs } from "./bench/servers.ts";
+import type { Bench, Workload } from "./bench/workload.ts";
 
-const { values } = parseArgs({
-  options: {
-    url: { type: "string", multiple: true, default: [] },
-    name: { type: "string" },
-    model: { type: "string" },
-    peer: { type: "string" },
-    executable: { type: "string", default: "dist/lmserver" },
-    clients: { type: "string", default: "1,4,8" },
-    rounds: { type: "string", default: "5" },
-    "max-tokens": { type: "string", default: "64" },
-    "prompt-words": { type: "string", default: "48" },
-    context: { type: "string", default: "4096" },
-    parallel: { type: "string", default: "8" },
-    json: { type: "string" },
-  },
-});
+const COMMON = {
+  workload: { type: "string" },
+  model: { type: "string" },
+  peer: { type: "string" },
+  executable: { type: "string", default: "dist/lmserver" },
+  rounds: { type: "string", default: "5" },
+  json: { type: "boolean", default: false },
+} as const;
 
-const servers = await openServers();
-try {
-  const rounds: Round[] = [];
-  for (const clients of values.clients.split(",").map(Number)) {
-    const shape = {
-      clients,
-      maxTokens: Number(values["max-tokens"]),
-      promptWords: Number(values["prompt-words"]),
-    };
-    // One unmeasured round each: first requests load models and warm caches.
-    for (const server of servers) await runRound(server, shape, -1);
-    for (let index = 0; index < Number(values.rounds); index++) {
-      const order = index % 2 === 0 ? servers : servers.toReversed();
-      for (const server of order) rounds.push(await runRound(server, shape, index));
+const folder = join(import.meta.dir, "bench", "workloads");
+const names = readdirSync(folder).map((file) => file.replace(/\.ts$/, ""));
+const { workload: name } = parseArgs({ options: COMMON, strict: false }).values;
+if (typeof name !== "string" || !names.includes(name)) await listWorkloads();
+const workload = await load(String(name));
+
+const own = Object.entries(workload.options).map(
+  ([key, value]) => [key, { type: "string", default: value }] as const,
+);
+const { values } = parseArgs({ options: { ...COMMON, ...Object.fromEntries(own) } });
+const flags: Readonly<Record<string, unknown>> = values;
+const { model } = values;
+if (model === undefined) throw new Error("give --model FILE.gguf");
+
+const servers: Server[] = [];
+const bench: Bench = {
+  model,
+  rounds: Number(values.rounds),
+  executable: values.executable,
+  peerPath: values.peer ?? null,
+  option: (key) => String(flags[key]),
+  number: (key) => Number(flags[key]),
+  async open(options) {
+    const each = { model, ...options };
+    const opened = [bench.adopt(await startOurs(values.executable, each))];
+    if (values.peer !== undefined) {
+      opened.push(bench.adopt(await startLlamaServer(values.peer, each)));
     }
-  }
-  const summary = summarize(rounds, servers);
-  console.log(table(summary));
-  if (values.json !== undefined) writeFileSync(values.json, JSON.stringify(summary, null, 2));
+    return opened;
+  },
+  adopt(server) {
+    servers.push(server);
+    return server;
+  },
+  say: (text) => console.error(text),
+};
+try {
+  const rows = (await workload.run(bench)).map(rowOf);
+  console.log(values.json ? JSON.stringify({ workload: name, model, rows }, null, 2) : table(rows));
 } finally {
   for (const server of servers) await server.stop();
 }
 
-async function openServers(): Promise<Server[]> {
-  if (values.url.length > 0) return values.url.map((text) => serverAt(text, values.name ?? ""));
-  if (values.model === undefined) throw new Error("give --model FILE or --url NAME=URL");
-  const options = {
-    model: values.model,
-    parallel: Number(values.parallel),
-    context: Number(values.context),
-  };
-  const started = [await startOurs(values.executable, options)];
-  if (values.peer !== undefined) started.push(await startLlamaServer(values.peer, options));
-  return started;
+async function load(file: string): Promise<Workload> {
+  return (await import(join(folder, `${file}.ts`))) as Workload;
+}
+
+async function listWorkloads(): Promise<never> {
+  console.error("give --workload NAME, one of");
+  for (const each of names) {
+    const defaults = Object.entries((await load(each)).options);
+    console.error(`  ${[each, ...defaults.map(([key, value]) => `--${key} ${value}`)].join(" ")}`);
+  }
+  process.exit(2);
 }

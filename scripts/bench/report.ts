@@ -1,90 +1,60 @@
-import type { Round } from "./round.ts";
-import type { Server } from "./servers.ts";
+import type { Measure } from "./workload.ts";
 
+/** One line of the result: medians over rounds. */
 export interface Row {
-  server: string;
-  clients: number;
-  tokensPerSecond: number;
-  ttftP50Ms: number;
-  ttftP95Ms: number;
-  interTokenP50Ms: number;
-  interTokenP95Ms: number;
-  /** Median over rounds of ours / peer; null for the peer and without one. */
+  what: string;
+  ours: number;
+  peer: number | null;
+  /** Median over rounds of ours / peer: neighbouring rounds were hit by the same noise. */
   ratio: number | null;
+  /** `>= 1.2`, or null when nothing is promised. */
+  target: string | null;
+  isMet: boolean | null;
 }
 
-export interface Summary {
-  rows: readonly Row[];
-  servers: readonly { name: string; startMs: number | null; peakMegabytes: number | null }[];
-}
-
-/** Medians over rounds. The ratio compares neighbouring rounds, which the same noise hit. */
-export function summarize(rounds: readonly Round[], servers: readonly Server[]): Summary {
-  const [ours, peer] = servers;
-  const rows = [...new Set(rounds.map(({ clients }) => clients))].flatMap((clients) =>
-    servers.map(({ name }): Row => {
-      const mine = rounds.filter((round) => round.clients === clients && round.server === name);
-      const peers = rounds.filter(
-        (round) => round.clients === clients && round.server === peer?.name,
-      );
-      const isOurs = name === ours?.name && peers.length > 0;
-      const ttft = mine.flatMap(({ ttftMs }) => ttftMs);
-      const gaps = mine.flatMap(({ interTokenMs }) => interTokenMs);
-      return {
-        server: name,
-        clients,
-        tokensPerSecond: quantile(
-          mine.map((round) => round.tokensPerSecond),
-          0.5,
-        ),
-        ttftP50Ms: quantile(ttft, 0.5),
-        ttftP95Ms: quantile(ttft, 0.95),
-        interTokenP50Ms: quantile(gaps, 0.5),
-        interTokenP95Ms: quantile(gaps, 0.95),
-        ratio: isOurs
-          ? quantile(
-              mine.map(
-                (round, i) => round.tokensPerSecond / (peers[i]?.tokensPerSecond ?? Number.NaN),
-              ),
-              0.5,
-            )
-          : null,
-      };
-    }),
-  );
-  return {
-    rows,
-    servers: servers.map((server) => {
-      const bytes = server.peakBytes();
-      return {
-        name: server.name,
-        startMs: server.startMs,
-        peakMegabytes: bytes === null ? null : bytes / 1e6,
-      };
-    }),
+export function rowOf({ what, ours, peer, target }: Measure): Row {
+  const ratios = peer === null ? null : ours.map((value, round) => value / (peer[round] ?? NaN));
+  const row = {
+    what,
+    ours: median(ours),
+    peer: peer === null ? null : median(peer),
+    ratio: ratios === null ? null : median(ratios),
   };
+  const judged = target?.of === "value" ? row.ours : row.ratio;
+  if (target === undefined || judged === null) return { ...row, target: null, isMet: null };
+  const { of, atLeast, atMost } = target;
+  const bounds = [
+    ...(atLeast === undefined ? [] : [`>= ${atLeast}`]),
+    ...(atMost === undefined ? [] : [`<= ${atMost}`]),
+  ];
+  const isMet = judged >= (atLeast ?? -Infinity) && judged <= (atMost ?? Infinity);
+  return { ...row, target: `${of} ${bounds.join(", ")}`, isMet };
 }
 
-export function table({ rows, servers }: Summary): string {
-  const head =
-    "| server | clients | tokens/s | TTFT p50 / p95 ms | inter-token p50 / p95 ms | ratio |";
-  const lines = rows.map(
-    (row) =>
-      `| ${row.server} | ${row.clients} | ${row.tokensPerSecond.toFixed(1)} ` +
-      `| ${row.ttftP50Ms.toFixed(1)} / ${row.ttftP95Ms.toFixed(1)} ` +
-      `| ${row.interTokenP50Ms.toFixed(2)} / ${row.interTokenP95Ms.toFixed(2)} ` +
-      `| ${row.ratio?.toFixed(3) ?? ""} |`,
-  );
-  const facts = servers.map(
-    ({ name, startMs, peakMegabytes }) =>
-      `${name}: start to first answer ${startMs?.toFixed(0) ?? "?"} ms, ` +
-      `peak memory besides mapped files ${peakMegabytes?.toFixed(0) ?? "?"} MB`,
-  );
-  return [head, "| --- | --- | --- | --- | --- | --- |", ...lines, "", ...facts].join("\n");
+/** The rows as a Markdown table. */
+export function table(rows: readonly Row[]): string {
+  const lines = rows.map((row) => {
+    const target =
+      row.target === null ? "" : `${row.target} ${row.isMet === true ? "met" : "NOT met"}`;
+    const numbers = [show(row.ours), show(row.peer), row.ratio?.toFixed(3) ?? "", target];
+    return `| ${[row.what, ...numbers].join(" | ")} |`;
+  });
+  const head = "| measure | ours | peer | ratio | target |";
+  return [head, "| --- | --- | --- | --- | --- |", ...lines].join("\n");
+}
+
+/** Four digits that matter. */
+function show(value: number | null): string {
+  if (value === null) return "";
+  return Math.abs(value) >= 1000 ? value.toFixed(0) : String(Number(value.toPrecision(4)));
+}
+
+export function median(numbers: readonly number[]): number {
+  return quantile(numbers, 0.5);
 }
 
 /** The value below which the share `q` of the numbers lies; NaN for none. */
-function quantile(numbers: readonly number[], q: number): number {
+export function quantile(numbers: readonly number[], q: number): number {
   const sorted = numbers.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;
 }

@@ -1,4 +1,12 @@
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
@@ -8,10 +16,12 @@ export interface Server {
   name: string;
   baseUrl: string;
   model: string;
-  /** Milliseconds from the start of the process to its first answered completion; null by URL. */
-  startMs: number | null;
+  /** Milliseconds from the start of the process to its first answered request. */
+  startMs: number;
+  /** Of the server process; its engines are children. */
+  pid: number;
   /** Largest resident memory so far of all its processes, in bytes, file mappings excluded. */
-  peakBytes(): number | null;
+  peakBytes(): number;
   stop(): Promise<void>;
 }
 
@@ -19,30 +29,30 @@ export interface ServerOptions {
   model: string;
   parallel: number;
   context: number;
+  /** The model makes embeddings only. */
+  embeds?: boolean;
   /** More flags for our own server. */
   flags?: readonly string[];
+  /** More flags for llama-server. */
+  peerFlags?: readonly string[];
+  /** Further models that ours can load by name. */
+  otherModels?: readonly string[];
+  /**
+   * Folder for our models, state and caches that outlives the server. A new one, removed with the
+   * server, when not given.
+   */
+  home?: string;
 }
 
-/** @param text NAME=URL of a server that runs already. */
-export function serverAt(text: string, model: string): Server {
-  const at = text.indexOf("=");
-  if (at < 1) throw new Error(`--url ${text}: expected NAME=URL`);
-  return {
-    name: text.slice(0, at),
-    baseUrl: text.slice(at + 1),
-    model,
-    startMs: null,
-    peakBytes: () => null,
-    stop: async () => {},
-  };
-}
-
-/** Our executable with folders of its own, serving exactly this model. */
+/** Our executable with folders of its own, serving exactly these models. */
 export async function startOurs(executable: string, options: ServerOptions): Promise<Server> {
-  const home = mkdtempSync(join(tmpdir(), "lmserver-bench-"));
+  const home = options.home ?? mkdtempSync(join(tmpdir(), "lmserver-bench-"));
   const models = join(home, "models");
-  mkdirSync(models);
-  symlinkSync(resolve(options.model), join(models, basename(options.model)));
+  mkdirSync(models, { recursive: true });
+  for (const file of [options.model, ...(options.otherModels ?? [])]) {
+    const link = join(models, basename(file));
+    if (!existsSync(link)) symlinkSync(resolve(file), link);
+  }
   const port = await freePort();
   const command = [
     resolve(executable),
@@ -52,8 +62,10 @@ export async function startOurs(executable: string, options: ServerOptions): Pro
     ["--log-level", "warn"],
     options.flags ?? [],
   ].flat();
-  const clean = (): void => rmSync(home, { recursive: true, force: true });
-  return start("lmserver", command, port, null, clean);
+  const clean = (): void => {
+    if (options.home === undefined) rmSync(home, { recursive: true, force: true });
+  };
+  return start("lmserver", command, port, options, clean);
 }
 
 /** llama.cpp's own server with the same slots and context. */
@@ -64,65 +76,62 @@ export async function startLlamaServer(path: string, options: ServerOptions): Pr
     ["-m", resolve(options.model), "--port", String(port), "--host", "127.0.0.1"],
     ["-np", String(options.parallel), "-c", String(options.context), "--kv-unified"],
     ["--no-webui", "--log-disable"],
+    options.peerFlags ?? [],
   ].flat();
-  return start("llama-server", command, port, basename(options.model), () => {});
+  return start("llama-server", command, port, options, () => {});
 }
 
 async function start(
   name: string,
   command: string[],
   port: number,
-  model: string | null,
+  options: ServerOptions,
   clean: () => void,
 ): Promise<Server> {
   const begun = performance.now();
   const child = Bun.spawn(command, { stdin: "ignore", stdout: "ignore", stderr: "ignore" });
   const baseUrl = `http://127.0.0.1:${port}`;
-  const id = await firstAnswer(baseUrl, model, child).catch(async (error: unknown) => {
+  const stop = async (): Promise<void> => {
     child.kill("SIGTERM");
     await child.exited;
     clean();
-    throw error;
-  });
-  const startMs = performance.now() - begun;
-  return {
-    name,
-    baseUrl,
-    model: id,
-    startMs,
-    peakBytes: () => sum(processTree(child.pid).map(peakOf)),
-    async stop() {
-      child.kill("SIGTERM");
-      await child.exited;
-      clean();
-    },
   };
+  try {
+    const model = await firstAnswer(baseUrl, options, child);
+    return {
+      name,
+      baseUrl,
+      model,
+      startMs: performance.now() - begun,
+      pid: child.pid,
+      peakBytes: () => sum(processTree(child.pid).map(peakOf)),
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 }
 
-/** Waits for the first completion. @returns the model's id. */
+/**
+ * Waits until a request to the model is answered. Ours takes the name of a file for a model, the
+ * peer knows one model whatever the name.
+ * @returns the model's name.
+ */
 async function firstAnswer(
   baseUrl: string,
-  model: string | null,
+  options: ServerOptions,
   child: Bun.Subprocess,
 ): Promise<string> {
-  const id = model ?? (await pollModel(baseUrl, child));
-  await pollCompletion(baseUrl, id, child);
-  return id;
-}
-
-async function pollModel(baseUrl: string, child: Bun.Subprocess): Promise<string> {
-  const response = await poll(`${baseUrl}/v1/models`, {}, child);
-  const { data } = (await response.json()) as { data: { id: string }[] };
-  const id = data[0]?.id;
-  if (id === undefined) throw new Error("the server lists no model");
-  return id;
-}
-
-async function pollCompletion(url: string, model: string, child: Bun.Subprocess): Promise<void> {
-  const body = JSON.stringify({ model, prompt: "a", max_tokens: 1 });
+  const model = basename(options.model, ".gguf");
+  const [path, body] = options.embeds
+    ? ["/v1/embeddings", { model, input: "a" }]
+    : ["/v1/completions", { model, prompt: "a", max_tokens: 1 }];
   const headers = { "content-type": "application/json" };
-  const response = await poll(`${url}/v1/completions`, { method: "POST", headers, body }, child);
+  const init = { method: "POST", headers, body: JSON.stringify(body) };
+  const response = await poll(`${baseUrl}${path}`, init, child);
   await response.arrayBuffer();
+  return model;
 }
 
 /** Asks until the answer is 200; a server that ended or takes a minute is an error. */
