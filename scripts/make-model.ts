@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { ARCHITECTURES, SHAPES, type Shape } from "./make-model/architectures.ts";
 import { GGML_TYPE, type TensorType } from "./make-model/gguf-writer.ts";
+import { makeAdapter } from "./make-model/make-adapter.ts";
 import { makeModel, POOLINGS, type Pooling } from "./make-model/make-model.ts";
 
 const USAGE = `Writes a GGUF with random weights.
@@ -15,6 +16,7 @@ const USAGE = `Writes a GGUF with random weights.
   --chat-template FILE   Jinja text to put in
   --pooling NAME         ${Object.keys(POOLINGS).join(", ")} (encoders: mean)
   --seed N               same seed, same file (1)
+  --adapter              a LoRA adapter for such a model instead
 `;
 
 const NUMBERS = {
@@ -43,6 +45,7 @@ const { values, positionals } = parseArgs({
     "kv-heads": text,
     ffn: text,
     context: text,
+    adapter: { type: "boolean" },
     help: { type: "boolean", short: "h" },
   },
 });
@@ -65,13 +68,18 @@ const type = (values.type ?? "F32").toUpperCase();
 pick(GGML_TYPE, type, "type");
 if (values.pooling !== undefined) pick(POOLINGS, values.pooling, "pooling");
 
+const seed = values.seed === undefined ? 1 : positive("seed", values.seed);
+if (values.adapter) {
+  makeAdapter({ path, architecture: known, shape, seed });
+  process.exit(0);
+}
 const started = performance.now();
 const { sizeBytes, parameters } = makeModel({
   path,
   architecture: known,
   shape,
   type: type as TensorType,
-  seed: values.seed === undefined ? 1 : positive("seed", values.seed),
+  seed,
   ...(values.vocab === undefined ? {} : { vocabularyPath: values.vocab }),
   ...(values.pooling === undefined ? {} : { pooling: values.pooling as Pooling }),
   ...(values["chat-template"] === undefined

@@ -4,6 +4,7 @@ import { LmError } from "../lib/errors.ts";
 import type { Model, ModelContext } from "../llama/backend.ts";
 import type { GenerateJob } from "../protocol/commands.ts";
 import type { JobEvent, TokenLogprob } from "../protocol/events.ts";
+import { AdapterSets } from "./adapter-sets.ts";
 import { Choice } from "./choice.ts";
 import { failureEvent } from "./failure.ts";
 import { Job } from "./job.ts";
@@ -27,6 +28,8 @@ export interface GeneratorOptions {
   parallel: number;
   /** Tokens one request may use; at most the context's. */
   contextLength: number;
+  /** The model's LoRA adapters; absent = none. */
+  adapters?: AdapterSets;
   clock: Clock;
   /** null = the context's threads stay as they are. */
   governor: ThreadGovernor | null;
@@ -40,6 +43,7 @@ export class Generator {
   readonly #kv: KvCache;
   readonly #scheduler: Scheduler;
   readonly #pacer: PrefillPacer;
+  readonly #adapters: AdapterSets;
   /** The choices of each job that is not done. */
   readonly #jobs = new Map<number, readonly Choice[]>();
   /** Scores of the prompt's tokens so far, while they are computed. */
@@ -55,6 +59,7 @@ export class Generator {
     const windowed = slidingWindow > 0 && slidingWindow < context.contextLength;
     assert(contextLength <= context.contextLength, "a request fits into the KV cache");
     this.#options = options;
+    this.#adapters = options.adapters ?? new AdapterSets();
     this.#kv = new KvCache(context);
     this.#scheduler = new Scheduler(context, this.#kv, {
       parallel,
@@ -94,10 +99,11 @@ export class Generator {
   /** Tokenises and queues a job. @throws LmError when it can never run. */
   submit(jobId: number, spec: GenerateJob, submittedMs: number): void {
     const { model, contextLength } = this.#options;
+    const adapters = this.#adapters.of(spec.adapters);
     const prompt = promptTokens(spec.prompt, model.vocabulary, contextLength);
     const grammar = spec.grammar === null ? null : model.createGrammar(spec.grammar.gbnf);
     const limit = Math.min(spec.maxTokens ?? contextLength, contextLength - prompt.length);
-    const job = new Job({ id: jobId, spec, prompt, limit, grammar, submittedMs });
+    const job = new Job({ id: jobId, spec, prompt, limit, adapters, grammar, submittedMs });
     const choices = Choice.allOf(job, () => this.#ages++);
     this.#jobs.set(jobId, choices);
     this.totals.promptTokens += prompt.length;

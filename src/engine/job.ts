@@ -1,6 +1,7 @@
 import type { Grammar } from "../llama/backend.ts";
 import type { GenerateJob } from "../protocol/commands.ts";
 import type { JobTimings } from "../protocol/events.ts";
+import type { AdapterSet } from "./adapter-sets.ts";
 import { GrammarWatch } from "./grammar-watch.ts";
 
 /** What the choices of one generation have in common. */
@@ -10,6 +11,7 @@ export class Job {
   readonly prompt: Int32Array;
   /** Tokens a choice may generate: `maxTokens`, cut to what the context leaves. */
   readonly limit: number;
+  readonly adapters: AdapterSet;
   readonly keepSpecial: ReadonlySet<string>;
   /** Compiled once; each choice works on a clone. */
   readonly grammar: Grammar | null;
@@ -29,6 +31,7 @@ export class Job {
     spec: GenerateJob;
     prompt: Int32Array;
     limit: number;
+    adapters: AdapterSet;
     grammar: Grammar | null;
     submittedMs: number;
   }) {
@@ -36,6 +39,7 @@ export class Job {
     this.spec = facts.spec;
     this.prompt = facts.prompt;
     this.limit = facts.limit;
+    this.adapters = facts.adapters;
     this.grammar = facts.grammar;
     this.grammarWatch = facts.grammar === null ? null : new GrammarWatch();
     this.wantsPromptScores = facts.spec.promptLogprobs;

@@ -4,6 +4,7 @@ import { LmError } from "../lib/errors.ts";
 import type { Backend, Model, ModelContext } from "../llama/backend.ts";
 import type { LoadOptions } from "../protocol/commands.ts";
 import type { LoadedModelInfo } from "../protocol/events.ts";
+import { AdapterSets } from "./adapter-sets.ts";
 import { Embedder } from "./embedder.ts";
 import { Engine, type SendStep } from "./engine.ts";
 import { Generator } from "./generator.ts";
@@ -50,6 +51,8 @@ export function loadEngine(
   const { modelPath: path, gpuLayers, contextLength, mmap } = options;
   const model = backend.loadModel({ path, gpuLayers, contextLength, mmap }, deps.onProgress);
   try {
+    for (const adapter of options.adapters ?? []) model.loadAdapter(adapter.path);
+    const adapters = new AdapterSets(options.adapters);
     const isTiny = model.facts.sizeBytes <= ONE_THREAD_BYTES;
     const threads = options.threads ?? (isTiny ? 1 : deps.defaultThreads());
     // Threads that were asked for stay, and those that feed a GPU are idle by nature.
@@ -57,8 +60,11 @@ export function loadEngine(
     const governor = (): ThreadGovernor | null => (isGoverned ? new ThreadGovernor(threads) : null);
     const pieces = new PieceTable(model.vocabulary);
     const embedShape = embedContextShape(model, options);
-    const createEmbedContext = (): ModelContext =>
-      model.createContext({ ...shared(options, threads), ...embedShape });
+    const createEmbedContext = (): ModelContext => {
+      const context = model.createContext({ ...shared(options, threads), ...embedShape });
+      context.setAdapters(adapters.standard.scales);
+      return context;
+    };
     const generating =
       options.purpose === "generate" ? createContext(model, options, threads) : null;
     // An embedding model makes its context at once: what cannot be allocated is a failed load.
@@ -76,6 +82,7 @@ export function loadEngine(
                 ...generating,
                 pieces,
                 parallel: options.parallel,
+                adapters,
                 clock,
                 governor: governor(),
                 emit,

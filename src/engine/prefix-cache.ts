@@ -6,6 +6,8 @@ import { commonPrefixLength } from "./token-buffer.ts";
 export interface StoredPrefix {
   readonly sequence: number;
   readonly tokens: Int32Array;
+  /** Key of the adapters it was computed with: it is of no use to others. */
+  readonly adapters: string;
 }
 
 /** Tokens below which a prefix is short. */
@@ -35,11 +37,13 @@ export class PrefixCache {
   /**
    * Takes over a slot's sequence, which holds exactly `tokens`. What it makes redundant is dropped:
    * stored prefixes of it, or itself when it is a prefix of a stored one.
+   * @param adapters key of the adapters it was computed with.
    */
-  store(sequence: number, tokens: Int32Array): void {
+  store(sequence: number, tokens: Int32Array, adapters: string): void {
     assert(this.#kv.length(sequence) === tokens.length, "a stored prefix holds its tokens");
     if (tokens.length === 0) return this.#kv.close(sequence);
     for (const entry of this.#stored) {
+      if (entry.adapters !== adapters) continue;
       const common = commonPrefixLength(entry.tokens, tokens, tokens.length);
       if (common === tokens.length) {
         this.#touch(entry);
@@ -48,16 +52,18 @@ export class PrefixCache {
       if (common === entry.tokens.length) this.#drop(entry);
     }
     this.#kv.unpin(sequence);
-    this.#stored.add({ sequence, tokens: tokens.slice() });
+    this.#stored.add({ sequence, tokens: tokens.slice(), adapters });
   }
 
   /**
    * The stored sequence that shares most leading tokens, at most `limit` of them.
+   * @param adapters only sequences computed with these.
    * @param whole only sequences that are used to their end, for memory that cannot be cut.
    */
   longest(
     tokens: Int32Array,
     limit: number,
+    adapters: string,
     whole: boolean,
   ): { entry: StoredPrefix; length: number } | null {
     let best: StoredPrefix | null = null;
@@ -65,6 +71,7 @@ export class PrefixCache {
     for (const entry of this.#stored) {
       // Only an entry that also matches one token further can be better.
       if (entry.tokens[bestLength] !== tokens[bestLength]) continue;
+      if (entry.adapters !== adapters) continue;
       const length = commonPrefixLength(entry.tokens, tokens, limit);
       if (length <= bestLength || (whole && length < entry.tokens.length)) continue;
       best = entry;

@@ -37,7 +37,8 @@ export function findShare(
   if (!job.spec.cachePrompt || (choice.index === 0 && job.wantsPromptScores)) return NO_SHARE;
   const tokens = choice.tokens.view();
   const limit = tokens.length - 1;
-  const stored = prefixes.longest(tokens, limit, !sharesPrefixes);
+  const adapters = job.adapters.key;
+  const stored = prefixes.longest(tokens, limit, adapters, !sharesPrefixes);
   if (!sharesPrefixes) {
     return stored === null
       ? NO_SHARE
@@ -48,6 +49,7 @@ export function findShare(
   let leader: Share = NO_SHARE;
   for (const slot of slots) {
     if (slot.choice === choice || !slot.choice.job.spec.cachePrompt) continue;
+    if (slot.choice.job.adapters.key !== adapters) continue;
     const planned = commonPrefixLength(slot.choice.tokens.view(), tokens, limit);
     const computed = Math.min(planned, slot.computed);
     if (computed > best.length) {

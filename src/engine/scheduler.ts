@@ -1,5 +1,6 @@
 import { assert, defined } from "../lib/assert.ts";
 import type { ModelContext } from "../llama/backend.ts";
+import { AdapterTurns } from "./adapter-turns.ts";
 import type { Choice } from "./choice.ts";
 import type { KvCache } from "./kv-cache.ts";
 import type { PrefillPacer } from "./prefill-pacer.ts";
@@ -42,6 +43,7 @@ export class Scheduler {
   readonly #prefixes: PrefixCache;
   readonly #options: SchedulerOptions;
   readonly #page: number;
+  readonly #turns = new AdapterTurns();
   /** Oldest first. */
   readonly #queue: Choice[] = [];
   /** Oldest first. */
@@ -103,12 +105,16 @@ export class Scheduler {
   pack(pacer: PrefillPacer): PackedSlot[] {
     const { batch } = this.#context;
     batch.clear();
-    const decoding = this.#decodingWithRoom();
+    const adapters = this.#turns.next(this.#slots.filter((slot) => slot.waitsFor === null));
+    this.#context.setAdapters(adapters.scales);
+    const isIncluded = (slot: Slot): boolean => slot.choice.job.adapters.key === adapters.key;
+    const decoding = this.#decodingWithRoom(isIncluded);
     const packed = decoding.map((slot) => this.#pack(slot, 1));
-    let paced = pacer.allowance(decoding.length);
+    // Streams of other adapters wait for this decode as well.
+    let paced = pacer.allowance(this.#slots.filter((slot) => slot.isDecoding).length);
     let unpaced = Math.min(pacer.shortPromptTokens, batch.capacity - batch.length);
     for (const slot of this.#slots) {
-      if (slot.isDecoding || slot.waitsFor !== null) continue;
+      if (slot.isDecoding || slot.waitsFor !== null || !isIncluded(slot)) continue;
       const isShort = slot.choice.tokens.length - slot.cached <= pacer.shortPromptTokens;
       const allowance = isShort ? Math.max(paced, unpaced) : paced;
       if (allowance === 0) continue;
@@ -127,6 +133,7 @@ export class Scheduler {
 
   /** Records a successful decode. */
   advance(packed: readonly PackedSlot[]): void {
+    this.#turns.record(this.#context.batch.length);
     for (const { slot, count } of packed) {
       this.#kv.append(slot.sequence, count);
       slot.computed += count;
@@ -167,7 +174,8 @@ export class Scheduler {
     this.#remove(slot);
     const { choice } = slot;
     if (choice.job.spec.cachePrompt && slot.computed > 0) {
-      this.#prefixes.store(slot.sequence, choice.tokens.view(slot.computed));
+      const tokens = choice.tokens.view(slot.computed);
+      this.#prefixes.store(slot.sequence, tokens, choice.job.adapters.key);
     } else {
       this.#kv.close(slot.sequence);
     }
@@ -281,9 +289,9 @@ export class Scheduler {
     return true;
   }
 
-  #decodingWithRoom(): Slot[] {
+  #decodingWithRoom(isIncluded: (slot: Slot) => boolean): Slot[] {
     for (;;) {
-      const decoding = this.#slots.filter((slot) => slot.isDecoding);
+      const decoding = this.#slots.filter((slot) => slot.isDecoding && isIncluded(slot));
       if (this.#makeRoom(decoding.length)) return decoding;
       this.#preemptNewest();
     }

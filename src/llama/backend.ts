@@ -59,6 +59,12 @@ export interface Model {
   readonly vocabulary: Vocabulary;
   /** Every key-value pair of the file's header, values as text. */
   metadata(): ReadonlyMap<string, string>;
+  /**
+   * Reads a LoRA adapter, which lives as long as the model. It changes nothing until a context is
+   * told to use it. The number of adapters read before is its number.
+   * @throws LmError invalid_file when it is none, or of another architecture or shape.
+   */
+  loadAdapter(path: string): void;
   /** @throws LmError insufficient_memory when the KV cache or buffers cannot be allocated. */
   createContext(options: ContextOptions): ModelContext;
   /**
@@ -136,6 +142,12 @@ export interface ModelContext {
    * @returns Shape [embeddingSize], f32, a copy. May hold NaN: the caller checks.
    */
   embedding(sequence: number): Float32Array;
+  /**
+   * How strongly the model's adapters change what the next decodes compute.
+   * @param scales by the adapters' numbers; absent and 0 = not at all. Another choice than the last
+   * costs the next decode a new graph, about two milliseconds.
+   */
+  setAdapters(scales: readonly number[]): void;
   /** Computes with so many threads from the next decode on; 1 to those it was created with. */
   setThreads(threads: number): void;
   /** `to` becomes a copy of positions [0, end) of `from`; shares the cells. */

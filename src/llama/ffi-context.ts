@@ -126,6 +126,19 @@ export class FfiContext implements ModelContext {
     this.#library.llama.llama_set_n_threads(this.pointer, threads, threads);
   }
 
+  setAdapters(scales: readonly number[]): void {
+    const { pointer } = this;
+    const { adapters } = this.#model;
+    assert(scales.length <= adapters.length, "only adapters that were read can be used");
+    const used = adapters.filter((_, index) => (scales[index] ?? 0) !== 0);
+    const addresses = BigUint64Array.from(used, BigInt);
+    const strengths = Float32Array.from(scales.filter((scale) => scale !== 0));
+    const { llama } = this.#library;
+    // Empty arrays have no address of their own.
+    if (used.length === 0) llama.llama_set_adapters_lora(pointer, null, 0, null);
+    else llama.llama_set_adapters_lora(pointer, addresses, used.length, strengths);
+  }
+
   copySequence(from: number, to: number, end: number): void {
     this.#assertSequence(from);
     this.#assertSequence(to);

@@ -12,6 +12,8 @@ import { chooseGpuLayers } from "./gpu-layers.ts";
 import { addressOf, type LlamaLibrary } from "./library.ts";
 import { explain, type LogTail } from "./log-tail.ts";
 import { NativeHandle } from "./native-handle.ts";
+import { readAdapter } from "./lora-adapter.ts";
+import type { NativePointer } from "./native-pointer.ts";
 import { cString, readText } from "./native-text.ts";
 import { PieceIndex } from "./piece-index.ts";
 import { PieceTree } from "./piece-tree.ts";
@@ -83,6 +85,7 @@ class FfiModel implements Model, ModelHost {
   readonly pieces: PieceIndex;
   readonly candidates: Candidates;
   readonly path: string;
+  readonly adapters: NativePointer[] = [];
   #tree: PieceTree | null = null;
   #parts = 0;
   #loaded = true;
@@ -127,6 +130,10 @@ class FfiModel implements Model, ModelHost {
       if (key !== null && value !== null) entries.set(key, value);
     }
     return entries;
+  }
+
+  loadAdapter(path: string): void {
+    this.adapters.push(readAdapter(this, path));
   }
 
   createContext(options: ContextOptions): FfiContext {

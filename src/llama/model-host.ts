@@ -4,6 +4,7 @@ import type { FfiVocabulary } from "./ffi-vocabulary.ts";
 import type { LlamaLibrary } from "./library.ts";
 import type { LogTail } from "./log-tail.ts";
 import type { NativeHandle } from "./native-handle.ts";
+import type { NativePointer } from "./native-pointer.ts";
 import type { PieceIndex } from "./piece-index.ts";
 import type { PieceTree } from "./piece-tree.ts";
 
@@ -21,6 +22,8 @@ export interface ModelHost {
   readonly candidates: Candidates;
   /** The file, for error messages. */
   readonly path: string;
+  /** LoRA adapters by their numbers; freed with the model. */
+  readonly adapters: readonly NativePointer[];
   metadata(): ReadonlyMap<string, string>;
   /** Counts a part that must be gone before the model is; the result takes it back. */
   retain(): () => void;

@@ -40,6 +40,10 @@ export const LLAMA_SYMBOLS = {
   llama_model_meta_key_by_index: { args: ["ptr", "i32", "ptr", "usize"], returns: "i32" },
   llama_model_meta_val_str_by_index: { args: ["ptr", "i32", "ptr", "usize"], returns: "i32" },
 
+  llama_adapter_lora_init: { args: ["ptr", "ptr"], returns: "ptr" },
+  llama_adapter_get_alora_n_invocation_tokens: { args: ["ptr"], returns: "u64" },
+  llama_set_adapters_lora: { args: ["ptr", "ptr", "usize", "ptr"], returns: "i32" },
+
   llama_free: { args: ["ptr"], returns: "void" },
   llama_set_n_threads: { args: ["ptr", "i32", "i32"], returns: "void" },
   llama_n_ctx: { args: ["ptr"], returns: "u32" },

@@ -24,6 +24,25 @@ export const GpuLayers = Type.Union([
 ]);
 export type GpuLayers = Static<typeof GpuLayers>;
 
+/** A LoRA adapter that is loaded with a model; its place in the list is its number. */
+export const LoadedAdapter = Type.Object({
+  /** What requests call it. */
+  name: Type.String({ minLength: 1 }),
+  /** Absolute path of the GGUF. */
+  path: Type.String(),
+  sizeBytes: Type.Number(),
+  /** For jobs that do not choose; 0 = off. */
+  scale: Type.Number(),
+});
+export type LoadedAdapter = Static<typeof LoadedAdapter>;
+
+/** How strongly a job uses one of the model's adapters, by number or name. */
+export const AdapterScale = Type.Object({
+  adapter: Type.Union([Type.Integer({ minimum: 0 }), Type.String()]),
+  scale: Type.Number(),
+});
+export type AdapterScale = Static<typeof AdapterScale>;
+
 /** Everything that decides how a model file becomes a loaded model. */
 export const LoadOptions = Type.Object({
   /** Absolute path of the GGUF; of the first shard when the model is split. */
@@ -45,6 +64,8 @@ export const LoadOptions = Type.Object({
   ropeFreqBase: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
   /** Factor of their frequencies, 0.5 = positions at half the distance; absent = the model's own. */
   ropeFreqScale: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
+  /** LoRA adapters; absent = none. */
+  adapters: Type.Optional(Type.Array(LoadedAdapter)),
   /** What the model is used for: an embedding model needs no KV cache for generation. */
   purpose: Type.Union([Type.Literal("generate"), Type.Literal("embed")]),
 });
@@ -114,6 +135,8 @@ export const GenerateJob = Type.Object({
   keepSpecial: Type.Array(Type.String()),
   /** Reuse a stored prefix of this prompt. */
   cachePrompt: Type.Boolean(),
+  /** The LoRA adapters to use, all others off; absent = those of the load, at their scales. */
+  adapters: Type.Optional(Type.Array(AdapterScale)),
 });
 export type GenerateJob = Static<typeof GenerateJob>;
 

@@ -1,10 +1,11 @@
 import type { Clock } from "../../src/lib/clock.ts";
+import { AdapterSets } from "../../src/engine/adapter-sets.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { Embedder } from "../../src/engine/embedder.ts";
 import { Generator } from "../../src/engine/generator.ts";
 import { PieceTable } from "../../src/engine/pieces.ts";
 import type { Model } from "../../src/llama/backend.ts";
-import type { GenerateJob } from "../../src/protocol/commands.ts";
+import type { GenerateJob, LoadedAdapter } from "../../src/protocol/commands.ts";
 import type { JobEvent } from "../../src/protocol/events.ts";
 import { DEFAULT_SAMPLING } from "../../src/protocol/sampling.ts";
 
@@ -15,6 +16,8 @@ export interface HarnessOptions {
   batchCapacity?: number;
   sequences?: number;
   kvType?: "f16" | "f32";
+  /** Those that the model has read; absent = none. */
+  adapters?: LoadedAdapter[];
 }
 
 /** A clock that stands still: every decode seems to take no time. */
@@ -75,6 +78,7 @@ export function engineHarness(options: HarnessOptions) {
         pieces,
         parallel,
         contextLength,
+        adapters: new AdapterSets(options.adapters),
         clock: stillClock,
         governor: null,
         emit,

@@ -110,6 +110,17 @@ export class FakeModel implements Model {
     return new Map([["general.architecture", "fake"]]);
   }
 
+  readonly adapters: string[] = [];
+
+  loadAdapter(path: string): void {
+    this.#lifetime.check();
+    if (path.includes("corrupt")) {
+      const reason = "fake: the file is not an adapter";
+      throw new LmError("invalid_file", { path, reason }, reason);
+    }
+    this.adapters.push(path);
+  }
+
   createContext(options: ContextOptions): FakeContext {
     this.#lifetime.check();
     const context = new FakeContext(this, options);
@@ -184,6 +195,8 @@ export class FakeContext implements ModelContext {
   #used = 0;
   #decodes = 0;
   #attempts = 0;
+  /** Of the adapters in use; each cell's hash, and so its logits, follow from it. */
+  #adapters = 0;
   /** Tokens of each decode, for tests that look at batches. */
   readonly history: { tokens: number; sequences: number[] }[] = [];
   isDisposed = false;
@@ -249,6 +262,13 @@ export class FakeContext implements ModelContext {
   setThreads(threads: number): void {
     this.#lifetime.check();
     assert(threads >= 1 && threads <= this.#mostThreads, `there are no ${threads} threads`);
+  }
+
+  setAdapters(scales: readonly number[]): void {
+    this.#lifetime.check();
+    assert(scales.length <= this.model.adapters.length, "only adapters that were read can be used");
+    const bits = scales.map((scale) => Math.round(scale * 1000));
+    this.#adapters = bits.every((scale) => scale === 0) ? 0 : bits.reduce(mix, 1);
   }
 
   copySequence(from: number, to: number, end: number): void {
@@ -333,7 +353,8 @@ export class FakeContext implements ModelContext {
       position === (before?.position ?? -1) + 1,
       `sequence ${sequence} continues at ${(before?.position ?? -1) + 1}, not at ${position}`,
     );
-    const hash = mix(before?.hash ?? 1, token);
+    const base = mix(before?.hash ?? 1, token);
+    const hash = this.#adapters === 0 ? base : mix(base, this.#adapters);
     const cell = { token, position, before, hash, sequences: new Set([sequence]) };
     this.#used++;
     this.#tails.set(sequence, cell);

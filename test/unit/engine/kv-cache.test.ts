@@ -77,15 +77,15 @@ test("the longest stored prefix is found, and using it keeps it", () => {
     [1, 2, 3, 4],
     [5, 6],
   ].map((list) => Int32Array.from(list))) {
-    prefixes.store(fresh(context, kv, Array.from(tokens)), tokens);
+    prefixes.store(fresh(context, kv, Array.from(tokens)), tokens, "");
   }
   // [1, 2] is part of [1, 2, 3, 4], and dropped.
   expect(prefixes.size).toBe(2);
-  expect(prefixes.longest(Int32Array.of(1, 2, 3, 9), 3, false)?.length).toBe(3);
-  expect(prefixes.longest(Int32Array.of(1, 2, 3, 9), 3, true)).toBeNull();
-  expect(prefixes.longest(Int32Array.of(7), 0, false)).toBeNull();
+  expect(prefixes.longest(Int32Array.of(1, 2, 3, 9), 3, "", false)?.length).toBe(3);
+  expect(prefixes.longest(Int32Array.of(1, 2, 3, 9), 3, "", true)).toBeNull();
+  expect(prefixes.longest(Int32Array.of(7), 0, "", false)).toBeNull();
   prefixes.evictOne();
-  expect(prefixes.longest(Int32Array.of(5, 6, 7), 2, false)).toBeNull();
+  expect(prefixes.longest(Int32Array.of(5, 6, 7), 2, "", false)).toBeNull();
   prefixes.clear();
   expect(context.usedCells).toBe(0);
 });
@@ -93,8 +93,8 @@ test("the longest stored prefix is found, and using it keeps it", () => {
 test("a prefix of a stored one is not stored again", () => {
   const { context, kv } = setUp();
   const prefixes = new PrefixCache(kv);
-  prefixes.store(fresh(context, kv, [1, 2, 3]), Int32Array.of(1, 2, 3));
-  prefixes.store(fresh(context, kv, [1, 2]), Int32Array.of(1, 2));
+  prefixes.store(fresh(context, kv, [1, 2, 3]), Int32Array.of(1, 2, 3), "");
+  prefixes.store(fresh(context, kv, [1, 2]), Int32Array.of(1, 2), "");
   expect([prefixes.size, kv.used]).toEqual([1, 3]);
 });
 
@@ -102,12 +102,16 @@ test("of short prefixes only the last used stay", () => {
   const { context, kv } = setUp();
   const prefixes = new PrefixCache(kv);
   for (const token of [1, 2, 3]) {
-    prefixes.store(fresh(context, kv, [token, token, token]), Int32Array.of(token, token, token));
+    prefixes.store(
+      fresh(context, kv, [token, token, token]),
+      Int32Array.of(token, token, token),
+      "",
+    );
   }
-  expect(prefixes.longest(Int32Array.of(1, 1, 1), 3, false)?.length).toBe(3);
+  expect(prefixes.longest(Int32Array.of(1, 1, 1), 3, "", false)?.length).toBe(3);
   prefixes.evictShort(2);
   const lengths = [1, 2, 3].map(
-    (token) => prefixes.longest(Int32Array.of(token, token, token), 3, false)?.length,
+    (token) => prefixes.longest(Int32Array.of(token, token, token), 3, "", false)?.length,
   );
   expect(lengths).toEqual([3, undefined, 3]);
   prefixes.evictShort(0);
