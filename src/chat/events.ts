@@ -29,6 +29,12 @@ export interface GenerateRequest {
   ttlSeconds: number | null;
 }
 
+/** A request and whose it is. */
+export interface OwnedRequest extends GenerateRequest {
+  /** Stored prefixes are shared within it only; see `GenerateJob`. */
+  cacheScope: string;
+}
+
 export type FinishReason = "stop" | "length" | "tool_calls";
 
 /** What a generation tells its caller, in this order per choice: deltas, then `finished`. */
@@ -67,7 +73,7 @@ export type GenerateEvent =
 
 /** The one door to generation. @throws LmError before `started`, or later when an engine fails. */
 export type Generate = (
-  request: GenerateRequest,
+  request: OwnedRequest,
   signal: AbortSignal,
 ) => AsyncGenerator<GenerateEvent, void, void>;
 

@@ -6,7 +6,14 @@ import { DEFAULT_SAMPLING, type Sampling } from "../protocol/sampling.ts";
 import { answerCheck, type CheckAnswer, warningText } from "./answer-check.ts";
 import type { ChatTemplates } from "./chat-templates.ts";
 import { FormatDetector } from "./detection/format-detector.ts";
-import type { Generate, GenerateRequest, RawPrompt, RenderChat, RenderedChat } from "./events.ts";
+import type {
+  Generate,
+  GenerateRequest,
+  OwnedRequest,
+  RawPrompt,
+  RenderChat,
+  RenderedChat,
+} from "./events.ts";
 import { planFormat } from "./grammar/plan-grammar.ts";
 import { createParser, type Parser } from "./parser/parser.ts";
 import { type ChatKnowledge, prepareChat } from "./prepare-chat.ts";
@@ -123,7 +130,7 @@ function rawPrompt(prompt: RawPrompt): JobPrompt {
   return prompt.kind === "tokens" ? { kind: "tokens", tokens: [...prompt.tokens] } : prompt;
 }
 
-function jobOf(request: GenerateRequest, prepared: Prepared, sampling: Sampling): GenerateJob {
+function jobOf(request: OwnedRequest, prepared: Prepared, sampling: Sampling): GenerateJob {
   return {
     prompt: prepared.prompt,
     grammar: prepared.grammar,
@@ -135,5 +142,6 @@ function jobOf(request: GenerateRequest, prepared: Prepared, sampling: Sampling)
     promptLogprobs: request.promptLogprobs,
     keepSpecial: [...prepared.keepSpecial],
     cachePrompt: request.cachePrompt,
+    cacheScope: request.cacheScope,
   };
 }

@@ -195,5 +195,6 @@ function httpSettings({ config, apiKeys }: ServePlan): HttpSettings {
     metrics: config.metrics,
     requireAuth: config.requireAuth === true,
     restExtensions: config.restExtensions,
+    sharedPrefixCache: config.sharedPrefixCache,
   };
 }

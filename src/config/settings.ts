@@ -312,6 +312,11 @@ export const SERVE_SETTINGS = {
     fallback: false,
     help: "Accept fields on /api/v1 that LM Studio does not have, such as ttl and identifier",
   }),
+  sharedPrefixCache: kinds.flagSetting({
+    flag: "shared-prefix-cache",
+    fallback: false,
+    help: "Share stored prefixes between API keys: faster, but times and cached_tokens tell what others sent",
+  }),
   chatTemplate: kinds.textSetting({
     flag: "chat-template",
     argument: "<file>",

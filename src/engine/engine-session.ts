@@ -65,6 +65,9 @@ export class EngineSession {
       case "checkGrammar":
         this.#receivedJobId = command.jobId;
         return this.#loaded.checkGrammar(command.jobId, command.gbnf);
+      case "inspect":
+        this.#receivedJobId = command.jobId;
+        return this.#loaded.inspect(command.jobId);
       case "cancel":
         return this.#loaded.cancel(command.jobId);
       case "ack":

@@ -3,7 +3,7 @@ import type { Clock } from "../lib/clock.ts";
 import { LmError } from "../lib/errors.ts";
 import type { Model } from "../llama/backend.ts";
 import type { EmbedInput, GenerateJob, JobPrompt } from "../protocol/commands.ts";
-import type { EngineLoad, JobEvent } from "../protocol/events.ts";
+import type { CacheLoad, EngineLoad, EngineStatus, JobEvent } from "../protocol/events.ts";
 import type { Embedder } from "./embedder.ts";
 import { failureEvent } from "./failure.ts";
 import type { Generator, GeneratorOptions } from "./generator.ts";
@@ -20,6 +20,25 @@ const GATHER_WORTH_MS = 60;
 /** For so long, and again while more of them arrive. */
 const GATHER_MS = 3;
 const GATHER_MOST_MS = 15;
+
+/** Of a model that only embeds. */
+const NO_CACHE: CacheLoad = {
+  storedSequences: 0,
+  treeNodes: 0,
+  treeTokens: 0,
+  archivedBlocks: 0,
+  archivedBytes: 0,
+  hits: { running: 0, stored: 0, archive: 0 },
+  misses: { off: 0, empty: 0, differs: 0, whole: 0, lost: 0 },
+};
+const NO_STATUS: EngineStatus = {
+  slots: [],
+  parallel: 0,
+  queued: 0,
+  kvCells: 0,
+  kvCellsUsed: 0,
+  cache: NO_CACHE,
+};
 
 /** Takes what one step produced. */
 export type SendStep = (load: EngineLoad, events: readonly JobEvent[]) => void;
@@ -48,6 +67,7 @@ export class Engine {
   #steps = 0;
   #wake: () => void = () => undefined;
   #isPaused = false;
+  #toldCacheVersion = -1;
 
   constructor(parts: EngineParts) {
     const emit = (event: JobEvent): void => void this.#events.push(event);
@@ -96,6 +116,13 @@ export class Engine {
   checkGrammar(jobId: number, gbnf: string): void {
     this.#receive(jobId, () => {
       this.#events.push({ type: "grammarChecked", jobId, problem: this.#grammarProblem(gbnf) });
+    });
+  }
+
+  /** Answered with the next step, by what the engine does then. */
+  inspect(jobId: number): void {
+    this.#receive(jobId, () => {
+      this.#events.push({ type: "inspected", jobId, status: this.status });
     });
   }
 
@@ -159,7 +186,12 @@ export class Engine {
     if (!hasDecoded && this.#events.length === 0) return;
     const events = this.#events;
     this.#events = [];
-    this.#parts.send(this.load, events);
+    this.#parts.send({ ...this.load, ...this.#changedCache() }, events);
+  }
+
+  /** What it is doing, in detail. */
+  get status(): EngineStatus {
+    return this.#generator?.status ?? NO_STATUS;
   }
 
   get load(): EngineLoad {
@@ -171,6 +203,14 @@ export class Engine {
     };
     const queued = load.queued + this.#embedder.queued + this.#intake.size;
     return { step: this.#steps, ...load, queued, ...totals };
+  }
+
+  /** The prefix cache, when it changed since it was told. */
+  #changedCache(): { cache: CacheLoad } | null {
+    const generator = this.#generator;
+    if (generator === null || generator.cacheVersion === this.#toldCacheVersion) return null;
+    this.#toldCacheVersion = generator.cacheVersion;
+    return { cache: generator.cacheLoad };
   }
 
   /** Frees the contexts and the model. Jobs still running end without a word. */

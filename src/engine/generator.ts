@@ -3,8 +3,8 @@ import type { Clock } from "../lib/clock.ts";
 import { LmError } from "../lib/errors.ts";
 import type { Model, ModelContext } from "../llama/backend.ts";
 import type { GenerateJob } from "../protocol/commands.ts";
-import type { JobEvent, TokenLogprob } from "../protocol/events.ts";
 import { AdapterSets } from "./adapter-sets.ts";
+import type { CacheLoad, EngineStatus, JobEvent, TokenLogprob } from "../protocol/events.ts";
 import { Choice } from "./choice.ts";
 import { failureEvent } from "./failure.ts";
 import { Job } from "./job.ts";
@@ -14,7 +14,7 @@ import type { PieceTable } from "./pieces.ts";
 import { PrefillPacer } from "./prefill-pacer.ts";
 import { promptTokens } from "./prompt-tokens.ts";
 import { Scheduler, wantsScores, type PackedSlot } from "./scheduler.ts";
-import type { Slot } from "./slot.ts";
+import { type Slot, slotStatus } from "./slot.ts";
 import type { ThreadGovernor } from "./thread-governor.ts";
 
 /** Prompts with fewer tokens left to compute send no progress. */
@@ -78,6 +78,27 @@ export class Generator {
       queued: this.#scheduler.queue.length,
       kvCellsUsed: this.#kv.used,
       kvCells: this.#kv.total,
+    };
+  }
+
+  /** Grows with every change of `cacheLoad`. */
+  get cacheVersion(): number {
+    return this.#scheduler.cacheVersion;
+  }
+
+  get cacheLoad(): CacheLoad {
+    return this.#scheduler.cacheLoad;
+  }
+
+  get status(): EngineStatus {
+    const { queued, kvCells, kvCellsUsed } = this.load;
+    return {
+      slots: this.#scheduler.slots.map(slotStatus),
+      parallel: this.#options.parallel,
+      queued,
+      kvCells,
+      kvCellsUsed,
+      cache: this.cacheLoad,
     };
   }
 
@@ -157,6 +178,7 @@ export class Generator {
     job.isAccepted = true;
     job.markAdmitted(this.#options.clock.monotonicMs());
     this.totals.cachedTokens += slot.cached;
+    this.#scheduler.countReuse(slot);
     this.#options.emit({
       type: "accepted",
       jobId: job.id,

@@ -12,6 +12,8 @@ export class Job {
   /** Tokens a choice may generate: `maxTokens`, cut to what the context leaves. */
   readonly limit: number;
   readonly adapters: AdapterSet;
+  /** Jobs share prefixes within it only: those of one owner, computed with the same adapters. */
+  readonly prefixScope: string;
   readonly keepSpecial: ReadonlySet<string>;
   /** Compiled once; each choice works on a clone. */
   readonly grammar: Grammar | null;
@@ -40,6 +42,7 @@ export class Job {
     this.prompt = facts.prompt;
     this.limit = facts.limit;
     this.adapters = facts.adapters;
+    this.prefixScope = JSON.stringify([facts.spec.cacheScope, facts.adapters.key]);
     this.grammar = facts.grammar;
     this.grammarWatch = facts.grammar === null ? null : new GrammarWatch();
     this.wantsPromptScores = facts.spec.promptLogprobs;

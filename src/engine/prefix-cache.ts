@@ -1,13 +1,12 @@
 import { assert } from "../lib/assert.ts";
 import type { KvCache } from "./kv-cache.ts";
-import { commonPrefixLength } from "./token-buffer.ts";
+import { PrefixTree, type TreeMatch } from "./prefix-tree.ts";
 
 /** A finished sequence whose cells stay in the KV cache until they are needed. */
 export interface StoredPrefix {
+  readonly scope: string;
   readonly sequence: number;
   readonly tokens: Int32Array;
-  /** Key of the adapters it was computed with: it is of no use to others. */
-  readonly adapters: string;
 }
 
 /** Tokens below which a prefix is short. */
@@ -18,68 +17,92 @@ function isShort(entry: StoredPrefix): boolean {
 }
 
 /**
- * Finished sequences, kept for prompts that begin alike. They share cells with each other and with
- * running slots; the least recently used one goes first when cells or sequence ids are needed.
+ * Finished sequences, kept for prompts that begin alike: one tree per scope. They share cells with
+ * each other and with running slots; the least recently used one goes first when cells or sequence
+ * ids are needed.
  */
 export class PrefixCache {
   readonly #kv: KvCache;
+  readonly #isCuttable: boolean;
   /** Least recently used first. */
   readonly #stored = new Set<StoredPrefix>();
+  readonly #trees = new Map<string, PrefixTree<StoredPrefix>>();
+  #version = 0;
 
-  constructor(kv: KvCache) {
+  /** @param isCuttable sequences can be cut and shared at any length. */
+  constructor(kv: KvCache, isCuttable: boolean) {
     this.#kv = kv;
+    this.#isCuttable = isCuttable;
   }
 
   get size(): number {
     return this.#stored.size;
   }
 
-  /**
-   * Takes over a slot's sequence, which holds exactly `tokens`. What it makes redundant is dropped:
-   * stored prefixes of it, or itself when it is a prefix of a stored one.
-   * @param adapters key of the adapters it was computed with.
-   */
-  store(sequence: number, tokens: Int32Array, adapters: string): void {
-    assert(this.#kv.length(sequence) === tokens.length, "a stored prefix holds its tokens");
-    if (tokens.length === 0) return this.#kv.close(sequence);
-    for (const entry of this.#stored) {
-      if (entry.adapters !== adapters) continue;
-      const common = commonPrefixLength(entry.tokens, tokens, tokens.length);
-      if (common === tokens.length) {
-        this.#touch(entry);
-        return this.#kv.close(sequence);
-      }
-      if (common === entry.tokens.length) this.#drop(entry);
+  /** Grows with every change. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Nodes and tokens of the trees. */
+  get extent(): { nodes: number; tokens: number } {
+    let nodes = 0;
+    let tokens = 0;
+    for (const tree of this.#trees.values()) {
+      nodes += tree.nodes;
+      tokens += tree.tokens;
     }
-    this.#kv.unpin(sequence);
-    this.#stored.add({ sequence, tokens: tokens.slice(), adapters });
+    return { nodes, tokens };
   }
 
   /**
-   * The stored sequence that shares most leading tokens, at most `limit` of them.
-   * @param adapters only sequences computed with these.
-   * @param whole only sequences that are used to their end, for memory that cannot be cut.
+   * Takes over a slot's sequence, which holds exactly `tokens`. What it makes redundant is dropped:
+   * stored prefixes of it, or itself when it is a prefix of a stored one. Where sequences cannot be
+   * cut, each stays of use.
    */
-  longest(
-    tokens: Int32Array,
-    limit: number,
-    adapters: string,
-    whole: boolean,
-  ): { entry: StoredPrefix; length: number } | null {
-    let best: StoredPrefix | null = null;
-    let bestLength = 0;
-    for (const entry of this.#stored) {
-      // Only an entry that also matches one token further can be better.
-      if (entry.tokens[bestLength] !== tokens[bestLength]) continue;
-      if (entry.adapters !== adapters) continue;
-      const length = commonPrefixLength(entry.tokens, tokens, limit);
-      if (length <= bestLength || (whole && length < entry.tokens.length)) continue;
-      best = entry;
-      bestLength = length;
+  store(scope: string, sequence: number, tokens: Int32Array): void {
+    assert(this.#kv.length(sequence) === tokens.length, "a stored prefix holds its tokens");
+    if (tokens.length === 0) return this.#kv.close(sequence);
+    const tree = this.#trees.get(scope) ?? new PrefixTree<StoredPrefix>();
+    this.#trees.set(scope, tree);
+    const same = tree.get(tokens);
+    if (same !== null) this.touch(same);
+    if (same !== null || (this.#isCuttable && tree.continues(tokens))) {
+      return this.#kv.close(sequence);
     }
-    if (best === null) return null;
-    this.#touch(best);
-    return { entry: best, length: bestLength };
+    const shorter = this.#isCuttable ? tree.prefixesOf(tokens, tokens.length) : [];
+    this.#kv.unpin(sequence);
+    const entry = { scope, sequence, tokens: tokens.slice() };
+    tree.set(entry.tokens, entry);
+    this.#stored.add(entry);
+    this.#version++;
+    for (const { value } of shorter) this.#drop(value);
+  }
+
+  /**
+   * The stored sequence of a scope that shares most leading tokens, at most `limit` of them. Where
+   * sequences cannot be cut: the longest that is used to its end.
+   */
+  longest(scope: string, tokens: Int32Array, limit: number): TreeMatch<StoredPrefix> | null {
+    const tree = this.#trees.get(scope);
+    if (tree === undefined) return null;
+    return this.#isCuttable ? tree.longest(tokens, limit) : tree.longestWhole(tokens, limit);
+  }
+
+  /** It is of use: others go before it. */
+  touch(entry: StoredPrefix): void {
+    this.#stored.delete(entry);
+    this.#stored.add(entry);
+  }
+
+  /** How many leading tokens some stored sequence shares, usable or not. */
+  sharedLength(scope: string, tokens: Int32Array, limit: number): number {
+    return this.#trees.get(scope)?.longest(tokens, limit)?.length ?? 0;
+  }
+
+  /** Whether anything is stored for a scope. */
+  isIn(scope: string): boolean {
+    return this.#trees.has(scope);
   }
 
   has(entry: StoredPrefix): boolean {
@@ -88,7 +111,7 @@ export class PrefixCache {
 
   /** Gives the sequence itself to a slot: pinned, and no longer stored. */
   adopt(entry: StoredPrefix): void {
-    this.#stored.delete(entry);
+    this.#forget(entry);
     this.#kv.pin(entry.sequence);
   }
 
@@ -121,12 +144,15 @@ export class PrefixCache {
   }
 
   #drop(entry: StoredPrefix): void {
-    this.#stored.delete(entry);
+    this.#forget(entry);
     this.#kv.close(entry.sequence);
   }
 
-  #touch(entry: StoredPrefix): void {
+  #forget(entry: StoredPrefix): void {
+    const tree = this.#trees.get(entry.scope);
+    assert(tree?.delete(entry.tokens) === true, "a stored prefix is in its tree");
+    if (tree.size === 0) this.#trees.delete(entry.scope);
     this.#stored.delete(entry);
-    this.#stored.add(entry);
+    this.#version++;
   }
 }

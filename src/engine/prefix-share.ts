@@ -1,6 +1,6 @@
 import type { Choice } from "./choice.ts";
 import type { PrefixCache, StoredPrefix } from "./prefix-cache.ts";
-import type { Slot } from "./slot.ts";
+import type { Miss, Slot } from "./slot.ts";
 import { commonPrefixLength } from "./token-buffer.ts";
 
 /** A prefix being computed is worth waiting for when it saves at least so many tokens. */
@@ -18,38 +18,45 @@ export type Share =
 
 export const NO_SHARE: Share = { kind: "none", length: 0 };
 
+/** What can be shared with a choice. */
+export interface ShareSources {
+  readonly slots: readonly Slot[];
+  readonly prefixes: PrefixCache;
+  /** Sequences can be cut and shared at any length. */
+  readonly isCuttable: boolean;
+}
+
 /**
  * The longest prefix of a choice's tokens that is in the KV cache, or soon will be. The last token
  * is always computed anew: its logits are not stored. Only choices of one job share their whole
- * prompt, since they sample from the same logits.
+ * prompt, since they sample from the same logits; jobs share only within their scope.
  */
-export function findShare(
-  choice: Choice,
-  slots: readonly Slot[],
-  prefixes: PrefixCache,
-  sharesPrefixes: boolean,
-): Share {
-  const { job } = choice;
+export function findShare(choice: Choice, { slots, prefixes, isCuttable }: ShareSources): Share {
   const first = slots.find((slot) => slot.choice === choice.siblings[0]);
   if (first !== undefined && first.choice !== choice && first.choice.generated === 0) {
     return { kind: "wait", slot: first, length: choice.tokens.length };
   }
-  if (!job.spec.cachePrompt || (choice.index === 0 && job.wantsPromptScores)) return NO_SHARE;
+  if (!mayReuse(choice)) return NO_SHARE;
   const tokens = choice.tokens.view();
   const limit = tokens.length - 1;
-  const adapters = job.adapters.key;
-  const stored = prefixes.longest(tokens, limit, adapters, !sharesPrefixes);
-  if (!sharesPrefixes) {
+  const stored = prefixes.longest(choice.job.prefixScope, tokens, limit);
+  if (!isCuttable) {
     return stored === null
       ? NO_SHARE
-      : { kind: "adopt", entry: stored.entry, length: stored.length };
+      : { kind: "adopt", entry: stored.value, length: stored.length };
   }
   let best: Share =
-    stored === null ? NO_SHARE : { kind: "copy", ...stored, sequence: stored.entry.sequence };
+    stored === null
+      ? NO_SHARE
+      : {
+          kind: "copy",
+          entry: stored.value,
+          sequence: stored.value.sequence,
+          length: stored.length,
+        };
   let leader: Share = NO_SHARE;
   for (const slot of slots) {
-    if (slot.choice === choice || !slot.choice.job.spec.cachePrompt) continue;
-    if (slot.choice.job.adapters.key !== adapters) continue;
+    if (!isShareable(slot, choice)) continue;
     const planned = commonPrefixLength(slot.choice.tokens.view(), tokens, limit);
     const computed = Math.min(planned, slot.computed);
     if (computed > best.length) {
@@ -60,4 +67,40 @@ export function findShare(
     if (isOlder && planned > leader.length) leader = { kind: "wait", slot, length: planned };
   }
   return leader.length >= best.length + WORTH_WAITING ? leader : best;
+}
+
+/** Why a choice with this share computes more than it would in the best case; null = nothing was missed. */
+export function explainMiss(choice: Choice, share: Share, sources: ShareSources): Miss | null {
+  if (!mayReuse(choice)) return { reason: "off", atToken: 0 };
+  const { slots, prefixes, isCuttable } = sources;
+  const { prefixScope } = choice.job;
+  const tokens = choice.tokens.view();
+  const limit = tokens.length - 1;
+  if (share.length >= limit) return null;
+  const stored = prefixes.longest(prefixScope, tokens, limit);
+  if (!isCuttable) {
+    const known = prefixes.sharedLength(prefixScope, tokens, limit);
+    if (known > share.length) return { reason: "whole", atToken: share.length };
+    return share.length > 0 ? null : { reason: "empty", atToken: 0 };
+  }
+  let isKnown = prefixes.isIn(prefixScope);
+  // A sequence that ends there was used up: the rest of the prompt is new.
+  let isUsedUp = stored !== null && stored.isEnd && stored.length >= share.length;
+  for (const slot of slots) {
+    if (!isShareable(slot, choice)) continue;
+    isKnown = true;
+    isUsedUp ||= share.length > 0 && slot.choice.tokens.length === share.length;
+  }
+  if (!isKnown) return { reason: "empty", atToken: 0 };
+  return isUsedUp ? null : { reason: "differs", atToken: share.length };
+}
+
+function mayReuse({ job, index }: Choice): boolean {
+  return job.spec.cachePrompt && !(index === 0 && job.wantsPromptScores);
+}
+
+function isShareable(slot: Slot, choice: Choice): boolean {
+  const { spec, prefixScope } = slot.choice.job;
+  const isOther = slot.choice !== choice;
+  return isOther && spec.cachePrompt && prefixScope === choice.job.prefixScope;
 }

@@ -1,10 +1,12 @@
 import { assert, defined } from "../lib/assert.ts";
 import type { ModelContext } from "../llama/backend.ts";
 import { AdapterTurns } from "./adapter-turns.ts";
+import type { CacheLoad } from "../protocol/events.ts";
+import { CacheCounts } from "./cache-counts.ts";
 import type { Choice } from "./choice.ts";
 import type { KvCache } from "./kv-cache.ts";
 import type { PrefillPacer } from "./prefill-pacer.ts";
-import { findShare, NO_SHARE, type Share } from "./prefix-share.ts";
+import { explainMiss, findShare, NO_SHARE, type Share, type ShareSources } from "./prefix-share.ts";
 import { PrefixCache } from "./prefix-cache.ts";
 import { Slot } from "./slot.ts";
 
@@ -41,6 +43,7 @@ export class Scheduler {
   readonly #context: ModelContext;
   readonly #kv: KvCache;
   readonly #prefixes: PrefixCache;
+  readonly #reuse = new CacheCounts();
   readonly #options: SchedulerOptions;
   readonly #page: number;
   readonly #turns = new AdapterTurns();
@@ -52,7 +55,7 @@ export class Scheduler {
   constructor(context: ModelContext, kv: KvCache, options: SchedulerOptions) {
     this.#context = context;
     this.#kv = kv;
-    this.#prefixes = new PrefixCache(kv);
+    this.#prefixes = new PrefixCache(kv, options.sharesPrefixes);
     this.#options = options;
     const share = Math.floor(kv.total / (options.parallel * PAGES_PER_SLOT));
     this.#page = Math.min(share, GENERATION_PAGE);
@@ -74,6 +77,24 @@ export class Scheduler {
 
   get storedPrefixes(): number {
     return this.#prefixes.size;
+  }
+
+  /** Grows with every change of `cacheLoad`. */
+  get cacheVersion(): number {
+    return this.#prefixes.version + this.#reuse.version;
+  }
+
+  /** Of the prefix cache. */
+  get cacheLoad(): CacheLoad {
+    const { nodes, tokens } = this.#prefixes.extent;
+    return {
+      storedSequences: this.#prefixes.size,
+      treeNodes: nodes,
+      treeTokens: tokens,
+      archivedBlocks: 0,
+      archivedBytes: 0,
+      ...this.#reuse.snapshot(),
+    };
   }
 
   enqueue(choice: Choice): void {
@@ -99,6 +120,12 @@ export class Scheduler {
       if (slot.waitsFor === null) started.push(slot);
     }
     return started;
+  }
+
+  /** Counts what the first slot of a job reused. */
+  countReuse({ source, miss }: Slot): void {
+    if (source !== null) this.#reuse.hit(source);
+    if (miss !== null) this.#reuse.miss(miss.reason);
   }
 
   /** Fills the context's batch. May send the newest slots back to the queue to find cells. */
@@ -175,7 +202,7 @@ export class Scheduler {
     const { choice } = slot;
     if (choice.job.spec.cachePrompt && slot.computed > 0) {
       const tokens = choice.tokens.view(slot.computed);
-      this.#prefixes.store(slot.sequence, tokens, choice.job.adapters.key);
+      this.#prefixes.store(choice.job.prefixScope, slot.sequence, tokens);
     } else {
       this.#kv.close(slot.sequence);
     }
@@ -220,16 +247,23 @@ export class Scheduler {
   }
 
   #findShare(choice: Choice): Share {
-    return findShare(choice, this.#slots, this.#prefixes, this.#options.sharesPrefixes);
+    return findShare(choice, this.#shareSources);
+  }
+
+  get #shareSources(): ShareSources {
+    const { sharesPrefixes: isCuttable } = this.#options;
+    return { slots: this.#slots, prefixes: this.#prefixes, isCuttable };
   }
 
   #open(choice: Choice, share: Share): Slot {
     let slot: Slot;
     if (share.kind === "adopt") {
-      this.#prefixes.adopt(share.entry);
       slot = new Slot(choice, share.entry.sequence);
+      slot.miss = explainMiss(choice, share, this.#shareSources);
+      this.#prefixes.adopt(share.entry);
       slot.computed = share.length;
       slot.cached = share.length;
+      slot.source = "stored";
     } else {
       slot = new Slot(choice, this.#openSequence());
       // The last stored prefix may have had to give up its sequence id for this slot.
@@ -249,11 +283,15 @@ export class Scheduler {
     slot.waitsFor = null;
     if (share.kind === "wait") {
       slot.waitsFor = { slot: share.slot, length: share.length };
-    } else if (share.kind === "copy") {
-      if (!this.#kv.share(share.sequence, slot.sequence, share.length)) return;
-      slot.computed = share.length;
-      slot.cached = share.length;
+      return;
     }
+    slot.miss = explainMiss(slot.choice, share, this.#shareSources);
+    if (share.kind !== "copy") return;
+    if (share.entry !== null) this.#prefixes.touch(share.entry);
+    if (!this.#kv.share(share.sequence, slot.sequence, share.length)) return;
+    slot.computed = share.length;
+    slot.cached = share.length;
+    slot.source = share.entry === null ? "running" : "stored";
   }
 
   #openSequence(): number {

@@ -1,4 +1,11 @@
+import type { HitSource, MissReason, SlotStatus } from "../protocol/events.ts";
 import type { Choice } from "./choice.ts";
+
+/** Why reuse ended at `atToken`, though the prompt went on. */
+export interface Miss {
+  readonly reason: MissReason;
+  readonly atToken: number;
+}
 
 /** A choice at work: which sequence of the KV cache is its own and how far it is computed. */
 export class Slot {
@@ -8,6 +15,10 @@ export class Slot {
   computed = 0;
   /** Of these, the ones that were found there. */
   cached = 0;
+  /** Where these were; null = nowhere. */
+  source: HitSource | null = null;
+  /** Why no more of them were. */
+  miss: Miss | null = null;
   /** Cells promised to this slot and not used yet. */
   reserved = 0;
   /** An older slot that computes the first `length` tokens of this prompt: they are worth the wait. */
@@ -27,4 +38,19 @@ export class Slot {
   get isDecoding(): boolean {
     return this.choice.generated > 0 && this.remaining === 1;
   }
+}
+
+/** For whoever watches the engine. */
+export function slotStatus(slot: Slot): SlotStatus {
+  const { choice, cached, computed, isDecoding, waitsFor, miss } = slot;
+  return {
+    jobId: choice.job.id,
+    choice: choice.index,
+    state: waitsFor !== null ? "waiting" : isDecoding ? "decode" : "prefill",
+    promptTokens: choice.job.prompt.length,
+    cachedTokens: cached,
+    computedTokens: computed,
+    generatedTokens: choice.generated,
+    miss,
+  };
 }

@@ -34,6 +34,8 @@ export interface HttpSettings {
   metrics: boolean;
   /** `ttl`, `identifier` and the like are accepted on /api/v1. */
   restExtensions: boolean;
+  /** Callers with different keys share stored prefixes. */
+  sharedPrefixCache: boolean;
 }
 
 export interface VersionInfo {
@@ -57,7 +59,7 @@ export interface Deps {
   generate: Generate;
   renderChat: RenderChat;
   catalog: Pick<Catalog, "list" | "find">;
-  pool: Pick<PoolManager, "acquire" | "instances" | "statistics" | "load" | "unload">;
+  pool: Pick<PoolManager, "acquire" | "instances" | "statistics" | "inspect" | "load" | "unload">;
   /** Tokens with permissions; null = only keys. */
   tokens: Pick<TokenFile, "find"> | null;
   /** Answers that may be continued; null = none is kept. */

@@ -46,7 +46,9 @@ export class GenerationScope {
     const meter = new GenerationMeter(metrics, deps.clock, this.#context);
     let hasFailed = false;
     try {
-      for await (const event of deps.generate(request, this.abort.signal)) {
+      const cacheScope = deps.settings.sharedPrefixCache ? "" : this.#context.caller.id;
+      const owned = { ...request, cacheScope };
+      for await (const event of deps.generate(owned, this.abort.signal)) {
         meter.observe(event);
         if (event.type === "started") this.#warn(event.warnings ?? []);
         if (event.type === "finished") this.#tellIssues(event, request.choices);

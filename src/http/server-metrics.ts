@@ -1,4 +1,5 @@
 import type { PoolManager } from "../pool/pool.ts";
+import { CacheMetrics } from "./cache-metrics.ts";
 import { Registry, type Series } from "./metrics.ts";
 import { PoolMetrics } from "./pool-metrics.ts";
 
@@ -70,6 +71,7 @@ export class ServerMetrics {
     gauge: this.#registry.gauge(name, help),
     field,
   }));
+  readonly #cache = new CacheMetrics(this.#registry);
   readonly #pool = new PoolMetrics(this.#registry);
 
   /** Series of one model, to be kept while it generates. */
@@ -88,6 +90,7 @@ export class ServerMetrics {
 
   #readInstances(pool: Pick<PoolManager, "instances">): void {
     for (const { gauge } of this.#models) gauge.clear();
+    this.#cache.read(pool.instances());
     for (const instance of pool.instances()) {
       const memory = instance.info?.memory;
       const values: Readonly<Record<string, number | undefined>> = {

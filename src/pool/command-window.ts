@@ -3,7 +3,7 @@ import type { Command, EmbedInput, JobPrompt } from "../protocol/commands.ts";
 /** The commands that open a job. */
 export type JobCommand = Extract<
   Command,
-  { type: "generate" | "embed" | "tokenize" | "checkGrammar" }
+  { type: "generate" | "embed" | "tokenize" | "checkGrammar" | "inspect" }
 >;
 
 interface Entry {
@@ -82,6 +82,7 @@ export function commandBytes(command: JobCommand): number {
 
 function contentBytes(command: JobCommand): number {
   if (command.type === "tokenize") return promptBytes(command.prompt);
+  if (command.type === "inspect") return 0;
   if (command.type === "checkGrammar") return command.gbnf.length;
   if (command.type === "embed") {
     return command.inputs.reduce((sum, input) => sum + inputBytes(input), 0);

@@ -200,6 +200,7 @@ const TERMINAL: ReadonlySet<JobEvent["type"]> = new Set([
   "embedded",
   "tokenized",
   "grammarChecked",
+  "inspected",
   "jobFailed",
   "cancelled",
 ]);

@@ -13,6 +13,7 @@ const EVENT_FIELDS: Readonly<Record<JobEvent["type"], (event: Fields) => boolean
   embedded: (event) => Array.isArray(event["vectors"]) && isCount(event["tokens"]),
   tokenized: (event) => Array.isArray(event["tokens"]),
   grammarChecked: (event) => event["problem"] === null || typeof event["problem"] === "string",
+  inspected: (event) => isFields(event["status"]) && Array.isArray(event["status"]["slots"]),
   jobFailed: (event) => typeof event["code"] === "string" && typeof event["message"] === "string",
   cancelled: (event) => isStage(event["stage"]) && isCount(event["steps"]),
 };

@@ -256,7 +256,9 @@ export class EngineProcess {
       this.#fault("sent a step before it was ready and was ended", "crashed");
       return;
     }
-    const { load, events } = message;
+    const { events } = message;
+    // What did not change is not said again.
+    const load = { ...this.#load, ...message.load };
     const isProgress = events.length > 0 || load.step !== this.#load?.step;
     this.#load = load;
     this.#measureStep();

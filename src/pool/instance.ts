@@ -2,7 +2,7 @@ import type { CatalogModel } from "../catalog/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import { assert, defined } from "../lib/assert.ts";
 import { LmError } from "../lib/errors.ts";
-import type { LoadedModelInfo } from "../protocol/events.ts";
+import type { EngineStatus, LoadedModelInfo } from "../protocol/events.ts";
 import { NOTHING, type Demand } from "./demand.ts";
 import type { EngineEnd, EngineProcess } from "./engine-process.ts";
 import { queueFull } from "./engine-jobs.ts";
@@ -135,6 +135,16 @@ export class ModelInstance {
     await this.#engine?.stop(reason, error);
     this.#idle?.();
     await this.#ending;
+  }
+
+  /** null while there is no engine that is ready. */
+  async inspect(signal: AbortSignal): Promise<EngineStatus | null> {
+    const engine = this.#engine;
+    if (engine?.stage !== "ready") return null;
+    for await (const event of engine.run({ type: "inspect" }, signal)) {
+      if (event.type === "inspected") return event.status;
+    }
+    return null;
   }
 
   status(history: { starts: number; crashes: number }): InstanceStatus {

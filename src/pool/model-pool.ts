@@ -26,6 +26,7 @@ import type {
 import { insufficientMemory } from "./memory-refusal.ts";
 import { RestartPolicy } from "./restart-policy.ts";
 import { waitFor } from "./wait.ts";
+import type { EngineStatus } from "../protocol/events.ts";
 
 export interface PoolOptions {
   engine: EngineCommand;
@@ -129,6 +130,11 @@ export class ModelPool implements PoolManager {
     const error = unloaded(instance.model);
     if (options.force) await instance.stop("unloaded", error);
     else await instance.drain("unloaded", error);
+  }
+
+  async inspect(identifier: string, signal: AbortSignal): Promise<EngineStatus | null> {
+    const instance = this.#instances.find((candidate) => candidate.identifier === identifier);
+    return (await instance?.inspect(signal)) ?? null;
   }
 
   instances(): readonly InstanceStatus[] {

@@ -1,6 +1,6 @@
 import type { CatalogModel } from "../catalog/model.ts";
 import type { EmbedInput, GenerateJob, JobPrompt, LoadOptions } from "../protocol/commands.ts";
-import type { EngineLoad, JobEvent, LoadedModelInfo } from "../protocol/events.ts";
+import type { EngineLoad, EngineStatus, JobEvent, LoadedModelInfo } from "../protocol/events.ts";
 
 /**
  * Models in memory. Each loaded model is an engine process; a first request loads it, and however
@@ -45,6 +45,12 @@ export interface PoolManager extends Pool {
    * @throws LmError model_not_loaded when no such instance exists.
    */
   unload(identifier: string, options: { force: boolean }): Promise<void>;
+  /**
+   * What the engine of an instance is doing right now, by its own word; it answers between steps.
+   * null = there is no such instance, or it is not ready.
+   * @throws LmError as a job: the engine may end meanwhile.
+   */
+  inspect(identifier: string, signal: AbortSignal): Promise<EngineStatus | null>;
   statistics(): PoolStatistics;
 }
 

@@ -133,10 +133,15 @@ export const GenerateJob = Type.Object({
   promptLogprobs: Type.Boolean(),
   /** Texts that stay visible when they are control tokens, for example `<tool_call>`. */
   keepSpecial: Type.Array(Type.String()),
-  /** Reuse a stored prefix of this prompt. */
+  /** Reuse a stored prefix of this prompt, and store what it becomes. */
   cachePrompt: Type.Boolean(),
   /** The LoRA adapters to use, all others off; absent = those of the load, at their scales. */
   adapters: Type.Optional(Type.Array(AdapterScale)),
+  /**
+   * Whose prefixes these are: only jobs of one scope share any. Never a secret itself; "" where
+   * everybody shares.
+   */
+  cacheScope: Type.String(),
 });
 export type GenerateJob = Static<typeof GenerateJob>;
 
@@ -162,6 +167,8 @@ export const Command = Type.Union([
   }),
   /** Checks that a grammar compiles; answered by `grammarChecked`. */
   Type.Object({ type: Type.Literal("checkGrammar"), jobId: Type.Integer(), gbnf: Type.String() }),
+  /** Asks what the engine is doing; answered by `inspected`. */
+  Type.Object({ type: Type.Literal("inspect"), jobId: Type.Integer() }),
   Type.Object({ type: Type.Literal("cancel"), jobId: Type.Integer() }),
   /** Flow control: every engine message with number <= `upTo` has been handled by the server. */
   Type.Object({ type: Type.Literal("ack"), upTo: Type.Integer() }),

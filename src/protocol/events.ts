@@ -99,6 +99,8 @@ export type JobEvent =
   | { type: "tokenized"; jobId: number; tokens: readonly number[] }
   /** Terminal. `problem` is null when the grammar compiles. */
   | { type: "grammarChecked"; jobId: number; problem: string | null }
+  /** Terminal. */
+  | { type: "inspected"; jobId: number; status: EngineStatus }
   /** Terminal: `code` and `details` are those of LmError. */
   | {
       type: "jobFailed";
@@ -109,6 +111,57 @@ export type JobEvent =
     }
   /** Terminal answer to `cancel`. `stage` says where it took effect, `steps` how many later. */
   | { type: "cancelled"; jobId: number; stage: "queue" | "prefill" | "decode"; steps: number };
+
+/**
+ * Why a request had to compute prompt tokens that a stored sequence might have spared:
+ * `off` = it asked for none, `empty` = nothing is stored for its scope, `differs` = the best stored
+ * sequence holds another token somewhere (the first differing token), `whole` = more tokens agree,
+ * but this memory can only be used whole, `lost` = stored, but it could not be read back.
+ */
+export type MissReason = "off" | "empty" | "differs" | "whole" | "lost";
+
+/** Where the reused tokens of a request were found. */
+export type HitSource = "running" | "stored" | "archive";
+
+/** Sizes of the prefix cache now, and its totals since the start. */
+export interface CacheLoad {
+  /** Finished sequences whose cells are still in the KV cache. */
+  storedSequences: number;
+  /** Nodes and tokens of the tree they form; tokens that several share count once. */
+  treeNodes: number;
+  treeTokens: number;
+  /** What is kept outside the KV cache, in memory or on disk. */
+  archivedBlocks: number;
+  archivedBytes: number;
+  hits: Readonly<Record<HitSource, number>>;
+  misses: Readonly<Record<MissReason, number>>;
+}
+
+/** One slot at work. */
+export interface SlotStatus {
+  jobId: number;
+  choice: number;
+  state: "waiting" | "prefill" | "decode";
+  promptTokens: number;
+  /** Prompt tokens that were found rather than computed. */
+  cachedTokens: number;
+  /** Tokens of the prompt and the answer that are in the KV cache. */
+  computedTokens: number;
+  generatedTokens: number;
+  /** Where reuse ended and why; null when everything reusable was reused. */
+  miss: { reason: MissReason; atToken: number } | null;
+}
+
+/** What the engine is doing, in detail; made on demand. */
+export interface EngineStatus {
+  /** Slots at work, oldest first; the other ones of `parallel` are idle. */
+  slots: readonly SlotStatus[];
+  parallel: number;
+  queued: number;
+  kvCells: number;
+  kvCellsUsed: number;
+  cache: CacheLoad;
+}
 
 /** What the engine is doing; sent with each step. */
 export interface EngineLoad {
@@ -122,6 +175,8 @@ export interface EngineLoad {
   promptTokens: number;
   cachedTokens: number;
   generatedTokens: number;
+  /** Sent when it changed since the last step; absent = as before. */
+  cache?: CacheLoad;
 }
 
 /** `seq` numbers the messages from 1; the server acknowledges them (see Command `ack`). */

@@ -2,7 +2,18 @@ import { describe, expect, spyOn, test } from "bun:test";
 import * as crypto from "node:crypto";
 import { Authenticator } from "../../src/http/auth.ts";
 import { hasCode } from "../../src/lib/errors.ts";
-import { appWith, chatBody, errorOf, get, manualClock, post } from "./fakes.ts";
+import {
+  appWith,
+  chatBody,
+  done,
+  errorOf,
+  finished,
+  get,
+  manualClock,
+  play,
+  post,
+  started,
+} from "./fakes.ts";
 
 const PUBLIC = [
   "/health",
@@ -64,6 +75,28 @@ test("with a key, health and the static page are open and everything else is not
   for (const path of PUBLIC) expect((await app.handle(get(path))).status).toBe(200);
   for (const path of PRIVATE) expect((await app.handle(get(path))).status).toBe(401);
   for (const path of POSTS) expect((await app.handle(post(path, chatBody))).status).toBe(401);
+});
+
+test("each key has its own scope of stored prefixes, unless they are joined", async () => {
+  const scopes = async (settings: object, keys: readonly string[]): Promise<string[]> => {
+    const seen: string[] = [];
+    const generate = play([started(), finished(), done], ({ cacheScope }) => seen.push(cacheScope));
+    const app = appWith({ settings, generate });
+    for (const key of keys) {
+      const headers = { authorization: `Bearer ${key}` };
+      const answer = await app.handle(post("/v1/chat/completions", chatBody, headers));
+      expect(answer.status).toBe(200);
+    }
+    return seen;
+  };
+  const keys = ["right-key", "second-key", "right-key"];
+  const [first, second, again] = await scopes(locked.settings, keys);
+  expect(first).not.toBe(second);
+  expect(again).toBe(first);
+  // A hash of the key travels on, never the key.
+  for (const scope of [first, second]) expect(scope).toMatch(/^key-[0-9a-f]{16}$/);
+  expect(await scopes({ ...locked.settings, sharedPrefixCache: true }, keys)).toEqual(["", "", ""]);
+  expect(await scopes({}, ["any", "other"])).toEqual(["", ""]);
 });
 
 describe("T-B3: where a key may be", () => {

@@ -1,5 +1,5 @@
 import type { CatalogModel } from "../../src/catalog/model.ts";
-import type { Generate, GenerateEvent, GenerateRequest } from "../../src/chat/events.ts";
+import type { Generate, GenerateEvent, OwnedRequest } from "../../src/chat/events.ts";
 import { createApp } from "../../src/http/app.ts";
 import type { Deps, HttpApp, HttpSettings } from "../../src/http/deps.ts";
 import type { Clock } from "../../src/lib/clock.ts";
@@ -25,6 +25,7 @@ export const settings: HttpSettings = {
   requestTimeoutMs: 0,
   metrics: true,
   restExtensions: false,
+  sharedPrefixCache: false,
 };
 
 export function fakeModel(over: Partial<CatalogModel> = {}): CatalogModel {
@@ -141,6 +142,7 @@ export function fakeDeps(options: FakeOptions = {}): Deps {
       acquire: async (model) => fakeLease(model, options),
       instances: () => options.instances ?? [],
       statistics: () => noStatistics,
+      inspect: async () => null,
       load: async (model) => fakeInstance(model, { jit: false }),
       unload: async () => undefined,
     },
@@ -227,7 +229,7 @@ export function answer(...texts: string[]): Generate {
 /** A generation that plays these events; `seen` receives the request. */
 export function play(
   events: readonly GenerateEvent[],
-  seen?: (request: GenerateRequest) => void,
+  seen?: (request: OwnedRequest) => void,
 ): Generate {
   return async function* (request) {
     seen?.(request);

@@ -75,8 +75,17 @@ test("shows what the pool knows", async () => {
     kvCellsUsed: 10,
     kvCells: 2048,
     promptTokens: 0,
-    cachedTokens: 0,
+    cachedTokens: 55,
     generatedTokens: 0,
+    cache: {
+      storedSequences: 3,
+      treeNodes: 5,
+      treeTokens: 700,
+      archivedBlocks: 11,
+      archivedBytes: 4096,
+      hits: { running: 1, stored: 2, archive: 4 },
+      misses: { off: 0, empty: 6, differs: 7, whole: 0, lost: 0 },
+    },
   };
   const instance = fakeInstance(fakeModel({ key: 'a"b\\c\nd' }), { load, running: 2, queued: 1 });
   const values = await scrape(appWith({ instances: [instance] }));
@@ -91,6 +100,20 @@ test("shows what the pool knows", async () => {
     ["lmserver_engine_up", 1],
   ] as const) {
     expect(values.get(name + label)).toBe(value);
+  }
+  const model = label.slice(1, -1);
+  for (const [series, value] of [
+    [`sequences{${model}}`, 3],
+    [`tree_nodes{${model}}`, 5],
+    [`tree_tokens{${model}}`, 700],
+    [`archive_blocks{${model}}`, 11],
+    [`archive_bytes{${model}}`, 4096],
+    [`saved_tokens_total{${model}}`, 55],
+    [`hits_total{${model},source="archive"}`, 4],
+    [`misses_total{${model},reason="first differing token"}`, 7],
+    [`misses_total{${model},reason="nothing stored"}`, 6],
+  ] as const) {
+    expect(values.get(`lmserver_prefix_cache_${series}`)).toBe(value);
   }
   expect(values.get("lmserver_engine_restarts_total")).toBe(2);
   expect(values.get("lmserver_cancel_steps_max")).toBe(1);

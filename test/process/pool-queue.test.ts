@@ -148,6 +148,24 @@ test("embeddings, tokens and grammar checks are answered", async () => {
   lease.release();
 });
 
+test("an engine tells what it is doing, and one that is not there says nothing", async () => {
+  pool = scriptedPool();
+  expect(await pool.inspect("model-a", never())).toBeNull();
+  const lease = await pool.acquire(model, never());
+  const status = await pool.inspect(lease.identifier, never());
+  expect(status).toMatchObject({ slots: [], parallel: 1, kvCells: 1_024 });
+  lease.release();
+});
+
+test("what an engine does not say again about its prefix cache stays known", async () => {
+  pool = scriptedPool();
+  const lease = await pool.acquire(model, never());
+  await pool.inspect(lease.identifier, never());
+  await lease.embed(["a"], never());
+  expect(pool.instances()[0]?.load).toMatchObject({ step: 2, cache: { storedSequences: 7 } });
+  lease.release();
+});
+
 test("a reader that never reads is ended when too much waits for it", async () => {
   pool = scriptedPool({ limits: { maxBufferedTokens: 20 } });
   const lease = await pool.acquire(model, never());

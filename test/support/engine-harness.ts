@@ -40,6 +40,7 @@ export function job(text: string, fields: Partial<GenerateJob> = {}): GenerateJo
     promptLogprobs: false,
     keepSpecial: [],
     cachePrompt: true,
+    cacheScope: "",
     ...fields,
   };
 }
@@ -49,6 +50,7 @@ const TERMINAL: ReadonlySet<JobEvent["type"]> = new Set([
   "embedded",
   "tokenized",
   "grammarChecked",
+  "inspected",
   "jobFailed",
   "cancelled",
 ]);

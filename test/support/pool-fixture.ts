@@ -83,6 +83,7 @@ export function scriptedJob(script: JobScript): GenerateJob {
     promptLogprobs: false,
     keepSpecial: [],
     cachePrompt: true,
+    cacheScope: "",
   };
 }
 

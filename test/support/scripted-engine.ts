@@ -5,7 +5,12 @@
  */
 import { writeSync } from "node:fs";
 import type { Command } from "../../src/protocol/commands.ts";
-import type { JobEvent, LoadedModelInfo } from "../../src/protocol/events.ts";
+import type {
+  CacheLoad,
+  EngineStatus,
+  JobEvent,
+  LoadedModelInfo,
+} from "../../src/protocol/events.ts";
 
 /** What happens at `load`: ready, a refusal, a death, or nothing for ever. */
 export interface LoadScript {
@@ -53,12 +58,30 @@ let timer: ReturnType<typeof setInterval> | null = null;
 const streams = new Map<number, Stream>();
 const silent = new Set<number>();
 
+const STATUS: EngineStatus = {
+  slots: [],
+  parallel: 1,
+  queued: 0,
+  kvCells: 1_024,
+  kvCellsUsed: 0,
+  cache: {
+    storedSequences: 7,
+    treeNodes: 0,
+    treeTokens: 0,
+    archivedBlocks: 0,
+    archivedBytes: 0,
+    hits: { running: 0, stored: 0, archive: 0 },
+    misses: { off: 0, empty: 0, differs: 0, whole: 0, lost: 0 },
+  },
+};
+
 function send(message: object): void {
   seq += 1;
   process.send?.({ ...message, seq });
 }
 
-function emit(events: readonly JobEvent[]): void {
+/** @param cache told with this step only. */
+function emit(events: readonly JobEvent[], cache?: CacheLoad): void {
   step += 1;
   const load = {
     step,
@@ -69,6 +92,7 @@ function emit(events: readonly JobEvent[]): void {
     promptTokens: 0,
     cachedTokens: 0,
     generatedTokens: 0,
+    ...(cache !== undefined && { cache }),
   };
   send({ type: "step", load, events, receivedJobId });
 }
@@ -246,6 +270,11 @@ function receive(command: Command): void {
       receivedJobId = command.jobId;
       const problem = command.gbnf.includes("root") ? null : "no root";
       return emit([{ type: "grammarChecked", jobId: command.jobId, problem }]);
+    }
+    case "inspect": {
+      receivedJobId = command.jobId;
+      const { cache } = STATUS;
+      return emit([{ type: "inspected", jobId: command.jobId, status: STATUS }], cache);
     }
     case "cancel": {
       const { jobId } = command;

@@ -7,7 +7,7 @@ import {
   type Message,
   type Tool,
 } from "../../../src/chat/conversation.ts";
-import type { GenerateEvent, GenerateRequest } from "../../../src/chat/events.ts";
+import type { GenerateEvent, GenerateRequest, OwnedRequest } from "../../../src/chat/events.ts";
 import { createGenerate, createRenderChat } from "../../../src/chat/generate.ts";
 import { hasCode } from "../../../src/lib/errors.ts";
 import type { Lease } from "../../../src/pool/pool.ts";
@@ -168,7 +168,7 @@ const chat = (options: Partial<ChatOptions> = {}): GenerateRequest["input"] => (
   messages: [user],
   options: { ...DEFAULT_CHAT_OPTIONS, ...options },
 });
-const BASE: GenerateRequest = {
+const BASE: OwnedRequest = {
   model: "m",
   input: chat(),
   sampling: {},
@@ -178,6 +178,7 @@ const BASE: GenerateRequest = {
   logprobs: null,
   promptLogprobs: false,
   cachePrompt: true,
+  cacheScope: "",
   ttlSeconds: null,
 };
 const weather: Tool = {

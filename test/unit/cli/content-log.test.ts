@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
-import type { GenerateEvent, GenerateRequest } from "../../../src/chat/events.ts";
+import type { GenerateEvent, OwnedRequest } from "../../../src/chat/events.ts";
 import { withContentLog } from "../../../src/cli/content-log.ts";
 import { silentLog, type LogFields } from "../../../src/lib/log.ts";
 
 const request = {
   model: "m",
   input: { kind: "prompt", prompt: { kind: "text", text: "Hi" }, grammar: null },
-} as unknown as GenerateRequest;
+} as unknown as OwnedRequest;
 
 test("prompt and answers are logged, also of a request that is given up", async () => {
   const lines: [string, LogFields | undefined][] = [];

@@ -220,6 +220,12 @@ const places: { [Name in keyof ServeConfig]: Places<Name> } = {
     file: true,
     values: { args: true, env: true, file: true },
   },
+  sharedPrefixCache: {
+    args: ["--shared-prefix-cache"],
+    env: "true",
+    file: true,
+    values: { args: true, env: true, file: true },
+  },
   chatTemplate: {
     args: ["--chat-template", "a"],
     env: "b",

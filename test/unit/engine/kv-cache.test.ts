@@ -71,47 +71,75 @@ test("memory that cannot be cut refuses a partial copy and stays empty", () => {
 
 test("the longest stored prefix is found, and using it keeps it", () => {
   const { context, kv } = setUp();
-  const prefixes = new PrefixCache(kv);
+  const prefixes = new PrefixCache(kv, true);
   for (const tokens of [
     [1, 2],
     [1, 2, 3, 4],
     [5, 6],
   ].map((list) => Int32Array.from(list))) {
-    prefixes.store(fresh(context, kv, Array.from(tokens)), tokens, "");
+    prefixes.store("", fresh(context, kv, Array.from(tokens)), tokens);
   }
   // [1, 2] is part of [1, 2, 3, 4], and dropped.
   expect(prefixes.size).toBe(2);
-  expect(prefixes.longest(Int32Array.of(1, 2, 3, 9), 3, "", false)?.length).toBe(3);
-  expect(prefixes.longest(Int32Array.of(1, 2, 3, 9), 3, "", true)).toBeNull();
-  expect(prefixes.longest(Int32Array.of(7), 0, "", false)).toBeNull();
+  const found = prefixes.longest("", Int32Array.of(1, 2, 3, 9), 3);
+  expect(found?.length).toBe(3);
+  if (found !== null) prefixes.touch(found.value);
+  expect(prefixes.longest("", Int32Array.of(7), 0)).toBeNull();
   prefixes.evictOne();
-  expect(prefixes.longest(Int32Array.of(5, 6, 7), 2, "", false)).toBeNull();
+  expect(prefixes.longest("", Int32Array.of(5, 6, 7), 2)).toBeNull();
   prefixes.clear();
   expect(context.usedCells).toBe(0);
 });
 
+test("memory that cannot be cut keeps each state and gives only those that are used to their end", () => {
+  const { context, kv } = setUp({ isRecurrent: true });
+  const prefixes = new PrefixCache(kv, false);
+  for (const tokens of [
+    [1, 2],
+    [1, 2, 3, 4],
+    [5, 6],
+  ]) {
+    prefixes.store("", fresh(context, kv, tokens), Int32Array.from(tokens));
+  }
+  expect(prefixes.size).toBe(3);
+  expect(prefixes.longest("", Int32Array.of(1, 2, 3, 9), 3)?.length).toBe(2);
+  expect(prefixes.longest("", Int32Array.of(5, 7), 2)).toBeNull();
+});
+
+test("a scope finds nothing of another one", () => {
+  const { context, kv } = setUp();
+  const prefixes = new PrefixCache(kv, true);
+  const tokens = Int32Array.of(1, 2, 3);
+  prefixes.store("a", fresh(context, kv, [1, 2, 3]), tokens);
+  expect(prefixes.longest("b", tokens, 3)).toBeNull();
+  prefixes.store("b", fresh(context, kv, [1, 2, 3]), tokens);
+  expect([prefixes.size, kv.used]).toEqual([2, 6]);
+  expect(prefixes.longest("a", tokens, 3)?.value.scope).toBe("a");
+});
+
 test("a prefix of a stored one is not stored again", () => {
   const { context, kv } = setUp();
-  const prefixes = new PrefixCache(kv);
-  prefixes.store(fresh(context, kv, [1, 2, 3]), Int32Array.of(1, 2, 3), "");
-  prefixes.store(fresh(context, kv, [1, 2]), Int32Array.of(1, 2), "");
+  const prefixes = new PrefixCache(kv, true);
+  prefixes.store("", fresh(context, kv, [1, 2, 3]), Int32Array.of(1, 2, 3));
+  prefixes.store("", fresh(context, kv, [1, 2]), Int32Array.of(1, 2));
   expect([prefixes.size, kv.used]).toEqual([1, 3]);
 });
 
 test("of short prefixes only the last used stay", () => {
   const { context, kv } = setUp();
-  const prefixes = new PrefixCache(kv);
+  const prefixes = new PrefixCache(kv, true);
   for (const token of [1, 2, 3]) {
     prefixes.store(
+      "",
       fresh(context, kv, [token, token, token]),
       Int32Array.of(token, token, token),
-      "",
     );
   }
-  expect(prefixes.longest(Int32Array.of(1, 1, 1), 3, "", false)?.length).toBe(3);
+  const used = prefixes.longest("", Int32Array.of(1, 1, 1), 3);
+  if (used !== null) prefixes.touch(used.value);
   prefixes.evictShort(2);
   const lengths = [1, 2, 3].map(
-    (token) => prefixes.longest(Int32Array.of(token, token, token), 3, "", false)?.length,
+    (token) => prefixes.longest("", Int32Array.of(token, token, token), 3)?.length,
   );
   expect(lengths).toEqual([3, undefined, 3]);
   prefixes.evictShort(0);

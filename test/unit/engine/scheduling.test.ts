@@ -229,6 +229,50 @@ test("a library that finds no cells for one sequence alone fails its job, and th
   }
 });
 
+test("jobs of different scopes share nothing, stored or running", () => {
+  const { engine, settle, context, find } = setUp({ parallel: 4, contextLength: 2048 });
+  const scoped = (cacheScope: string) => job("s".repeat(300), { maxTokens: 2, cacheScope });
+  engine.generate(1, scoped("key-a"));
+  engine.generate(2, scoped("key-b"));
+  engine.generate(3, scoped("key-a"));
+  settle();
+  engine.generate(4, scoped("key-c"));
+  engine.generate(5, scoped("key-b"));
+  settle();
+  const cached = [1, 2, 3, 4, 5].map((id) => find(id, "accepted")?.cachedTokens);
+  expect(cached).toEqual([0, 0, 300, 0, 300]);
+  const computed = context.history.reduce((sum, { tokens }) => sum + tokens, 0);
+  expect(computed).toBeGreaterThanOrEqual(3 * 301);
+});
+
+test("what is reused and why no more is counted, and told for each slot", () => {
+  const { engine, settle, find } = setUp({ contextLength: 2048, batchCapacity: 512 });
+  const ask = (id: number, text: string, fields = {}): void => {
+    engine.generate(id, job(text, { maxTokens: 2, ...endless, ...fields }));
+  };
+  ask(1, "a".repeat(300));
+  settle();
+  ask(2, `${"a".repeat(200)}bb`);
+  settle();
+  ask(3, "a".repeat(300));
+  settle();
+  ask(4, "a", { cachePrompt: false });
+  settle();
+  const { hits, misses, storedSequences, treeNodes } = engine.generator?.cacheLoad ?? {};
+  expect(hits).toEqual({ running: 0, stored: 2, archive: 0 });
+  expect(misses).toEqual({ off: 1, empty: 1, differs: 1, whole: 0, lost: 0 });
+  // One label for what all share, one for each way on.
+  expect([storedSequences, treeNodes]).toEqual([2, 3]);
+  ask(5, `${"a".repeat(100)}cc`);
+  engine.step();
+  engine.inspect(6);
+  engine.step();
+  const slots = find(6, "inspected")?.status.slots;
+  expect(slots).toMatchObject([
+    { jobId: 5, cachedTokens: 101, promptTokens: 103, miss: { reason: "differs", atToken: 101 } },
+  ]);
+});
+
 test("stored prefixes give way to work, least recently used first", () => {
   const { engine, settle, find } = setUp({ parallel: 1, contextLength: 512, sequences: 16 });
   for (const [index, letter] of ["a", "b", "c", "d", "e"].entries()) {
