@@ -263,7 +263,7 @@ function notModels(): HostileFile[] {
     {
       name: "adapter",
       bytes: tinyModel({ pairs: [piece.string("general.type", "adapter")] }),
-      reason: /type "adapter"/,
+      reason: /adapter of type "", not LoRA/,
     },
   ];
 }

@@ -41,6 +41,7 @@ const WANTED_EXACT = new Set([
   "general.size_label",
   "general.file_type",
   "general.alignment",
+  "adapter.type",
   "tokenizer.ggml.bos_token_id",
   "tokenizer.ggml.eos_token_id",
   "split.no",

@@ -1,5 +1,6 @@
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
+import { describeAdapter, isAdapter, keyAdapters, type AdapterDraft } from "./adapters.ts";
 import { describeModel, isProjector, type ModelDraft } from "./describe-model.ts";
 import { UnreadableFile } from "./file-bytes.ts";
 import { FileCache, type ScannedFile } from "./file-cache.ts";
@@ -9,7 +10,7 @@ import { assignKeys, type KeyedModels } from "./model-keys.ts";
 import { shardOf, stemOf } from "./model-names.ts";
 import type { GgufHeader } from "./gguf-scan.ts";
 import { Duplicates } from "./duplicates.ts";
-import type { BrokenModel, Catalog, CatalogModel } from "./model.ts";
+import type { BrokenModel, Catalog, CatalogAdapter, CatalogModel } from "./model.ts";
 import { readSidecars } from "./sidecar-template.ts";
 import type { StoreWalk } from "./stores/store-file.ts";
 import { StoreReader, type StorePlace } from "./stores/store-reader.ts";
@@ -43,6 +44,7 @@ export class ModelCatalog implements Catalog {
   #scanned: readonly ScannedFile[] = [];
   #sidecars: ReadonlyMap<string, string> = new Map();
   #keyed: KeyedModels = { models: [], byName: new Map(), relativePaths: new Map(), broken: [] };
+  #adapters: readonly CatalogAdapter[] = [];
   #unusable: readonly BrokenModel[] = [];
   #broken: readonly BrokenModel[] = [];
   #checkedMs = Number.NEGATIVE_INFINITY;
@@ -62,6 +64,11 @@ export class ModelCatalog implements Catalog {
   async broken(): Promise<readonly BrokenModel[]> {
     await this.#refreshIfStale();
     return this.#broken;
+  }
+
+  async adapters(): Promise<readonly CatalogAdapter[]> {
+    await this.#refreshIfStale();
+    return this.#adapters;
   }
 
   async find(name: string): Promise<CatalogModel | null> {
@@ -133,6 +140,7 @@ export class ModelCatalog implements Catalog {
     const inodes = new Map(unique.map(({ stamp }) => [stamp.path, stamp.inode]));
     const merged = await this.#duplicates.merge(drafts, inodes);
     this.#unusable = described.broken;
+    this.#adapters = keyAdapters(described.adapters);
     this.#keyed = assignKeys(this.#withOwnTemplates(merged));
   }
 
@@ -196,19 +204,22 @@ async function isUnchanged(model: CatalogModel): Promise<boolean> {
 function describeAll(
   files: readonly ScannedFile[],
   sources: ReadonlyMap<string, CatalogModel["source"]>,
-): { drafts: ModelDraft[]; broken: BrokenModel[] } {
+): { drafts: ModelDraft[]; adapters: AdapterDraft[]; broken: BrokenModel[] } {
   const drafts: ModelDraft[] = [];
+  const adapters: AdapterDraft[] = [];
   const broken: BrokenModel[] = [];
   for (const group of Map.groupBy(files, modelOf).values()) {
     try {
-      const draft = describeGroup(group, sources);
+      const adapter = adapterOf(group, sources);
+      const draft = adapter === null ? describeGroup(group, sources) : null;
+      if (adapter !== null) adapters.push(adapter);
       if (draft !== null) drafts.push(draft);
     } catch (error) {
       const reason = error instanceof UnreadableFile ? error.message : codeOf(error);
       broken.push({ path: group[0]?.stamp.path ?? "", reason });
     }
   }
-  return { drafts, broken };
+  return { drafts, adapters, broken };
 }
 
 /** Shards of one model share this; every other file is its own model. */
@@ -216,6 +227,17 @@ function modelOf(file: ScannedFile): string {
   const { path } = file.stamp;
   const shard = shardOf(stemOf(path));
   return shard === null ? path : `${shard.stem}\0${shard.count}`;
+}
+
+/** The adapter that a file is; null = it is something else. */
+function adapterOf(
+  group: readonly ScannedFile[],
+  sources: ReadonlyMap<string, CatalogModel["source"]>,
+): AdapterDraft | null {
+  const [file] = group;
+  if (file?.header == null || !isAdapter(file.header)) return null;
+  const source = sources.get(file.stamp.path) ?? "models-dir";
+  return describeAdapter({ ...file.stamp, source }, file.header);
 }
 
 function describeGroup(

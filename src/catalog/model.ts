@@ -71,6 +71,20 @@ export interface ModelDefaults {
   contextLength: number | null;
 }
 
+/** A LoRA adapter on disk: small weights that change a model of its architecture. */
+export interface CatalogAdapter {
+  /** The id that loads and requests use. */
+  key: string;
+  displayName: string;
+  /** Absolute path of the GGUF. */
+  path: string;
+  sizeBytes: number;
+  modifiedMs: number;
+  /** Of the models it fits. */
+  architecture: string;
+  source: ModelOrigin;
+}
+
 /** A file that looks like a model but cannot be used, with the reason in one sentence. */
 export interface BrokenModel {
   path: string;
@@ -82,6 +96,8 @@ export interface Catalog {
   /** Sorted by key, the built-in demo last. */
   list(): Promise<readonly CatalogModel[]>;
   broken(): Promise<readonly BrokenModel[]>;
+  /** Sorted by path. */
+  adapters(): Promise<readonly CatalogAdapter[]>;
   /**
    * Resolution order of the contract: exact key, variant, the same without case, file name, relative
    * path, alias. @returns null when nothing matches.

@@ -1,3 +1,4 @@
+import type { AdapterScale } from "../protocol/commands.ts";
 import type { JobTimings, TokenLogprob } from "../protocol/events.ts";
 import type { Sampling } from "../protocol/sampling.ts";
 import type { AnswerFormat, ChatOptions, Message } from "./conversation.ts";
@@ -25,6 +26,8 @@ export interface GenerateRequest {
   logprobs: number | null;
   promptLogprobs: boolean;
   cachePrompt: boolean;
+  /** LoRA adapters to use, all others off; absent = those of the load, at their scales. */
+  adapters?: readonly AdapterScale[];
   /** Idle seconds before a model loaded by this request is unloaded; null = server default. */
   ttlSeconds: number | null;
 }

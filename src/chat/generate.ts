@@ -143,5 +143,6 @@ function jobOf(request: OwnedRequest, prepared: Prepared, sampling: Sampling): G
     keepSpecial: [...prepared.keepSpecial],
     cachePrompt: request.cachePrompt,
     cacheScope: request.cacheScope,
+    ...(request.adapters !== undefined && { adapters: [...request.adapters] }),
   };
 }

@@ -1,4 +1,6 @@
 import { prepareBundle } from "../bundle/bundle.ts";
+import { findAdapter } from "../catalog/adapters.ts";
+import type { CatalogAdapter } from "../catalog/model.ts";
 import { resolveFolders } from "../config/paths.ts";
 import { LmError } from "../lib/errors.ts";
 import { automaticContext, estimateMemory } from "../pool/fit.ts";
@@ -14,6 +16,8 @@ export interface EstimateRequest {
   /** null = chosen as a load would. */
   contextLength: number | null;
   parallel: number;
+  /** Keys of LoRA adapters. */
+  lora: readonly { id: string }[];
   gpu: "auto" | "off" | "max" | number;
   modelsDirs: readonly string[];
   cacheDir: string | null;
@@ -23,10 +27,13 @@ export interface EstimateRequest {
 
 /** Says what a load on this machine would take; loads nothing and needs no server. */
 export async function printEstimate(request: EstimateRequest, terminal: Terminal): Promise<number> {
-  const models = await openLocalCatalog(request, terminal).list();
+  const catalog = openLocalCatalog(request, terminal);
+  const models = await catalog.list();
   const named = models.map((model) => ({ key: model.key, selected_variant: model.variant, model }));
   const { model } = matchModel(named, request.name);
+  const adapters = await catalog.adapters();
   const fit = {
+    adapters: request.lora.map(({ id }) => adapterCalled(adapters, id)),
     parallel: request.parallel,
     batchCapacity: 512,
     kvTypeK: "f16",
@@ -78,6 +85,13 @@ function lines(estimate: {
     "",
     `${verdict}: ${gibText(availableBytes)} of memory are available now.`,
   ];
+}
+
+function adapterCalled(adapters: readonly CatalogAdapter[], id: string): CatalogAdapter {
+  const adapter = findAdapter(adapters, id);
+  if (adapter !== null) return adapter;
+  const message = `No LoRA adapter is called ${JSON.stringify(id)}. See: lmserver ls --lora`;
+  throw new ExitError(EXIT.failed, message);
 }
 
 /** Part of the layers on the GPU. A number above 1 counts layers, of which the header need not tell. */

@@ -1,4 +1,4 @@
-import { Type } from "typebox";
+import { Type, type Static } from "typebox";
 import * as kinds from "../config/setting.ts";
 import { SERVE_SETTINGS } from "../config/settings.ts";
 import { EXIT, ExitError, type Command } from "./command.ts";
@@ -12,6 +12,17 @@ import { askServer } from "./server-request.ts";
 import { parseVerb } from "./verb-flags.ts";
 
 const flagOnly = { env: [], fileKey: null };
+
+const Lora = Type.Object({
+  id: Type.String({ minLength: 1 }),
+  scale: Type.Number({ minimum: -100, maximum: 100 }),
+});
+
+/** `adapter:0.5`; 1 when no scale is given. */
+function readLora(text: string): Static<typeof Lora> {
+  const [, id = text, scale = "1"] = /^(.+):([^:]*)$/.exec(text) ?? [];
+  return { id, scale: scale.trim() === "" ? Number.NaN : Number(scale) };
+}
 
 const FLAGS = {
   gpu: { ...SERVE_SETTINGS.gpu, ...flagOnly },
@@ -35,6 +46,17 @@ const FLAGS = {
     argument: "<name>",
     flagOnly: true,
     help: "Name of the instance for clients (default: the model's key)",
+  }),
+  lora: kinds.setting({
+    flag: "lora",
+    argument: "<adapter[:scale]>",
+    flagOnly: true,
+    isList: true,
+    schema: Type.Array(Lora),
+    fallback: [],
+    accepts: "an adapter, or adapter:scale with a scale from -100 to 100",
+    read: (texts) => texts.map(readLora),
+    help: "A LoRA adapter to load with it; may be repeated (see: lmserver ls --lora)",
   }),
   estimateOnly: kinds.flagSetting({
     flag: "estimate-only",
@@ -76,6 +98,7 @@ export const load: Command = {
       ...(values.parallel !== null && { parallel: values.parallel }),
       ...(values.ttl !== null && { ttl: values.ttl }),
       ...(values.identifier !== null && { identifier: values.identifier }),
+      ...(values.lora.length > 0 && { lora: values.lora }),
     };
     if (!values.quiet && !values.json) note(`Loading ${model.key} ...`);
     using interrupt = watchInterrupt("The load was cancelled.");
@@ -96,7 +119,7 @@ export const load: Command = {
 };
 
 /** The fields beyond LM Studio's need a server that accepts them. */
-const EXTENSIONS = ["gpu", "parallel", "ttl", "identifier"];
+const EXTENSIONS = ["gpu", "parallel", "ttl", "identifier", "lora"];
 
 async function loadModel(target: Target, body: Record<string, unknown>, signal: AbortSignal) {
   const path = "/api/v1/models/load";

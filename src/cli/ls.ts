@@ -1,6 +1,13 @@
 import type { BrokenModel } from "../catalog/model.ts";
 import type { Values } from "../config/config.ts";
 import { flagSetting } from "../config/setting.ts";
+import {
+  adapterJson,
+  adapterLines,
+  fromDisk,
+  listServerAdapters,
+  type ListedAdapter,
+} from "./adapter-listing.ts";
 import { EXIT, ExitError, type Command, type Terminal } from "./command.ts";
 import { fromCatalog, fromServer, type ListedModel } from "./listed-model.ts";
 import { CATALOG_FLAGS, openLocalCatalog } from "./local-catalog.ts";
@@ -17,6 +24,12 @@ const FLAGS = {
     fallback: false,
     flagOnly: true,
     help: "Only embedding models",
+  }),
+  lora: flagSetting({
+    flag: "lora",
+    fallback: false,
+    flagOnly: true,
+    help: "Only LoRA adapters",
   }),
   variants: flagSetting({
     flag: "variants",
@@ -38,7 +51,8 @@ export const ls: Command = {
     const [key] = operands;
     if (key !== undefined && values.variants)
       throw new ExitError(EXIT.failed, "--variants lists every model; give either it or a model.");
-    const { models, broken, keyOf } = await findModels(values, terminal);
+    if (values.lora) return printAdapters(await findAdapters(values, terminal), values, print);
+    const { models, broken, adapters, keyOf } = await findModels(values, terminal);
     if (key !== undefined) {
       const variants = variantsOf(models, (await keyOf(key)) ?? key);
       if (values.json) print(JSON.stringify(variants.map((model) => modelJson(model, []))));
@@ -55,6 +69,7 @@ export const ls: Command = {
       return EXIT.ok;
     }
     for (const line of listing(all, groups, values.variants)) print(line);
+    if (!values.llm && !values.embedding) for (const line of adapterLines(adapters)) print(line);
     for (const line of brokenLines(broken)) note(line);
     return EXIT.ok;
   },
@@ -63,6 +78,8 @@ export const ls: Command = {
 interface Found {
   models: readonly ListedModel[];
   broken: readonly BrokenModel[];
+  /** Those on this machine. */
+  adapters: readonly ListedAdapter[];
   /** The key of the model that a file name, path or other name means; null = nobody knows. */
   keyOf: (name: string) => Promise<string | null>;
 }
@@ -73,12 +90,15 @@ async function findModels(values: Values<typeof FLAGS>, terminal: Terminal): Pro
   if (values.host !== null || values.port !== null) {
     const models = await listServerModels(target);
     const keyOf = () => Promise.resolve(null);
-    return { models: models.map((model) => fromServer(model, [])), broken: [], keyOf };
+    const listed = models.map((model) => fromServer(model, []));
+    return { models: listed, broken: [], adapters: [], keyOf };
   }
   const catalog = openLocalCatalog(values, terminal);
   const local = await catalog.list();
   const keyOf = async (name: string) => (await catalog.find(name))?.key ?? null;
-  const found = { models: local.map(fromCatalog), broken: await catalog.broken(), keyOf };
+  const broken = await catalog.broken();
+  const adapters = (await catalog.adapters()).map(fromDisk);
+  const found = { models: local.map(fromCatalog), broken, adapters, keyOf };
   if (target.own === null || values.modelsDirs.length > 0) return found;
   try {
     const models = await listServerModels(target);
@@ -88,6 +108,27 @@ async function findModels(values: Values<typeof FLAGS>, terminal: Terminal): Pro
     if (!values.quiet) terminal.note(error.message);
     return found;
   }
+}
+
+/** A named server's, or those on this machine. */
+async function findAdapters(
+  values: Values<typeof FLAGS>,
+  terminal: Terminal,
+): Promise<readonly ListedAdapter[]> {
+  if (values.host !== null || values.port !== null)
+    return listServerAdapters(findServer(values, terminal));
+  return (await openLocalCatalog(values, terminal).adapters()).map(fromDisk);
+}
+
+function printAdapters(
+  adapters: readonly ListedAdapter[],
+  { json }: { json: boolean },
+  print: Terminal["print"],
+): number {
+  if (json) print(JSON.stringify(adapters.map(adapterJson)));
+  else if (adapters.length === 0) print("There are no LoRA adapters.");
+  else for (const line of adapterLines(adapters).slice(1)) print(line);
+  return EXIT.ok;
 }
 
 /** Every quantisation of the model that `name` means. */

@@ -1,9 +1,14 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
+import { basename, resolve } from "node:path";
 import type { CatalogModel } from "../catalog/model.ts";
 import { matches } from "../catalog/find-model.ts";
+import { modelName, stemOf } from "../catalog/model-names.ts";
 import type { ModelPreset, Preset } from "../config/presets.ts";
 import type { LoadDefaults } from "../pool/pool.ts";
+import type { LoadedAdapter } from "../protocol/commands.ts";
 import type { Sampling } from "../protocol/sampling.ts";
+
+type PresetAdapter = NonNullable<Preset["lora"]>[number];
 
 /** What the presets say about one model; what they leave open is absent. */
 export interface ModelSettings {
@@ -18,11 +23,20 @@ export interface ModelSettings {
 export class ModelPresets {
   readonly #presets: readonly ModelPreset[];
   readonly #templates: ReadonlyMap<string, string>;
+  /** Sizes of the LoRA adapters that can be read, by path. */
+  readonly #adapters: ReadonlyMap<string, number>;
 
   /** @param problems gets a sentence for each file that cannot be read. */
   constructor(presets: readonly ModelPreset[], problems: string[]) {
     this.#presets = presets.toSorted((a, b) => spelled(a.model) - spelled(b.model));
     this.#templates = readTemplates(presets, problems);
+    this.#adapters = findAdapters(presets, problems);
+  }
+
+  #adapterOf({ path, scale = 1 }: PresetAdapter): LoadedAdapter | null {
+    const sizeBytes = this.#adapters.get(path);
+    if (sizeBytes === undefined) return null;
+    return { name: modelName(stemOf(basename(path)), null), path: resolve(path), sizeBytes, scale };
   }
 
   /**
@@ -37,9 +51,14 @@ export class ModelPresets {
     const sampling = Object.fromEntries(
       found.flatMap(({ preset }) => Object.entries(preset.sampling ?? {})),
     ) as Partial<Sampling>;
-    const { ttl, gpu, chatTemplate, sampling: _sampling, ...load } = merged;
+    const { ttl, gpu, chatTemplate, lora, sampling: _sampling, ...load } = merged;
+    const adapters = lora?.flatMap((adapter) => this.#adapterOf(adapter) ?? []);
     return {
-      load: { ...load, ...(gpu !== undefined && { gpuLayers: gpu }) },
+      load: {
+        ...load,
+        ...(gpu !== undefined && { gpuLayers: gpu }),
+        ...(adapters !== undefined && { adapters }),
+      },
       ...(ttl !== undefined && { ttlMs: ttl === null ? null : ttl * 1_000 }),
       sampling,
       chatTemplate: this.#templates.get(chatTemplate ?? "") ?? null,
@@ -49,6 +68,19 @@ export class ModelPresets {
 
 function spelled(pattern: string): number {
   return pattern.replaceAll("*", "").length;
+}
+
+function findAdapters(presets: readonly ModelPreset[], problems: string[]): Map<string, number> {
+  const paths = new Set(
+    presets.flatMap(({ preset }) => (preset.lora ?? []).map(({ path }) => path)),
+  );
+  const sizes = new Map<string, number>();
+  for (const path of paths) {
+    const facts = statSync(path, { throwIfNoEntry: false });
+    if (facts?.isFile() === true) sizes.set(path, facts.size);
+    else problems.push(`--preset: the LoRA adapter ${path} is not a file`);
+  }
+  return sizes;
 }
 
 function readTemplates(presets: readonly ModelPreset[], problems: string[]): Map<string, string> {

@@ -25,6 +25,7 @@ const Instance = Type.Object({
   queued: Type.Number(),
   ttl_ms: Type.Union([Type.Number(), Type.Null()]),
   last_used_at: Type.String(),
+  lora: Type.Array(Type.Object({ id: Type.Integer(), name: Type.String(), scale: Type.Number() })),
 });
 type Instance = Static<typeof Instance>;
 const Instances = Type.Object({ instances: Type.Array(Instance) });
@@ -83,6 +84,7 @@ function toJson(instance: Instance): Record<string, unknown> {
     status: statusOf(instance),
     queued: instance.queued,
     parallel: instance.type === "llm" ? instance.parallel : null,
+    ...(instance.lora.length > 0 && { lora: instance.lora }),
   };
 }
 

@@ -1,5 +1,6 @@
 import { Type, type Static, type TSchema } from "typebox";
 import { Value } from "typebox/value";
+import { MAX_ADAPTERS } from "../lib/limits.ts";
 import { nearest } from "./nearest.ts";
 
 const LARGEST = 2 ** 31 - 1;
@@ -46,6 +47,16 @@ const PresetSampling = Type.Partial(
   { additionalProperties: false, description: 'an object such as {"temperature": 0.6}' },
 );
 
+/** A file of this machine: whoever writes the configuration may name any. */
+const PresetAdapter = Type.Object(
+  {
+    path: Type.String({ minLength: 1 }),
+    /** For requests that do not choose; absent = 1. */
+    scale: Type.Optional(number(-100, 100)),
+  },
+  { additionalProperties: false },
+);
+
 /**
  * How models whose key matches a pattern are loaded and sampled, where a request or an explicit
  * load says nothing. Absent fields leave the server's settings.
@@ -67,6 +78,11 @@ const Preset = Type.Partial(
     /** Idle seconds before a model loaded by a request is unloaded; null = never. */
     ttl: Type.Union([Type.Integer({ minimum: 1, maximum: 2_000_000 }), Type.Null()], {
       description: "an integer from 1 to 2000000, or null",
+    }),
+    /** LoRA adapters that are loaded with the model, in the order of their numbers. */
+    lora: Type.Array(PresetAdapter, {
+      maxItems: MAX_ADAPTERS,
+      description: 'a list such as [{"path": "/adapters/pirate.gguf", "scale": 0.5}]',
     }),
     /** A file with a Jinja template that replaces the model's own. */
     chatTemplate: Type.String({ minLength: 1, description: "the path of a file" }),

@@ -58,7 +58,7 @@ export interface Deps {
   settings: HttpSettings;
   generate: Generate;
   renderChat: RenderChat;
-  catalog: Pick<Catalog, "list" | "find">;
+  catalog: Pick<Catalog, "list" | "find" | "adapters">;
   pool: Pick<PoolManager, "acquire" | "instances" | "statistics" | "inspect" | "load" | "unload">;
   /** Tokens with permissions; null = only keys. */
   tokens: Pick<TokenFile, "find"> | null;

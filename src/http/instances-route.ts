@@ -30,6 +30,9 @@ const Instance = Type.Object({
   queued: Type.Integer({ description: "Requests waiting" }),
   ttl_ms: Type.Union([Type.Number(), Type.Null()], { description: "Idle time before unload" }),
   last_used_at: Type.String({ description: "ISO 8601" }),
+  lora: Type.Array(Type.Object({ id: Type.Integer(), name: Type.String(), scale: Type.Number() }), {
+    description: "LoRA adapters by number, with the scale for requests that do not choose",
+  }),
 });
 type Instance = Static<typeof Instance>;
 
@@ -51,6 +54,7 @@ const EXAMPLE: Instance = {
   queued: 0,
   ttl_ms: 3_600_000,
   last_used_at: "2026-01-31T12:00:00.000Z",
+  lora: [{ id: 0, name: "pirate", scale: 1 }],
 };
 
 /** GET /api/lmserver/instances: what is in memory and how busy it is; an extension of our own. */
@@ -80,7 +84,8 @@ export function instancesRoute({ deps }: Server): GetRoute {
 
 /** @returns null for an instance that has failed. */
 function toInstance(status: InstanceStatus): Instance | null {
-  const { model, identifier, parallel, running, queued, ttlMs, lastUsedMs, info } = status;
+  const { model, identifier, parallel, running, queued, ttlMs, lastUsedMs, info, settings } =
+    status;
   const state = shownState(status);
   if (state === null) return null;
   return {
@@ -101,6 +106,7 @@ function toInstance(status: InstanceStatus): Instance | null {
     queued,
     ttl_ms: ttlMs,
     last_used_at: new Date(lastUsedMs).toISOString(),
+    lora: (settings?.adapters ?? []).map(({ name, scale }, id) => ({ id, name, scale })),
   };
 }
 

@@ -1,5 +1,6 @@
 import { Type } from "typebox";
 import { LmError } from "../lib/errors.ts";
+import { adaptersRoute } from "./adapters-route.ts";
 import type { BodyBudget } from "./body.ts";
 import type { Server } from "./generation.ts";
 import { instancesRoute } from "./instances-route.ts";
@@ -39,6 +40,7 @@ export function systemRoutes(server: Server, budget: BodyBudget): GetRoute[] {
     health("/readyz", "Whether the server takes requests", checkReady),
     health("/livez", "Whether the process answers", () => undefined),
     instancesRoute(server),
+    adaptersRoute(server),
     greeting,
     version(server),
     ...(deps.logFeed === undefined ? [] : [logsRoute(server, deps.logFeed)]),

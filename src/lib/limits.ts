@@ -31,6 +31,8 @@ export const MAX_EMBEDDING_INPUTS = 2_048;
 export const MAX_SCHEMA_BYTES = MIB;
 export const MAX_GRAMMAR_BYTES = 256 * KIB;
 export const MAX_BEST_OF = 20;
+/** LoRA adapters of one loaded model. */
+export const MAX_ADAPTERS = 64;
 
 /** An event stream that is silent this long sends a comment. Half of Bun's idle timeout. */
 export const SSE_PING_MS = 15_000;

@@ -33,6 +33,8 @@ export interface FitOptions {
   /** Absent = on, as "auto" decides wherever it can. */
   flashAttention?: "auto" | "on" | "off";
   purpose: "generate" | "embed";
+  /** LoRA adapters that are loaded with it; absent = none. */
+  adapters?: readonly { sizeBytes: number }[];
 }
 
 /** Expected bytes of a loaded model, by purpose. */
@@ -54,7 +56,9 @@ const ENCODER = /bert|t5encoder|gemma-embedding/;
 export function estimateMemory(model: CatalogModel, asked: FitOptions): MemoryEstimate {
   const header = model.header ?? null;
   const options = asked.purpose === "embed" ? embedOptions(model, asked) : asked;
-  const weightBytes = header === null ? model.sizeBytes : count(header.tensorBytes);
+  const adapterBytes = (asked.adapters ?? []).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const modelBytes = header === null ? model.sizeBytes : count(header.tensorBytes);
+  const weightBytes = modelBytes + adapterBytes;
   const shape = header === null ? null : shapeOf(model, header);
   const isCacheless = ENCODER.test(model.architecture);
   const kvBytes = shape === null || isCacheless ? 0 : kvCacheBytes(shape, options);

@@ -32,6 +32,7 @@ const PRIVATE = [
   "/metrics",
   "/version",
   "/api/lmserver/instances",
+  "/api/lmserver/adapters",
   "/api/v1/models",
   "/api/v0/models",
   "/api/v0/models/acme/tiny",

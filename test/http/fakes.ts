@@ -134,6 +134,7 @@ export function fakeDeps(options: FakeOptions = {}): Deps {
       promptTokens: 7,
     }),
     catalog: {
+      adapters: async () => [],
       list: async () => models,
       find: async (name) =>
         models.find((model) => model.key === name || model.variant === name) ?? null,

@@ -18,6 +18,7 @@ const ROUTES: readonly (readonly [method: "GET" | "POST", path: string])[] = [
   ["GET", "/version"],
   ["GET", "/metrics"],
   ["GET", "/api/lmserver/instances"],
+  ["GET", "/api/lmserver/adapters"],
   ["GET", "/swagger"],
   ["GET", "/swagger/json"],
   ["GET", "/swagger/swagger-ui.css"],

@@ -61,6 +61,7 @@ test("every route has its own id, an example, and says what errors look like", (
     "/readyz",
     "/livez",
     "/api/lmserver/instances",
+    "/api/lmserver/adapters",
     "/lmstudio-greeting",
     "/version",
     "/metrics",

@@ -1,15 +1,20 @@
 import { Type, type Static } from "typebox";
+import type { CatalogAdapter } from "../../catalog/model.ts";
+import { findAdapter } from "../../catalog/adapters.ts";
 import { invalidRequest } from "../../lib/errors.ts";
+import { MAX_ADAPTERS } from "../../lib/limits.ts";
 import type { LoadRequest } from "../../pool/pool.ts";
+import type { Deps } from "../deps.ts";
 import type { Server } from "../generation.ts";
 import { jsonResponse } from "../json-response.ts";
 import { holdOpen } from "../request-context.ts";
 import type { PostRoute } from "../route.ts";
-import { integer, opt } from "../schema.ts";
+import { decimal, integer, opt } from "../schema.ts";
 import { LOAD_EXAMPLE, LOAD_REQUEST_EXAMPLE } from "./examples.ts";
 import { findModel } from "./model-facts.ts";
 import { LoadConfig } from "./models.schema.ts";
 import { loadConfig } from "./models.ts";
+import { printable } from "../validate.ts";
 import { strictValidator } from "./strict.ts";
 
 const fields = {
@@ -25,12 +30,25 @@ const fields = {
 /** Body of POST /api/v1/models/load. */
 export const NativeLoad = Type.Object(fields);
 
+const LoadedLora = Type.Object({
+  id: Type.String({ minLength: 1, maxLength: 256, description: "Key of an installed adapter." }),
+  scale: opt(
+    decimal("For requests that do not choose. Default 1.", { minimum: -100, maximum: 100 }),
+  ),
+});
+
 /** With the fields that LM Studio does not have. */
 const ExtendedLoad = Type.Object({
   ...fields,
   identifier: opt(Type.String({ minLength: 1, maxLength: 256 })),
   ttl: opt(integer("Idle seconds before unload.", { minimum: 1, maximum: 2_000_000 })),
   parallel: opt(integer("Requests worked on at the same time.", { minimum: 1, maximum: 256 })),
+  lora: opt(
+    Type.Array(LoadedLora, {
+      maxItems: MAX_ADAPTERS,
+      description: "LoRA adapters; their order gives the numbers by which requests name them.",
+    }),
+  ),
   gpu: opt(
     Type.Union([
       Type.Literal("auto"),
@@ -79,7 +97,8 @@ export function nativeLoad({ deps }: Server): PostRoute {
       context.facts.model = model.key;
       holdOpen(context);
       const startMs = deps.clock.monotonicMs();
-      const instance = await deps.pool.load(model, toLoad(request), context.request.signal);
+      const load = { ...toLoad(request), ...(await toAdapters(deps, request.lora ?? [])) };
+      const instance = await deps.pool.load(model, load, context.request.signal);
       const seconds = (deps.clock.monotonicMs() - startMs) / 1000;
       return jsonResponse({
         type: model.kind,
@@ -115,6 +134,32 @@ function toLoad(request: ExtendedLoad): LoadRequest {
     ...(parallel != null && { parallel }),
     ...(gpu != null && { gpuLayers: gpu === 0 ? "off" : gpu === 1 ? "max" : gpu }),
   };
+}
+
+/**
+ * Only adapters that the catalogue knows: a request never names a file of its own choice.
+ * @throws LmError invalid_value for one that is not installed.
+ */
+async function toAdapters(
+  { catalog }: Deps,
+  lora: readonly Static<typeof LoadedLora>[],
+): Promise<Pick<LoadRequest, "adapters">> {
+  if (lora.length === 0) return {};
+  const known = await catalog.adapters();
+  const adapters = lora.map(({ id, scale }, index) => {
+    const adapter = findAdapter(known, id);
+    if (adapter === null) throw unknownAdapter(`lora[${index}].id`, id, known);
+    const { key, path, sizeBytes } = adapter;
+    return { name: key, path, sizeBytes, scale: scale ?? 1 };
+  });
+  return { adapters };
+}
+
+function unknownAdapter(param: string, id: string, known: readonly CatalogAdapter[]) {
+  const names = known.map(({ key }) => key).join(", ");
+  const installed = names === "" ? "none is installed" : `installed are ${names}`;
+  const message = `Invalid '${param}': no LoRA adapter is called "${printable(id)}", ${installed}.`;
+  return invalidRequest(param, "invalid_value", message);
 }
 
 function warnOfIgnored(request: ExtendedLoad, warnings: string[]): void {

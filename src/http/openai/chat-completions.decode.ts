@@ -5,6 +5,7 @@ import { outOfRange, printable } from "../validate.ts";
 import type { WireParam } from "../wire-param.ts";
 import { toAnswerFormat } from "./answer-format.decode.ts";
 import type { ChatCompletionRequest } from "./chat-completions.schema.ts";
+import { toAdapters } from "./lora-field.ts";
 import { toMessages } from "./messages.decode.ts";
 import { toSampling } from "./sampling.decode.ts";
 import { toTools } from "./tools.decode.ts";
@@ -45,6 +46,7 @@ export function toChatRequest(body: ChatCompletionRequest, maxChoices: number): 
     promptLogprobs: false,
     cachePrompt: body.cache_prompt ?? true,
     ttlSeconds: body.ttl ?? null,
+    ...toAdapters(body.lora ?? null),
   };
   return {
     request,

@@ -1,6 +1,7 @@
 import { Type, type Static } from "typebox";
 import { MAX_CHOICES, MAX_STOPS, MAX_STOP_LENGTH, MAX_TOOLS } from "../../lib/limits.ts";
 import { ignored, integer, oneOf, opt } from "../schema.ts";
+import { loraField } from "./lora-field.ts";
 import { ChatMessages } from "./messages.schema.ts";
 import { samplingFields } from "./sampling.schema.ts";
 
@@ -49,7 +50,7 @@ export const commonFields = {
   n_discard: ignored.integer,
   n_indent: ignored.integer,
   t_max_predict_ms: ignored.integer,
-  lora: ignored.array,
+  lora: loraField,
   preset: ignored.string,
 };
 

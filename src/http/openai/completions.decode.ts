@@ -5,6 +5,7 @@ import type { WireParam } from "../wire-param.ts";
 import { toAnswerFormat } from "./answer-format.decode.ts";
 import { toChoices, toStops, unsupported } from "./chat-completions.decode.ts";
 import type { CompletionRequest, PromptField } from "./completions.schema.ts";
+import { toAdapters } from "./lora-field.ts";
 import { toSampling } from "./sampling.decode.ts";
 
 const DEFAULT_MAX_TOKENS = 16;
@@ -68,6 +69,7 @@ export function toCompletionRequests(
     promptLogprobs: echo && (logprobs !== null || readsTokens),
     cachePrompt: body.cache_prompt ?? true,
     ttlSeconds: body.ttl ?? null,
+    ...toAdapters(body.lora ?? null),
   };
   const format = toAnswerFormat(body, false);
   const formatField = body.json_schema == null ? "grammar" : "json_schema";

@@ -9,6 +9,18 @@ const presetsOf = (presets: ConstructorParameters<typeof ModelPresets>[0]) => {
   return { presets: new ModelPresets(presets, problems), problems };
 };
 
+test("a preset loads LoRA adapters of any folder, and a file that is missing is told", () => {
+  using folder = tempFolder();
+  const path = join(folder.path, "Pirate-F16.gguf");
+  writeFileSync(path, "12345");
+  const lora = [{ path, scale: 0.5 }, { path: "/no/such.gguf" }];
+  const { presets, problems } = presetsOf([{ model: "*", preset: { lora } }]);
+  expect(presets.of("any").load).toEqual({
+    adapters: [{ name: "pirate", path, sizeBytes: 5, scale: 0.5 }],
+  });
+  expect(problems).toEqual(["--preset: the LoRA adapter /no/such.gguf is not a file"]);
+});
+
 test("presets add up, and the pattern that spells out more of the key is the stronger", () => {
   const { presets, problems } = presetsOf([
     { model: "qwen3-*", preset: { parallel: 2, sampling: { temperature: 0.6 } } },

@@ -1,0 +1,137 @@
+import { describe, expect, test } from "bun:test";
+import type { CatalogAdapter } from "../../src/catalog/model.ts";
+import type { GenerateRequest } from "../../src/chat/events.ts";
+import type { LoadRequest } from "../../src/pool/pool.ts";
+import {
+  appWith,
+  chatBody,
+  done,
+  errorOf,
+  fakeDeps,
+  fakeInstance,
+  fakeModel,
+  finished,
+  get,
+  play,
+  post,
+  started,
+} from "./fakes.ts";
+
+const pirate: CatalogAdapter = {
+  key: "pirate",
+  displayName: "Pirate",
+  path: "/models/pirate.gguf",
+  sizeBytes: 1_000,
+  modifiedMs: 0,
+  architecture: "llama",
+  source: "models-dir",
+};
+
+describe("lora of one request", () => {
+  const routes = [
+    ["/v1/chat/completions", chatBody],
+    ["/v1/completions", { model: "acme/tiny", prompt: "x" }],
+  ] as const;
+
+  test.each(routes)("%s names adapters by number or name", async (path, body) => {
+    const seen: GenerateRequest[] = [];
+    const generate = play([started(), finished(), done], (request) => seen.push(request));
+    const app = appWith({ generate });
+    const asked: (object[] | null)[] = [[{ id: 1, scale: 0.5 }, { id: "pirate" }], [], null];
+    for (const lora of asked) {
+      const response = await app.handle(post(path, { ...body, lora }));
+      expect(response.status).toBe(200);
+      await response.text();
+    }
+    expect(seen.map(({ adapters }) => adapters)).toEqual([
+      [
+        { adapter: 1, scale: 0.5 },
+        { adapter: "pirate", scale: 1 },
+      ],
+      undefined,
+      undefined,
+    ]);
+  });
+
+  test.each([
+    ["a number that is negative", [{ id: -1, scale: 1 }], "lora[0].id"],
+    ["a scale that is text", [{ id: 0, scale: "1" }], "lora[0].scale"],
+    ["a scale beyond the range", [{ id: 0, scale: 101 }], "lora[0].scale"],
+    ["no list", { id: 0, scale: 1 }, "lora"],
+    ["too many", Array.from({ length: 65 }, (_, id) => ({ id, scale: 1 })), "lora"],
+  ])("%s is refused by name", async (_name, lora, param) => {
+    const response = await appWith({}).handle(post(routes[0][0], { ...chatBody, lora }));
+    expect(response.status).toBe(400);
+    expect((await errorOf(response)).param).toBe(param);
+  });
+});
+
+describe("lora of a load", () => {
+  function loading(settings: object) {
+    const loads: LoadRequest[] = [];
+    const { catalog, pool } = fakeDeps();
+    const app = appWith({
+      settings,
+      deps: {
+        catalog: { ...catalog, adapters: async () => [pirate] },
+        pool: {
+          ...pool,
+          load: async (model, request) => {
+            loads.push(request);
+            return fakeInstance(model, { jit: false });
+          },
+        },
+      },
+    });
+    const ask = (lora: unknown) =>
+      app.handle(post("/api/v1/models/load", { model: fakeModel().key, lora }));
+    return { loads, ask, app };
+  }
+
+  test("names installed adapters; their files come from the catalogue", async () => {
+    const { loads, ask } = loading({ restExtensions: true });
+    expect((await ask([{ id: "Pirate", scale: 0.25 }, { id: "pirate" }])).status).toBe(200);
+    const file = { name: "pirate", path: pirate.path, sizeBytes: 1_000 };
+    expect(loads).toEqual([
+      {
+        adapters: [
+          { ...file, scale: 0.25 },
+          { ...file, scale: 1 },
+        ],
+      },
+    ]);
+  });
+
+  test.each(["/etc/passwd", "/models/pirate.gguf", "../pirate", "parrot"])(
+    "%s is no installed adapter: nothing is loaded",
+    async (id) => {
+      const { loads, ask } = loading({ restExtensions: true });
+      const response = await ask([{ id }]);
+      expect(response.status).toBe(400);
+      const error = await errorOf(response);
+      expect(error.param).toBe("lora[0].id");
+      expect(error.message).toContain("installed are pirate");
+      expect(loads).toEqual([]);
+    },
+  );
+
+  test("without extensions it is an unknown key, as in LM Studio", async () => {
+    const { ask } = loading({});
+    expect((await errorOf(await ask([{ id: "pirate" }]))).code).toBe("unrecognized_keys");
+  });
+
+  test("installed adapters are listed without their paths", async () => {
+    const response = await loading({}).app.handle(get("/api/lmserver/adapters"));
+    expect(await response.json()).toEqual({
+      adapters: [
+        {
+          key: "pirate",
+          display_name: "Pirate",
+          architecture: "llama",
+          size_bytes: 1_000,
+          source: "models-dir",
+        },
+      ],
+    });
+  });
+});
