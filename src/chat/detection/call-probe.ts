@@ -54,6 +54,8 @@ export interface ProbeFit {
   calls: number;
   /** Characters of text that were left over, negated. */
   leftover: number;
+  /** The calls begin as the format's own templates write them, not only as it reads them. */
+  isNative: boolean;
   /** Length of the name's own end mark where the text has it. */
   exactness: number;
 }
@@ -82,7 +84,8 @@ export function probeFit(rendered: string, format: ToolFormat): ProbeFit | null 
   const isFaithful =
     names.length > 0 && names.every((name, index) => name === NAMES[index]) && texts.every(isProbe);
   if (!isFaithful) return null;
-  return { calls: names.length, leftover: -leftover, exactness: exactness(turn, format) };
+  const isNative = turn.startsWith(startTexts(format)[0] ?? "", start);
+  return { calls: names.length, leftover: -leftover, isNative, exactness: exactness(turn, format) };
 }
 
 function isProbe(text: string): boolean {

@@ -67,6 +67,7 @@ function compare(a: Fit, b: Fit): number {
     isBare(a) - isBare(b) ||
     b.fit.calls - a.fit.calls ||
     b.fit.leftover - a.fit.leftover ||
+    Number(b.fit.isNative) - Number(a.fit.isNative) ||
     isGeneral(a) - isGeneral(b) ||
     b.fit.exactness - a.fit.exactness
   );

@@ -83,6 +83,26 @@ const cases: Case[] = [
     evidence: "template",
   },
   {
+    name: "JSON in tags, in a family that another format names",
+    source: `{# start_of_role #}${templateOf(`<tool_call>\n${JSON_CALL}\n</tool_call>`)}`,
+    format: "hermes",
+    evidence: "template",
+  },
+  {
+    name: "JSON in tags, text in tags of its own",
+    source: `{# <response> #}${templateOf(`<tool_call>\n${JSON_CALL}\n</tool_call>\n`)}`,
+    format: "ernie-4.5",
+    evidence: "template",
+  },
+  {
+    name: "JSON behind two control tokens",
+    source: templateOf(
+      '<|action_start|><|plugin|>\n{"name": "{{ c.name }}", "parameters": {{ c.arguments | tojson }}}<|action_end|>',
+    ),
+    format: "internlm-2",
+    evidence: "template",
+  },
+  {
     name: "calls that are only spoken of",
     source:
       "{% if tools %}<|plugin|>{{ tools | tojson }}{% endif %}{% for m in messages %}" +
