@@ -165,7 +165,9 @@ function autoMarkers(
       // Any JSON may begin an answer; only the name of a tool makes it a call.
       const names = tools.map(({ tool }) => JSON.stringify(tool.name));
       const key = JSON.stringify(format.nameKey);
-      return [...openers, ...names.flatMap((name) => [`{${key}: ${name}`, `{${key}:${name}`])];
+      const starts = ["{", '{"type": "function", ', '{"type":"function",'];
+      const members = names.flatMap((name) => [`${key}: ${name}`, `${key}:${name}`]);
+      return [...openers, ...starts.flatMap((start) => members.map((member) => start + member))];
     }
     case "recipients":
       return tools.map(({ tool }) => `${tool.name}\n`);
