@@ -148,6 +148,9 @@ export interface TaggedFormat extends FormatBase {
   readonly header: {
     readonly before: string;
     readonly after: string;
+    /** Ends a message that another one follows. */
+    readonly end: string;
+    /** Begins the next message, before its header. */
     readonly next: string;
   } | null;
 }

@@ -126,6 +126,7 @@ export const JSON_FORMATS = [
     name: "gigachat-3",
     openers: ["<|message_sep|>\n\nfunction call<|role_sep|>\n"],
     parallel: false,
+    noise: ["<|message_sep|>\n\nassistant<|role_sep|>", "<|message_sep|>"],
     keepSpecial: ["<|message_sep|>", "<|role_sep|>"],
     textStops: ["<|message_sep|>\n\nuser"],
     sourceHints: ["function call<|role_sep|>"],
@@ -134,6 +135,8 @@ export const JSON_FORMATS = [
     name: "gigachat-3.1",
     openers: ["<|function_call|>"],
     parallel: false,
+    keepSpecial: ["<|message_sep|>"],
+    textStops: ["<|message_sep|>"],
     sourceHints: ["<|function_call|>"],
   }),
   json({
@@ -157,6 +160,7 @@ export const BARE_JSON_FORMATS = [
   bareJson({
     name: "llama-3",
     openers: ["<|python_tag|>"],
+    python: true,
     sourceHints: ['"parameters": dictionary of argument name'],
   }),
   bareJson({

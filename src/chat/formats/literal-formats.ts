@@ -35,6 +35,7 @@ export const LITERAL_FORMATS = [
     openers: ["<|tool_call>call:"],
     quote: '<|"|>',
     close: "<tool_call|>",
+    noise: ["<|channel>", "<channel|>"],
     keepSpecial: ["<|tool_call>", "<|channel>", "<channel|>", "<|turn>"],
     textStops: ["<|tool_response>"],
     sourceHints: ["<|tool_call>call:"],
@@ -44,7 +45,8 @@ export const LITERAL_FORMATS = [
     openers: ["<start_function_call>call:"],
     quote: "<escape>",
     close: "<end_function_call>",
-    keepSpecial: ["<start_function_call>"],
+    keepSpecial: ["<start_function_call>", "<start_function_response>"],
+    textStops: ["<start_function_response>"],
     sourceHints: ["<start_function_call>"],
   }),
   elements({

@@ -178,7 +178,12 @@ export const TAGGED_FORMATS = [
     keyEnd: '">',
     valueEnd: "</atem:parameter>",
     callEnd: "</atem:invoke>",
-    header: { before: " to=", after: "<|message|>", next: "<|eom|><|start|>assistant" },
+    header: {
+      before: " to=",
+      after: "<|message|>",
+      end: "<|eom|>",
+      next: "<|start|>assistant",
+    },
     reasoning: { start: " to=self<|message|>", end: "<|eom|>" },
     keepSpecial: ["<|start|>", "<|message|>", "<|eom|>"],
     sourceHints: ["<atem:function_calls>"],

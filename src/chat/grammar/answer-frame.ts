@@ -52,7 +52,7 @@ export function reasoningLead(
   reasoning: ReasoningState | null,
 ): string {
   if (reasoning === null) return "";
-  const next = nextMessage(format, reasoning.end);
+  const next = nextMessage(format);
   const blanks = next === "" ? jsonRule(builder, "ws") : "";
   const after = next === "" ? "" : literal(next);
   if (reasoning.state === "open") return sequence(after, blanks);
@@ -62,9 +62,8 @@ export function reasoningLead(
 }
 
 /** What a family with messages of their own writes between reasoning and the answer. */
-function nextMessage(format: ToolFormat, end: string): string {
+function nextMessage(format: ToolFormat): string {
   if (format.kind === "channels") return `${format.messageStart}${ROLE}`;
   if (format.kind !== "tagged" || format.header === null) return "";
-  const { next } = format.header;
-  return next.startsWith(end) ? next.slice(end.length) : next;
+  return format.header.next;
 }

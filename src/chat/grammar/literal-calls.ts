@@ -112,7 +112,7 @@ function addressed(
       spaced(builder, format.sectionEnd),
     ),
   );
-  const separator = literal(header.next + header.before);
+  const separator = literal(header.end + header.next + header.before);
   return [{ opener: header.before, rest: callList(context, call, separator) }];
 }
 

@@ -139,12 +139,14 @@ function* readCalls(reader: CallReader, marker: string): Step<boolean> {
 
 /** A call without a marker. Only where the family may write JSON at all. */
 function* readCallAtStart(reader: CallReader): Step<boolean> {
-  const { format, tools, output, state } = reader;
+  const { format, tools, input, output, state } = reader;
   const mayBeBare = format?.kind === "bareJson" || format?.kind === "json";
   if (!mayBeBare || tools.isEmpty || output.hasText) return false;
+  const space = yield* input.skipSpace();
   state.toolSectionOpen = true;
   const found = yield* readBareCalls(reader, format);
   state.toolSectionOpen = false;
+  if (!found) output.text(space);
   return found;
 }
 

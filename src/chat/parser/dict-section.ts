@@ -11,10 +11,13 @@ const NAME_END = MarkerSet.of("{", "<", "\n");
 export function* readDictSection(reader: CallReader, format: DictFormat): Step<boolean> {
   const { input, output, tools } = reader;
   const head = yield* input.readUntil(NAME_END, HEAD_LIMIT);
-  const name = head === null || head.marker !== "{" ? null : tools.resolve(head.text);
-  if (name === null) return false;
+  const name = head === null || head.marker === "\n" ? null : tools.resolve(head.text);
+  if (head === null || name === null) return false;
+  if (head.marker !== "{") input.unread(head.marker);
+  if (head.marker !== "{" && !(yield* input.looksAt([format.close]))) return false;
   const index = startCall(reader, name, null);
-  const whole = yield* readMembers(reader, format, index);
+  if (head.marker !== "{") output.arguments(index, "{}");
+  const whole = head.marker !== "{" || (yield* readMembers(reader, format, index));
   output.endCall(index, whole);
   yield* input.skipSpace();
   yield* input.eatClosing(format.close);

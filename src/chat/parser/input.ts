@@ -181,6 +181,12 @@ export class Input {
     }
   }
 
+  /** The output ended within one of `literals`, which is next. */
+  isCutWithin(literals: readonly string[]): boolean {
+    const { rest } = this;
+    return this.#end !== "open" && literals.some((literal) => literal.startsWith(rest));
+  }
+
   *eatAny(literals: readonly string[]): Step<string | null> {
     for (const literal of literals) if (yield* this.eat(literal)) return literal;
     return null;

@@ -20,8 +20,8 @@ export interface JsonCallOptions {
   needsArguments: boolean;
 }
 
-const NAME_KEYS: ReadonlySet<string> = new Set(["name", "tool_name", "function"]);
-const ARGUMENT_KEYS: ReadonlySet<string> = new Set(["arguments", "parameters"]);
+const NAME_KEYS: ReadonlySet<string> = new Set(["name", "tool_name", "function", "tool"]);
+const ARGUMENT_KEYS: ReadonlySet<string> = new Set(["arguments", "parameters", "args", "input"]);
 const ID_KEYS: ReadonlySet<string> = new Set(["id", "tool_call_id", "call_id"]);
 
 /** What is known of a call while its object is read. */

@@ -16,6 +16,7 @@ export function* readJsonSection(
 ): Step<boolean> {
   const { input } = reader;
   yield* input.skipSpace();
+  if (marker !== null && (yield* input.eatAny(FENCES)) !== null) yield* input.skipSpace();
   const bracket = yield* input.eat("[");
   const found = yield* readList(reader, optionsOf(format, marker !== null), bracket);
   if (!found) return false;
@@ -23,6 +24,9 @@ export function* readJsonSection(
   if (closers.length > 0) yield* skipStrayBrackets(reader, closers);
   return true;
 }
+
+/** Around the calls of some models, within their markers. */
+const FENCES: readonly string[] = ["```json", "```"];
 
 /** `</tool_call>` for `<tool_call>`: a format may have other closing markers than its openers say. */
 const closingTag = (marker: string | null): string =>
@@ -65,6 +69,6 @@ function* skipStrayBrackets({ input }: CallReader, closers: readonly string[]): 
   for (;;) {
     yield* input.skipSpace();
     for (const closer of closers) if (yield* input.eatClosing(closer)) return;
-    if ((yield* input.eatAny(["}", "]"])) === null) return;
+    if ((yield* input.eatAny(["}", "]", "```"])) === null) return;
   }
 }

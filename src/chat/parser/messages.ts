@@ -29,8 +29,10 @@ function* readCallBody(reader: CallReader, name: string): Step<void> {
  */
 export function* readChannels(reader: CallReader, format: ChannelsFormat): Step<void> {
   const { input, output, state } = reader;
-  const starts = [format.channel, format.recipient, format.recipient.trim(), format.constrain];
+  const starts = [format.channel, format.recipient.trim(), format.constrain];
+  const space = yield* input.skipSpace();
   if (!(yield* input.looksAt([...starts, format.body, format.messageStart]))) {
+    output.text(space);
     yield* input.until(NOTHING, output.text);
     return;
   }
@@ -57,17 +59,23 @@ export function* readChannels(reader: CallReader, format: ChannelsFormat): Step<
   }
 }
 
-/** A message's header up to the mark that ends it; null, with nothing consumed, when none comes. */
+/**
+ * A message's header up to the mark that ends it; null when none comes. Nothing is consumed then,
+ * but for a header that the output's end cut: it is part of no message.
+ */
 function* readHeader({ input }: CallReader, end: string): Step<string | null> {
   if (!input.mark()) return null;
   const header = yield* input.readUntil(MarkerSet.of(end), HEAD_LIMIT);
-  if (header === null || header.marker === "") {
-    input.rewind();
-    return null;
-  }
-  input.commit();
-  return header.text;
+  const isWhole = header !== null && header.marker !== "";
+  const isCut = header !== null && !isWhole && looksCut(header.text, input.end === "cut");
+  if (isWhole || isCut) input.commit();
+  else input.rewind();
+  return isWhole ? header.text : null;
 }
+
+/** Control tokens stand in no text; a recipient alone may, so it counts only at a limit. */
+const looksCut = (header: string, atLimit: boolean): boolean =>
+  header.includes("<|") || (atLimit && /^\s*(?:to=)?[\w.:/-]*\s*$/.test(header));
 
 function toolOf({ tools }: CallReader, format: ChannelsFormat, recipient: string): string | null {
   const bare = recipient.startsWith(format.namePrefix)
@@ -93,6 +101,7 @@ export function* readRecipients(reader: CallReader, format: RecipientsFormat): S
   const line = MarkerSet.of("\n");
   const separator = MarkerSet.of(format.separator);
   for (let isFirst = true; !output.isFull; isFirst = false) {
+    const space = yield* input.skipSpace();
     const canRewind = input.mark();
     const head = canRewind ? yield* input.readUntil(line, HEAD_LIMIT) : null;
     const name = head === null ? "" : head.text.trim();
@@ -101,7 +110,7 @@ export function* readRecipients(reader: CallReader, format: RecipientsFormat): S
     else if (name === format.textName) input.commit();
     else {
       input.rewind();
-      if (!isFirst) output.text(format.separator);
+      output.text(isFirst ? space : format.separator + space);
     }
     const end = yield* input.until(separator, output.text);
     if (end === null) return;
@@ -113,9 +122,13 @@ export function* readAddressed(reader: CallReader, format: TaggedFormat): Step<v
   const { input, output, tools, state } = reader;
   const { header } = format;
   if (header === null) return;
-  const ends = MarkerSet.of(header.next, "<|eom|>", "<|eot|>");
+  const ends = MarkerSet.of(header.end, "<|eot|>");
   for (;;) {
-    if (!(yield* input.looksAt([header.before, header.before.trim(), header.after]))) break;
+    const space = yield* input.skipSpace();
+    if (!(yield* input.looksAt([header.before.trim(), header.after]))) {
+      output.text(space);
+      break;
+    }
     const head = yield* readHeader(reader, header.after);
     if (head === null) break;
     const recipient = wordAfter(head, header.before.trim()) ?? "user";
@@ -129,7 +142,8 @@ export function* readAddressed(reader: CallReader, format: TaggedFormat): Step<v
     if (end === null) return;
     state.insideReasoning = false;
     output.boundary();
-    if (end !== header.next) break;
+    yield* input.skipSpace();
+    if (end !== header.end || !(yield* input.eat(header.next))) break;
   }
   yield* input.until(NOTHING, output.text);
 }

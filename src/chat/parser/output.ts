@@ -8,18 +8,22 @@ export interface OutputOptions {
   holdSpace: boolean;
 }
 
+type Kind = "text" | "reasoning";
+
 /**
- * Collects events. Whitespace of a text or of reasoning is told once something follows it, so that
- * it can be dropped beside markers and calls; the end of an answer without calls keeps it.
+ * Collects events. Whitespace of a text or of reasoning is told once more of the same follows, so
+ * that it can be dropped beside calls and at both ends of what has markers around it; the end of an
+ * answer without any keeps it.
  */
 export class Output {
   readonly #options: OutputOptions;
   #events: ParseEvent[] = [];
-  #heldSpace = "";
-  #kind: "text" | "reasoning" = "text";
-  /** Whitespace is dropped until something else comes. */
-  #atStart = false;
-  #hasText = false;
+  readonly #heldSpace = { text: "", reasoning: "" };
+  /** Something else than whitespace was told. */
+  readonly #isTold = { text: false, reasoning: false };
+  #kind: Kind = "text";
+  /** A marker came since the last text: whitespace is only told between two pieces. */
+  #atBoundary = false;
   #calls = 0;
   #lastComplete = true;
   #isFull = false;
@@ -38,7 +42,7 @@ export class Output {
   }
 
   get hasText(): boolean {
-    return this.#hasText;
+    return this.#isTold.text;
   }
 
   /** The last call broke off. */
@@ -56,14 +60,13 @@ export class Output {
 
   readonly reasoning = (text: string): void => this.#append("reasoning", text);
 
-  /** Whitespace on both sides of this point is not part of the answer. */
+  /** A marker: whitespace beside it is no beginning and no end of the answer. */
   boundary(): void {
-    this.#heldSpace = "";
-    this.#atStart = true;
+    this.#atBoundary = true;
   }
 
   call(name: string, id: string | null): number {
-    this.#heldSpace = "";
+    this.#heldSpace.text = "";
     const index = this.#calls++;
     this.#tell({ type: "toolCall", index, id: id ?? this.#options.newId(), name });
     this.#lastComplete = false;
@@ -77,41 +80,41 @@ export class Output {
   endCall(index: number, complete: boolean, lateId: string | null = null): void {
     this.#tell({ type: "toolCallEnd", index, complete, lateId });
     this.#lastComplete = complete;
-    this.#atStart = !this.#hasText;
+    this.#atBoundary = true;
     if (!this.#options.parallel) this.#isFull = true;
   }
 
   /** The answer is over; whatever follows is not part of it. */
   stop(): void {
-    this.#heldSpace = "";
     this.#isFull = true;
   }
 
   end(): void {
-    if (this.#calls === 0 && !this.#atStart && this.#heldSpace !== "") {
-      this.#tell({ type: this.#kind, text: this.#heldSpace });
+    const text = this.#heldSpace[this.#kind];
+    if (this.#calls === 0 && !this.#atBoundary && text !== "") {
+      this.#tell({ type: this.#kind, text });
     }
-    this.#heldSpace = "";
   }
 
-  #append(kind: "text" | "reasoning", text: string): void {
+  #append(kind: Kind, text: string): void {
     if (text === "") return;
-    if (kind !== this.#kind) this.boundary();
-    this.#kind = kind;
     if (!this.#options.holdSpace) {
       this.#tell({ type: kind, text });
       return;
     }
-    const start = this.#atStart ? text.length - text.trimStart().length : 0;
-    const end = text.trimEnd().length;
-    if (end <= start) {
-      if (!this.#atStart) this.#heldSpace += text;
+    if (kind !== this.#kind) this.boundary();
+    this.#kind = kind;
+    const isStart = this.#atBoundary && !this.#isTold[kind];
+    const rest = isStart ? text.trimStart() : text;
+    const end = rest.trimEnd().length;
+    if (end === 0) {
+      this.#heldSpace[kind] += rest;
       return;
     }
-    this.#tell({ type: kind, text: this.#heldSpace + text.slice(start, end) });
-    this.#heldSpace = text.slice(end);
-    this.#atStart = false;
-    if (kind === "text") this.#hasText = true;
+    this.#tell({ type: kind, text: this.#heldSpace[kind] + rest.slice(0, end) });
+    this.#heldSpace[kind] = rest.slice(end);
+    this.#isTold[kind] = true;
+    this.#atBoundary = false;
   }
 
   #tell(event: ParseEvent): void {

@@ -45,7 +45,20 @@ function* readSingle(reader: CallReader, format: TaggedFormat, marker: string): 
   } else if (!isInside && format.nameEnd.trim() === "" && (yield* startsJson(reader))) {
     return yield* readJsonInstead(reader, format);
   }
-  return yield* readTaggedCall(reader, format);
+  if (!(yield* readTaggedCall(reader, format))) return false;
+  if (format.nameStart !== "") yield* readFurtherCalls(reader, format);
+  return true;
+}
+
+/** Calls that follow within the same outer tag. */
+function* readFurtherCalls(reader: CallReader, format: TaggedFormat): Step<void> {
+  const { input, output } = reader;
+  while (!output.isFull && input.mark()) {
+    yield* input.skipSpace();
+    if ((yield* input.eat(format.nameStart)) && (yield* readTaggedCall(reader, format))) continue;
+    input.rewind();
+    return;
+  }
 }
 
 function* startsJson({ input }: CallReader): Step<boolean> {
@@ -66,6 +79,7 @@ function* readTaggedCall(reader: CallReader, format: TaggedFormat): Step<boolean
   const { input, output } = reader;
   const name = yield* readName(reader, format);
   if (name === null) return false;
+  if (name.ended === "" && !(yield* goesOn(reader, format))) return false;
   const index = startCall(reader, name.tool, null);
   if (name.ended === format.callEnd) {
     output.arguments(index, "{}");
@@ -73,9 +87,21 @@ function* readTaggedCall(reader: CallReader, format: TaggedFormat): Step<boolean
     return true;
   }
   input.unread(name.ended);
-  const whole = yield* readArguments(reader, format, name.tool, index);
+  const whole =
+    name.ended === "{"
+      ? yield* readJsonBlock(reader, format, index, "")
+      : yield* readArguments(reader, format, name.tool, index);
   output.endCall(index, whole);
   return true;
+}
+
+/** Whether arguments or an end follow a name: otherwise it was only mentioned in a text. */
+function* goesOn({ input }: CallReader, format: TaggedFormat): Step<boolean> {
+  yield* input.skipSpace();
+  const block = format.jsonBlock?.[0] ?? "";
+  const marks = [format.keyStart, format.nameClose, format.callEnd, block, format.callStart];
+  const next = [...marks, format.nameStart, format.sectionEnd ?? ""].filter((mark) => mark !== "");
+  return input.isExhausted || (yield* input.looksAt(next)) || input.isCutWithin(next);
 }
 
 /** The tool, and the marker that ended its name where that is more than the name's own end. */
@@ -86,7 +112,7 @@ function* readName(
   yield* input.skipSpace();
   const nameEnd = format.nameEnd === "" ? "\n" : format.nameEnd;
   const isOpen = nameEnd === "\n";
-  const ends = isOpen ? [nameEnd, format.keyStart, format.callEnd] : [nameEnd];
+  const ends = [nameEnd, format.keyStart, format.callEnd, ...(isOpen ? ["{"] : [])];
   const part = yield* input.readUntil(MarkerSet.of(...ends), HEAD_LIMIT);
   if (part === null || (part.marker === "" && !isOpen)) return null;
   const tool = tools.resolve(format.escaped ? unescapeXml(part.text) : part.text);
@@ -150,7 +176,7 @@ function* readJsonBlock(
   const { input, output } = reader;
   const whole = yield* passJsonValue(input, (text) => output.arguments(index, text));
   yield* input.skipSpace();
-  yield* input.eatClosing(end);
+  if (end !== "") yield* input.eatClosing(end);
   yield* input.skipSpace();
   yield* eatCallEnd(reader, format);
   return whole;
@@ -180,9 +206,9 @@ function* readValue(
     yield* input.eat(format.valueStart);
   }
   if (format.valueNewlines) yield* input.eat("\n");
-  const isCdata = format.cdata && (yield* input.eat("<![CDATA["));
+  const isCdata = format.cdata && (yield* eatCdata(reader));
   const ends = valueEnds(format, isCdata);
-  if (isCdata || isPlainString(types)) {
+  if (isPlainString(types) || (isCdata && (types === null || types.has("string")))) {
     output.arguments(index, '"');
     const emit = (text: string): void => output.arguments(index, escapeJson(text));
     const end = yield* input.until(ends, emit, true);
@@ -197,6 +223,16 @@ function* readValue(
   const end = yield* input.until(ends, collect, true);
   output.arguments(index, end === null && input.end === "cut" ? raw : rawToJson(raw, types));
   return end !== null;
+}
+
+/** The start of a CDATA section, whatever whitespace stands before it. */
+function* eatCdata({ input }: CallReader): Step<boolean> {
+  if (!input.mark()) return false;
+  yield* input.skipSpace();
+  const found = yield* input.eat("<![CDATA[");
+  if (found) input.commit();
+  else input.rewind();
+  return found;
 }
 
 function valueEnds(format: TaggedFormat, isCdata: boolean): MarkerSet {

@@ -15,6 +15,60 @@ const VALUES: readonly { name: string; value: string }[] = [
   { name: "with a string that looks like a number", value: "42" },
 ];
 
+interface Sample {
+  name: string;
+  output: string;
+}
+
+/** Changes of an output that change nothing of what it says; null where there is none to make. */
+const CHANGES: Readonly<Record<string, (output: string) => string>> = {
+  "a newline before": (output) => `\n${output}`,
+  "a space before": (output) => ` ${output}`,
+  "newlines behind": (output) => `${output}\n\n`,
+  "blank lines before markers": (output) => output.replace(/\n(?=[<{](?!\/parameter))/g, "\n\n"),
+  "JSON without spaces": (output) => output.replaceAll('": ', '":').replaceAll(', "', ',"'),
+  "JSON on lines": (output) =>
+    output.replaceAll('{"city": "Paris", "days": 3}', '{\n  "city": "Paris",\n  "days": 3\n}'),
+  "escaped letters": (output) => output.replaceAll('"Paris"', '"\\u0050ari\\u0073"'),
+  "an identifier first": (output) =>
+    output.replaceAll('{"name": "get_weather"', '{"type": "function", "name": "get_weather"'),
+  "arguments as JSON text": (output) =>
+    output.replace(
+      /"(arguments|parameters)": (\{"city": "Paris", "days": 3\})/g,
+      (_, key: string, value: string) => `"${key}": ${JSON.stringify(value)}`,
+    ),
+};
+
+present(
+  "outputs that differ only in what says nothing are read alike",
+  async () => {
+    const read = (file: string): string => readFileSync(join(folder ?? "", file), "utf8");
+    const manifest = JSON.parse(read("manifest.json")) as { entries: { samples: Sample[] }[] };
+    for (const entry of manifest.entries) {
+      entry.samples = entry.samples.flatMap((sample) =>
+        Object.entries(CHANGES)
+          .map(([name, change]) => ({
+            ...sample,
+            name: `${sample.name}, ${name}`,
+            output: change(sample.output),
+          }))
+          .filter(({ output }) => output !== sample.output && output.includes("get_weather")),
+      );
+    }
+    const corpus = new ChatCorpus(manifest, read);
+    const failures: string[] = [];
+    let passed = 0;
+    for (const entry of corpus.entries) {
+      const result = await corpus.run(entry);
+      failures.push(...result.failures.map((failure) => `${entry.family}: ${failure}`));
+      passed += result.passed;
+    }
+    expect(failures).toEqual([]);
+    expect(passed).toBeGreaterThan(5000);
+  },
+  60_000,
+);
+
 present.each([...VALUES])(
   "every output of the corpus is read as it was meant, in chunks of any size, $name",
   async ({ value }) => {

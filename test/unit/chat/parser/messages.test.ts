@@ -71,10 +71,22 @@ const cases: Case[] = [
     text: "plain <text>",
   },
   {
-    name: "a header that never ends",
+    name: "a header that the end cuts is no text",
     format: "harmony",
-    output: "<|channel|>fin",
-    text: "<|channel|>fin",
+    output: "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>fin",
+    reasoning: "hm",
+  },
+  {
+    name: "whitespace before a header",
+    format: "harmony",
+    output: "\n <|channel|>final<|message|>Hi",
+    text: "Hi",
+  },
+  {
+    name: "whitespace before text without a header",
+    format: "harmony",
+    output: " to be",
+    text: "to be",
   },
   {
     name: "text to the user",
@@ -90,6 +102,28 @@ const cases: Case[] = [
     reasoning: "hm",
     text: "Done.",
     calls: [call("ring_bell", {}), call("book_table", { place: 'a "b" <c>', seats: 2 })],
+  },
+  {
+    name: "whitespace between messages",
+    format: "muse",
+    output:
+      '\n to=self<|message|>hm<|eom|>\n<|start|>assistant to=ring_bell<|message|>\n<atem:function_calls>\n<atem:invoke name="ring_bell">\n</atem:invoke>\n</atem:function_calls>\n<|eom|>\n<|start|>assistant  to=user<|message|>Done.',
+    reasoning: "hm",
+    text: "Done.",
+    calls: [call("ring_bell", {})],
+  },
+  {
+    name: "text that begins like a header",
+    format: "muse",
+    output: " to=5 is meant",
+    text: "to=5 is meant",
+  },
+  {
+    name: "whitespace before the first name",
+    format: "functionary-3.2",
+    output: "\n all\nHi>>>\nring_bell\n{}",
+    text: "Hi",
+    calls: [call("ring_bell", {})],
   },
   {
     name: "text, then calls",
