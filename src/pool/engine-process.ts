@@ -1,14 +1,15 @@
 import type { Clock } from "../lib/clock.ts";
-import { LmError } from "../lib/errors.ts";
+import type { LmError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { LoadOptions } from "../protocol/commands.ts";
 import type { EngineLoad, EngineMessage, JobEvent, LoadedModelInfo } from "../protocol/events.ts";
 import type { PoolCounters } from "./counters.ts";
 import type { EngineChannel, EngineExit, SpawnEngine } from "./engine-channel.ts";
+import { EngineEnder, goneError, loadFailure, type EngineEnd } from "./engine-end.ts";
+import { EngineInbox } from "./engine-inbox.ts";
 import { EngineJobs, isTerminal, type NewJob } from "./engine-jobs.ts";
 import type { EngineLimits } from "./engine-limits.ts";
 import { advance, nextStage, type EngineInput, type EngineStage } from "./engine-machine.ts";
-import { parseEngineMessage } from "./engine-messages.ts";
 import { jobFailure } from "./job-failure.ts";
 import { causeWords, exitWords, lastWords } from "./last-words.ts";
 import type { EngineExitReason } from "./pool.ts";
@@ -29,22 +30,11 @@ export interface EngineProcessOptions {
   closing: AbortSignal;
 }
 
-/** How an engine ended. `cause` is a clause such as "the engine was killed by SIGSEGV". */
-export interface EngineEnd {
-  stage: "failed" | "crashed" | "stopped";
-  /** The engine itself refused the model, so that loading the same file again is pointless. */
-  refused: boolean;
-  cause: string;
-}
-
 /** A job's part of a decode over this many bytes of weights may take a millisecond. */
 const SLOWEST_BYTES_PER_MS = 20_000;
 const STEP_TIME_FACTOR = 20;
-const ACK_EVERY = 64;
 /** The channel of a dying process closes just before its exit is known. */
 const EXIT_AFTER_DISCONNECT_MS = 200;
-/** A killed process that the kernel cannot end is given up. */
-const REAP_MS = 5_000;
 
 /**
  * One engine process and its life. Every way it can end fails its own jobs and nothing else.
@@ -53,6 +43,8 @@ const REAP_MS = 5_000;
 export class EngineProcess {
   readonly #options: EngineProcessOptions;
   readonly #channel: EngineChannel;
+  readonly #inbox: EngineInbox;
+  readonly #ender: EngineEnder;
   readonly #jobs: EngineJobs;
   readonly #watchdog: Watchdog;
   readonly #stepTimes = new StepTimes();
@@ -62,13 +54,9 @@ export class EngineProcess {
   #info: LoadedModelInfo | null = null;
   #load: EngineLoad | null = null;
   #fraction = 0;
-  #lastSeq = 0;
-  #ackedSeq = 0;
   #lastStepMs = 0;
   #end: EngineEnd | null = null;
   #exitReason: EngineExitReason = "crashed";
-  #isGone = false;
-  #timers: (() => void)[] = [];
 
   /** @throws LmError model_load_failed when the system does not start the process. */
   constructor(options: EngineProcessOptions) {
@@ -78,6 +66,9 @@ export class EngineProcess {
       // Nobody may be waiting; every failure is also told by `ended`.
     });
     this.#channel = this.#spawn();
+    this.#inbox = new EngineInbox((upTo) => this.#channel.send({ type: "ack", upTo }));
+    const onGone = () => this.#gone();
+    this.#ender = new EngineEnder({ channel: this.#channel, limits, clock, onGone });
     counters.engineStarts += 1;
     this.#jobs = new EngineJobs({
       model,
@@ -101,7 +92,7 @@ export class EngineProcess {
   }
 
   get pid(): number | null {
-    return this.#isGone ? null : this.#channel.pid;
+    return this.#ender.isGone ? null : this.#channel.pid;
   }
 
   get info(): LoadedModelInfo | null {
@@ -139,7 +130,7 @@ export class EngineProcess {
   async *run(command: NewJob, signal: AbortSignal): AsyncGenerator<JobEvent, void, void> {
     signal.throwIfAborted();
     this.#options.closing.throwIfAborted();
-    if (this.#stage !== "ready") throw this.#goneError();
+    if (this.#stage !== "ready") throw goneError(this.#options.model, this.#end);
     const job = this.#jobs.open(command);
     this.#watchdog.start();
     const onAbort = () => this.#jobs.abandon(job, signal.reason);
@@ -177,8 +168,8 @@ export class EngineProcess {
       this.#jobs.failAll(error);
       const { log, model } = this.#options;
       log.info("model is being unloaded", { model, reason, pid: this.#channel.pid });
-      if (wasReady) this.#stopPolitely();
-      else this.#kill();
+      if (wasReady) this.#ender.stopPolitely();
+      else this.#ender.kill();
     }
     await this.ended;
   }
@@ -192,23 +183,19 @@ export class EngineProcess {
       });
     } catch (error) {
       const reason = `the engine process could not be started: ${lastWords(String(error))}`;
-      throw this.#loadFailure(reason, error);
+      throw loadFailure(this.#options.model, reason, error);
     }
   }
 
   #receive(value: unknown): void {
     if (this.#end !== null) return;
-    const message = parseEngineMessage(value);
-    if (message === null || message.seq <= this.#lastSeq) {
+    const message = this.#inbox.read(value);
+    if (message === null) {
       this.#fault("sent a malformed message and was ended", "crashed");
       return;
     }
-    this.#lastSeq = message.seq;
     this.#handle(message);
-    if (this.#lastSeq - this.#ackedSeq >= ACK_EVERY) {
-      this.#ackedSeq = this.#lastSeq;
-      this.#channel.send({ type: "ack", upTo: this.#ackedSeq });
-    }
+    this.#inbox.handled();
   }
 
   #handle(message: EngineMessage): void {
@@ -292,7 +279,7 @@ export class EngineProcess {
   }
 
   #disconnected(): void {
-    this.#after(EXIT_AFTER_DISCONNECT_MS, () => {
+    this.#ender.after(EXIT_AFTER_DISCONNECT_MS, () => {
       if (this.#stage !== "stopping") this.#fault("closed its channel and was ended", "crashed");
     });
   }
@@ -301,7 +288,7 @@ export class EngineProcess {
   #refuse(reason: string): void {
     if (!this.#accepts("loadFailed")) return;
     this.#finish({ stage: "failed", refused: true, cause: reason }, "load_failed");
-    this.#kill();
+    this.#ender.kill();
   }
 
   /** A breach seen from outside. What it said so far counts, the process does not any more. */
@@ -309,7 +296,7 @@ export class EngineProcess {
     if (this.#end !== null) return;
     this.#advance("fault");
     this.#finishUnasked(happened, reason);
-    this.#kill();
+    this.#ender.kill();
   }
 
   #exited(exit: EngineExit): void {
@@ -319,7 +306,7 @@ export class EngineProcess {
     } else if (this.#stage === "stopping") {
       this.#advance("exit");
     }
-    this.#gone();
+    this.#ender.gone();
   }
 
   #finishUnasked(happened: string, reason: EngineExitReason): void {
@@ -333,37 +320,15 @@ export class EngineProcess {
     this.#end = end;
     this.#exitReason = reason;
     this.#watchdog.stop();
-    this.#ready.reject(this.#loadFailure(end.cause));
-    this.#jobs.failAll(this.#goneError());
     const { log, model } = this.#options;
+    this.#ready.reject(loadFailure(model, end.cause));
+    this.#jobs.failAll(goneError(model, end));
     log.warn("engine ended", { model, state: end.stage, cause: end.cause, pid: this.#channel.pid });
   }
 
-  #stopPolitely(): void {
-    const { limits } = this.#options;
-    this.#channel.send({ type: "shutdown" });
-    this.#after(limits.politeMs, () => {
-      this.#channel.kill("SIGTERM");
-      this.#after(limits.terminateMs, () => this.#kill());
-    });
-  }
-
-  #kill(): void {
-    this.#channel.kill("SIGKILL");
-    this.#after(REAP_MS, () => this.#gone());
-  }
-
   #gone(): void {
-    if (this.#isGone) return;
-    this.#isGone = true;
-    for (const cancel of this.#timers) cancel();
-    this.#timers = [];
     this.#options.counters.engineExits[this.#exitReason] += 1;
     this.#ended.resolve(this.#end ?? { stage: "crashed", refused: false, cause: "it is gone" });
-  }
-
-  #after(delayMs: number, callback: () => void): void {
-    if (!this.#isGone) this.#timers.push(this.#options.clock.after(delayMs, callback));
   }
 
   /** Takes a message's transition; a message out of turn is a fault. */
@@ -378,20 +343,5 @@ export class EngineProcess {
 
   #advance(input: EngineInput): void {
     this.#stage = advance(this.#stage, input);
-  }
-
-  #goneError(): LmError {
-    const { model } = this.#options;
-    const cause = this.#end?.cause ?? "the engine is not ready";
-    if (this.#end === null || this.#end.stage === "stopped") {
-      return new LmError("model_unloaded", { model }, `Model "${model}" was unloaded.`);
-    }
-    return new LmError("engine_crashed", { model, cause }, `Model "${model}" stopped: ${cause}.`);
-  }
-
-  #loadFailure(reason: string, cause?: unknown): LmError {
-    const { model } = this.#options;
-    const message = `Model "${model}" could not be loaded: ${reason}`;
-    return new LmError("model_load_failed", { model, reason }, message, { cause });
   }
 }

@@ -3,15 +3,13 @@ import type { Clock } from "../lib/clock.ts";
 import { invalidRequest, LmError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { LoadOptions } from "../protocol/commands.ts";
-import { planAdmission, type Resident } from "./admission.ts";
-import { after, demandOf, NOTHING, sumOf, totalOf, type Availability } from "./demand.ts";
 import { PoolCounters } from "./counters.ts";
 import type { EngineCommand, SpawnEngine } from "./engine-channel.ts";
 import { engineSpawner } from "./engine-channel.ts";
 import { ENGINE_LIMITS, type EngineLimits } from "./engine-limits.ts";
-import { EngineProcess, type EngineEnd } from "./engine-process.ts";
-import { automaticContext, estimateMemory } from "./fit.ts";
-import { mayHaveGpu, memoryState } from "./free-memory.ts";
+import type { EngineEnd } from "./engine-end.ts";
+import { EngineProcess } from "./engine-process.ts";
+import { MemoryGate, type MemoryGateOptions } from "./memory-gate.ts";
 import { ModelInstance, unloaded } from "./instance.ts";
 import type {
   AcquireOptions,
@@ -23,22 +21,17 @@ import type {
   PoolManager,
   PoolStatistics,
 } from "./pool.ts";
-import { insufficientMemory } from "./memory-refusal.ts";
 import { RestartPolicy } from "./restart-policy.ts";
 import { waitFor } from "./wait.ts";
 import type { EngineStatus } from "../protocol/events.ts";
 
-export interface PoolOptions {
+export interface PoolOptions extends MemoryGateOptions {
   engine: EngineCommand;
   load: LoadDefaults;
   /** Jobs that may wait per model beside those that run. */
   maxQueue: number;
   /** Idle ms before a model loaded by a request is unloaded; null = never. */
   ttlMs: number | null;
-  /** Loading by request keeps at most one such model of each kind. */
-  keepLastJit: boolean;
-  /** Bytes all models together may need; null = what the machine has. */
-  memoryLimitBytes: number | null;
   clock: Clock;
   log: Log;
   /** Stronger than `load` and `ttlMs`, weaker than what a load asks for. */
@@ -46,10 +39,6 @@ export interface PoolOptions {
   limits?: Partial<EngineLimits>;
   /** Replaced by tests. */
   spawn?: SpawnEngine;
-  /** Main memory free for models now; null = unknown, then it refuses nothing. Replaced by tests. */
-  availableBytes?: (heldBytes: number) => number | null;
-  /** Memory free on all GPUs together, 0 without one; null = unknown, then no memory refuses. */
-  gpuFreeBytes?: () => Promise<number | null>;
 }
 
 interface History {
@@ -63,17 +52,18 @@ export class ModelPool implements PoolManager {
   readonly #limits: EngineLimits;
   readonly #spawn: SpawnEngine;
   readonly #policy: RestartPolicy;
+  readonly #gate: MemoryGate;
   readonly #counters = new PoolCounters();
   readonly #closing = new AbortController();
   readonly #histories = new Map<string, History>();
   #instances: ModelInstance[] = [];
-  #admission: Promise<void> = Promise.resolve();
 
   constructor(options: PoolOptions) {
     this.#options = options;
     this.#limits = { ...ENGINE_LIMITS, ...options.limits };
     this.#spawn = options.spawn ?? engineSpawner(options.engine.command, process.env);
     this.#policy = new RestartPolicy(options.clock);
+    this.#gate = new MemoryGate(options);
   }
 
   async acquire(
@@ -248,52 +238,13 @@ export class ModelPool implements PoolManager {
   }
 
   /** Makes room, one model at a time, then starts the engine. */
-  async #start(instance: ModelInstance, load: LoadDefaults): Promise<EngineProcess> {
-    const { model } = instance;
-    this.#policy.check(model);
-    const before = this.#admission;
-    const admitted = Promise.withResolvers<void>();
-    this.#admission = admitted.promise;
-    try {
-      await before;
-      const options = await this.#admit(instance, load);
+  #start(instance: ModelInstance, load: LoadDefaults): Promise<EngineProcess> {
+    this.#policy.check(instance.model);
+    const instances = () => this.#instances;
+    return this.#gate.enter(instance, load, instances, (options) => {
       this.#closing.signal.throwIfAborted();
       return this.#startEngine(instance, options);
-    } catch (error) {
-      instance.demand = NOTHING;
-      throw error;
-    } finally {
-      admitted.resolve();
-    }
-  }
-
-  async #admit(instance: ModelInstance, load: LoadDefaults): Promise<LoadOptions> {
-    const { model } = instance;
-    const gpuFree = await this.#gpuFreeBytes(load);
-    const residents = this.#instances.filter((other) => other.demand !== NOTHING);
-    const isReplaced = (other: ModelInstance) =>
-      this.#options.keepLastJit && instance.jit && other.jit && other.model.kind === model.kind;
-    const available = this.#available(residents, gpuFree);
-    const roomy = after(available, sumOf(residents.filter(isReplaced).map(({ demand }) => demand)));
-    const purpose = model.kind === "embedding" ? "embed" : "generate";
-    const fit = { ...load, purpose } as const;
-    const mostBytes = Math.min(roomy.totalBytes, totalOf(roomy));
-    const contextLength = load.contextLength ?? automaticContext(model, fit, mostBytes);
-    const estimate = estimateMemory(model, { ...fit, contextLength });
-    const plan = planAdmission({
-      needed: ({ gpuBytes }) =>
-        demandOf(model, estimate, load.gpuLayers, gpuFree === null ? 0 : gpuBytes),
-      jit: instance.jit,
-      kind: model.kind,
-      available,
-      residents: residents.map((resident) => asResident(resident)),
-      keepLastJit: this.#options.keepLastJit,
     });
-    if (plan.kind === "refuse") throw insufficientMemory(model, plan.demand, plan.available);
-    const victims = plan.victims.map(({ instance: victim }) => victim);
-    await Promise.all(victims.map((victim) => victim.drain("unloaded", unloaded(victim.model))));
-    instance.demand = plan.demand;
-    return { ...load, contextLength, purpose, modelPath: model.path };
   }
 
   #startEngine(instance: ModelInstance, load: LoadOptions): EngineProcess {
@@ -332,29 +283,6 @@ export class ModelPool implements PoolManager {
     this.#policy.crashed(instance.model, end.cause);
   }
 
-  /** 0 where no layer may or can go to a GPU, null where nobody knows what is free there. */
-  async #gpuFreeBytes({ gpuLayers }: LoadDefaults): Promise<number | null> {
-    if (gpuLayers === "off") return 0;
-    const { gpuFreeBytes } = this.#options;
-    if (gpuFreeBytes !== undefined) return await gpuFreeBytes();
-    return mayHaveGpu() ? null : 0;
-  }
-
-  /** For one more model. Engines that still load have not taken from the GPU what they will. */
-  #available(residents: readonly ModelInstance[], gpuFree: number | null): Availability {
-    const { memoryLimitBytes, availableBytes = freeBytes } = this.#options;
-    const held = sumOf(residents.map(({ demand }) => demand));
-    const loading = residents.filter(({ engine }) => engine?.stage !== "ready");
-    const promised = sumOf(loading.map(({ demand }) => demand)).gpuBytes;
-    const ram = gpuFree === null ? null : availableBytes(held.ramBytes);
-    const left = (bytes: number | null) => (bytes === null ? Infinity : Math.max(0, bytes));
-    return {
-      ramBytes: left(ram),
-      gpuBytes: left(gpuFree === null ? null : gpuFree - promised),
-      totalBytes: left(memoryLimitBytes === null ? null : memoryLimitBytes - totalOf(held)),
-    };
-  }
-
   #history(model: CatalogModel): History {
     const known = this.#histories.get(model.key);
     if (known !== undefined) return known;
@@ -366,20 +294,4 @@ export class ModelPool implements PoolManager {
   #status(instance: ModelInstance): InstanceStatus {
     return instance.status(this.#history(instance.model));
   }
-}
-
-type ResidentInstance = Resident & { instance: ModelInstance };
-
-function asResident(instance: ModelInstance): ResidentInstance {
-  const { demand, jit, model, isIdle, lastUsedMs } = instance;
-  return { instance, demand, jit, kind: model.kind, isIdle, lastUsedMs };
-}
-
-/**
- * Free main memory. Weights mapped by other engines look free to the system but are needed, so what
- * they hold counts against the total as well.
- */
-function freeBytes(heldBytes: number): number {
-  const { totalBytes, availableBytes } = memoryState();
-  return Math.min(availableBytes, totalBytes - heldBytes);
 }

@@ -1,6 +1,7 @@
 import type { CatalogModel } from "../catalog/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import { LmError } from "../lib/errors.ts";
+import { loadFailure } from "./engine-end.ts";
 
 const CRASH_WINDOW_MS = 60_000;
 const CRASH_LIMIT = 2;
@@ -41,7 +42,7 @@ export class RestartPolicy {
         `The engine of "${model.key}" crashed twice within a minute. It is started again in ${Math.ceil(retryAfterMs / 1_000)} s. Last cause: ${record.cause}.`,
       );
     }
-    if (nowMs < record.retryAtMs) throw loadFailure(model, record.reason);
+    if (nowMs < record.retryAtMs) throw loadFailure(model.key, record.reason);
   }
 
   /** @param cause of the crash, in words. */
@@ -84,12 +85,4 @@ export class RestartPolicy {
     this.#records.set(model.key, { file, record });
     return record;
   }
-}
-
-export function loadFailure(model: CatalogModel, reason: string): LmError<"model_load_failed"> {
-  return new LmError(
-    "model_load_failed",
-    { model: model.key, reason },
-    `Model "${model.key}" could not be loaded: ${reason}`,
-  );
 }
