@@ -165,6 +165,7 @@ function createPool({ config, presets }: ServePlan, bundle: PreparedBundle, log:
       kvTypeV: "f16",
       flashAttention: "auto",
       mmap: true,
+      speculation: config.speculation,
     },
     maxQueue,
     ttlMs: autoUnload ? ttlSeconds * 1_000 : null,

@@ -71,6 +71,7 @@ const Preset = Type.Partial(
     kvTypeK: oneOf(KV_TYPES),
     kvTypeV: oneOf(KV_TYPES),
     flashAttention: oneOf(["auto", "on", "off"]),
+    speculation: oneOf(["auto", "off"]),
     /** Base frequency of the rotary positions; absent = the model's own. */
     ropeFreqBase: number(0.001, 1e12),
     /** Factor of their frequencies: 0.5 stretches to twice the trained context. */

@@ -220,6 +220,12 @@ export const SERVE_SETTINGS = {
     maximum: 1_024,
     help: "Compute threads (default auto: the physical cores this process may use)",
   }),
+  speculation: kinds.choiceSetting({
+    flag: "speculation",
+    words: ["auto", "off"],
+    fallback: "auto",
+    help: "Guess tokens that repeat earlier text, where that is faster (default auto)",
+  }),
   maxQueue: kinds.integerSetting({
     flag: "max-queue",
     fallback: 128,

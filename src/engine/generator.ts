@@ -13,8 +13,9 @@ import { scoreToken, unscoredToken } from "./logprobs.ts";
 import type { PieceTable } from "./pieces.ts";
 import { PrefillPacer } from "./prefill-pacer.ts";
 import { promptTokens } from "./prompt-tokens.ts";
-import { Scheduler, wantsScores, type PackedSlot } from "./scheduler.ts";
-import { type Slot, slotStatus } from "./slot.ts";
+import { Scheduler, type PackedSlot } from "./scheduler.ts";
+import { type Slot, slotStatus, wantsScores } from "./slot.ts";
+import { Speculator } from "./speculation/speculator.ts";
 import type { ThreadGovernor } from "./thread-governor.ts";
 
 /** Prompts with fewer tokens left to compute send no progress. */
@@ -33,6 +34,8 @@ export interface GeneratorOptions {
   clock: Clock;
   /** null = the context's threads stay as they are. */
   governor: ThreadGovernor | null;
+  /** Guesses tokens ahead where that is likely to pay. */
+  speculates: boolean;
   /** Takes the events of the jobs, in order. */
   emit: (event: JobEvent) => void;
 }
@@ -44,6 +47,7 @@ export class Generator {
   readonly #scheduler: Scheduler;
   readonly #pacer: PrefillPacer;
   readonly #adapters: AdapterSets;
+  readonly #speculator: Speculator | null;
   /** The choices of each job that is not done. */
   readonly #jobs = new Map<number, readonly Choice[]>();
   /** Scores of the prompt's tokens so far, while they are computed. */
@@ -57,13 +61,17 @@ export class Generator {
     const { model, context, parallel, contextLength } = options;
     const { isRecurrent, isHybrid, slidingWindow } = model.facts;
     const windowed = slidingWindow > 0 && slidingWindow < context.contextLength;
+    // Memory that cannot be cut can neither share a part nor take a guess back.
+    const isDivisible = !isRecurrent && !isHybrid && !windowed;
     assert(contextLength <= context.contextLength, "a request fits into the KV cache");
     this.#options = options;
     this.#adapters = options.adapters ?? new AdapterSets();
     this.#kv = new KvCache(context);
+    this.#speculator = options.speculates && isDivisible ? new Speculator(options.pieces) : null;
     this.#scheduler = new Scheduler(context, this.#kv, {
       parallel,
-      sharesPrefixes: !isRecurrent && !isHybrid && !windowed,
+      sharesPrefixes: isDivisible,
+      speculator: this.#speculator,
     });
     this.#pacer = new PrefillPacer(context.batch.capacity);
   }
@@ -156,7 +164,14 @@ export class Generator {
       return true;
     }
     const streams = packed.filter((part) => part.isDecoding).length;
-    const prefilled = context.batch.length - streams;
+    const decoded = packed.reduce((sum, { slot, isDecoding }) => {
+      return isDecoding ? sum + 1 + slot.drafts.length : sum;
+    }, 0);
+    const prefilled = context.batch.length - decoded;
+    if (prefilled === 0 && this.#speculator !== null) {
+      context.logits(packed[0]?.row ?? 0); // a GPU may compute until its logits are asked for
+      this.#speculator.recordStep(decoded, clock.monotonicMs() - startMs);
+    }
     this.#scheduler.advance(packed);
     for (const part of packed) this.#computed(part);
     this.#pacer.record(streams, prefilled, clock.monotonicMs() - startMs);
@@ -211,21 +226,31 @@ export class Generator {
 
   #sample(slot: Slot, row: number): void {
     const { choice } = slot;
-    const { context, pieces, emit, clock } = this.#options;
-    if (choice.budget === 0) {
-      choice.endEmpty();
-    } else {
-      choice.job.grammarWatch?.start();
-      choice.sample(context, row, pieces);
-      choice.job.grammarWatch?.check();
-      this.totals.generatedTokens++;
-      choice.job.markToken(clock.monotonicMs());
-    }
+    const { emit } = this.#options;
+    if (choice.budget === 0) choice.endEmpty();
+    else this.#sampleTokens(slot, row);
     choice.report(emit);
     if (choice.finish === null) return;
     this.#scheduler.release(slot);
     const isDone = choice.siblings.every((sibling) => sibling.finish !== null);
     if (isDone) this.#finish(choice.job, choice.siblings);
+  }
+
+  /** One token, and after each that was guessed right the next, from the guess's own row. */
+  #sampleTokens(slot: Slot, row: number): void {
+    const { choice, drafts } = slot;
+    const { context, pieces, clock } = this.#options;
+    let accepted = 0;
+    for (let isRight = true; isRight && choice.finish === null;) {
+      choice.job.grammarWatch?.start();
+      choice.sample(context, row + accepted, pieces);
+      choice.job.grammarWatch?.check();
+      this.totals.generatedTokens++;
+      choice.job.markToken(clock.monotonicMs());
+      isRight = choice.tokens.at(choice.tokens.length - 1) === drafts[accepted];
+      if (isRight) accepted++;
+    }
+    this.#scheduler.settle(slot, accepted);
   }
 
   #progress(slot: Slot): void {

@@ -71,6 +71,16 @@ export class KvCache {
     }
   }
 
+  /** Forgets the tokens of a pinned sequence from `length` on; nobody else may share them. */
+  truncate(sequence: number, length: number): void {
+    const { cells, pinned } = this.#get(sequence);
+    if (cells.length === length) return;
+    assert(pinned && length < cells.length, `sequence ${sequence} cannot be cut to ${length}`);
+    const removed = this.#context.removeSequence(sequence, length, -1);
+    assert(removed, `the end of sequence ${sequence} could not be removed`);
+    for (const cell of cells.splice(length)) this.#drop(cell, pinned);
+  }
+
   /**
    * Makes the empty pinned sequence `to` a copy of the first `end` tokens of `from`.
    * @returns false when this memory type cannot do it; `to` is then empty.
@@ -122,18 +132,20 @@ export class KvCache {
     const { cells, pinned } = this.#get(sequence);
     const removed = this.#context.removeSequence(sequence, 0, -1);
     assert(removed, `sequence ${sequence} could not be removed`);
-    for (const cell of cells) {
-      if (pinned) this.#unpin(cell);
-      const left = (this.#references[cell] ?? 0) - 1;
-      this.#references[cell] = left;
-      if (left === 0) this.#freeCells.push(cell);
-    }
+    for (const cell of cells) this.#drop(cell, pinned);
     this.#sequences.delete(sequence);
     this.#freeSequences.push(sequence);
   }
 
   #get(sequence: number): { cells: number[]; pinned: boolean } {
     return defined(this.#sequences.get(sequence), `sequence ${sequence} is not open`);
+  }
+
+  #drop(cell: number, pinned: boolean): void {
+    if (pinned) this.#unpin(cell);
+    const left = (this.#references[cell] ?? 0) - 1;
+    this.#references[cell] = left;
+    if (left === 0) this.#freeCells.push(cell);
   }
 
   #pin(cell: number): void {

@@ -85,6 +85,7 @@ export function loadEngine(
                 adapters,
                 clock,
                 governor: governor(),
+                speculates: options.speculation === "auto",
                 emit,
               }),
       createEmbedder: (emit) =>

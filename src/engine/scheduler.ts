@@ -8,7 +8,9 @@ import type { KvCache } from "./kv-cache.ts";
 import type { PrefillPacer } from "./prefill-pacer.ts";
 import { explainMiss, findShare, NO_SHARE, type Share, type ShareSources } from "./prefix-share.ts";
 import { PrefixCache } from "./prefix-cache.ts";
-import { Slot } from "./slot.ts";
+import { insertByAge } from "./age-order.ts";
+import { Slot, wantsScores } from "./slot.ts";
+import type { Speculator } from "./speculation/speculator.ts";
 
 /**
  * Most cells promised for generation at admission; a longer answer takes more as it grows. In a
@@ -33,6 +35,8 @@ export interface SchedulerOptions {
   parallel: number;
   /** Sequences can be cut and shared at any length. */
   sharesPrefixes: boolean;
+  /** Guesses tokens of running sequences; null = one token per step. */
+  speculator: Speculator | null;
 }
 
 /**
@@ -136,9 +140,11 @@ export class Scheduler {
     this.#context.setAdapters(adapters.scales);
     const isIncluded = (slot: Slot): boolean => slot.choice.job.adapters.key === adapters.key;
     const decoding = this.#decodingWithRoom(isIncluded);
+    this.#draft(decoding);
     const packed = decoding.map((slot) => this.#pack(slot, 1));
     // Streams of other adapters wait for this decode as well.
-    let paced = pacer.allowance(this.#slots.filter((slot) => slot.isDecoding).length);
+    const streams = this.#slots.filter((slot) => slot.isDecoding).length;
+    let paced = Math.min(pacer.allowance(streams), batch.capacity - batch.length);
     let unpaced = Math.min(pacer.shortPromptTokens, batch.capacity - batch.length);
     for (const slot of this.#slots) {
       if (slot.isDecoding || slot.waitsFor !== null || !isIncluded(slot)) continue;
@@ -162,10 +168,18 @@ export class Scheduler {
   advance(packed: readonly PackedSlot[]): void {
     this.#turns.record(this.#context.batch.length);
     for (const { slot, count } of packed) {
-      this.#kv.append(slot.sequence, count);
+      this.#kv.append(slot.sequence, count + slot.drafts.length);
       slot.computed += count;
       slot.reserved = Math.max(slot.reserved - count, 0);
     }
+  }
+
+  /** The first `accepted` guesses of the slot were right; the others leave the cache. */
+  settle(slot: Slot, accepted: number): void {
+    this.#options.speculator?.verified(slot, accepted);
+    slot.computed += accepted;
+    slot.reserved = Math.max(slot.reserved - accepted, 0);
+    this.#kv.truncate(slot.sequence, slot.computed);
   }
 
   /**
@@ -200,6 +214,8 @@ export class Scheduler {
   release(slot: Slot): void {
     this.#remove(slot);
     const { choice } = slot;
+    // Guesses that nobody came to check.
+    this.#kv.truncate(slot.sequence, slot.computed);
     if (choice.job.spec.cachePrompt && slot.computed > 0) {
       const tokens = choice.tokens.view(slot.computed);
       this.#prefixes.store(choice.job.prefixScope, slot.sequence, tokens);
@@ -335,6 +351,19 @@ export class Scheduler {
     }
   }
 
+  /** Chooses guesses. Stored prefixes make room for them, other slots do not. */
+  #draft(decoding: readonly Slot[]): void {
+    for (const slot of this.#slots) slot.drafts = slot.drafts.subarray(0, 0);
+    const { speculator } = this.#options;
+    if (speculator === null) return;
+    const rows = this.#context.batch.capacity - decoding.length;
+    const cells = this.#kv.total - this.#kv.pinned - decoding.length;
+    speculator.propose(decoding, Math.min(rows, cells));
+    const drafted = decoding.reduce((sum, slot) => sum + slot.drafts.length, 0);
+    const hasRoom = this.#makeRoom(decoding.length + drafted);
+    assert(hasRoom, "what no slot needs can be freed");
+  }
+
   /** Takes the slot of the newest choice; it is computed again when there is room. */
   #preemptNewest(): void {
     assert(this.#slots.length > 1, "one sequence alone always has room");
@@ -360,20 +389,9 @@ export class Scheduler {
       const isLast = position === tokens.length - 1;
       batch.add(tokens.at(position), position, slot.sequence, isLast || scored);
     }
+    for (const [index, token] of slot.drafts.entries()) {
+      batch.add(token, slot.computed + count + index, slot.sequence, true);
+    }
     return { slot, row: first, count, isDecoding: slot.isDecoding };
   }
-}
-
-/** Each prompt token of this slot needs its logits. */
-export function wantsScores(slot: Slot): boolean {
-  return slot.choice.index === 0 && slot.choice.job.wantsPromptScores;
-}
-
-function insertByAge<T>(items: T[], item: T, age: (item: T) => number): void {
-  let index = items.length;
-  for (; index > 0; index--) {
-    const before = items[index - 1];
-    if (before === undefined || age(before) < age(item)) break;
-  }
-  items.splice(index, 0, item);
 }

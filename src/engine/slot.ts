@@ -7,6 +7,8 @@ export interface Miss {
   readonly atToken: number;
 }
 
+const NO_DRAFTS = new Int32Array(0);
+
 /** A choice at work: which sequence of the KV cache is its own and how far it is computed. */
 export class Slot {
   readonly choice: Choice;
@@ -21,6 +23,8 @@ export class Slot {
   miss: Miss | null = null;
   /** Cells promised to this slot and not used yet. */
   reserved = 0;
+  /** Guesses for the tokens after the next one; in the batch, never in `computed` unless right. */
+  drafts: Int32Array = NO_DRAFTS;
   /** An older slot that computes the first `length` tokens of this prompt: they are worth the wait. */
   waitsFor: { readonly slot: Slot; readonly length: number } | null = null;
 
@@ -53,4 +57,9 @@ export function slotStatus(slot: Slot): SlotStatus {
     generatedTokens: choice.generated,
     miss,
   };
+}
+
+/** Each prompt token of this slot needs its logits. */
+export function wantsScores(slot: Slot): boolean {
+  return slot.choice.index === 0 && slot.choice.job.wantsPromptScores;
 }

@@ -66,6 +66,8 @@ export const LoadOptions = Type.Object({
   ropeFreqScale: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
   /** LoRA adapters; absent = none. */
   adapters: Type.Optional(Type.Array(LoadedAdapter)),
+  /** Guessing tokens ahead: where it pays, or never. */
+  speculation: Type.Union([Type.Literal("auto"), Type.Literal("off")]),
   /** What the model is used for: an embedding model needs no KV cache for generation. */
   purpose: Type.Union([Type.Literal("generate"), Type.Literal("embed")]),
 });

@@ -91,6 +91,7 @@ describe("GET /api/v1/models", () => {
       kvTypeV: "f16",
       flashAttention: "off",
       mmap: true,
+      speculation: "off",
     } as const;
     const [llm, embedding] = await listed({
       models: [model, embedder],

@@ -40,6 +40,7 @@ const shape = fc.record({
   contextLength: fc.constantFrom(160, 256, 600),
   batchCapacity: fc.constantFrom(5, 16, 64),
   spare: fc.nat(6),
+  speculates: fc.boolean(),
   memory: fc.constantFrom(...(["full", "full", "recurrent", "window"] as const)),
 });
 
@@ -101,6 +102,7 @@ test("whatever arrives and leaves, every job ends once, says the right words and
         contextLength: size.contextLength,
         batchCapacity: Math.max(size.batchCapacity, size.parallel),
         sequences: size.parallel + size.spare,
+        speculates: size.speculates,
       });
       const { engine } = harness;
       const context = harness.context as FakeContext;

@@ -18,6 +18,8 @@ export interface HarnessOptions {
   kvType?: "f16" | "f32";
   /** Those that the model has read; absent = none. */
   adapters?: LoadedAdapter[];
+  /** Default: one token per step, so that tests can count steps. */
+  speculates?: boolean;
 }
 
 /** A clock that stands still: every decode seems to take no time. */
@@ -83,6 +85,7 @@ export function engineHarness(options: HarnessOptions) {
         adapters: new AdapterSets(options.adapters),
         clock: stillClock,
         governor: null,
+        speculates: options.speculates ?? false,
         emit,
       }),
     createEmbedder: (emit) =>

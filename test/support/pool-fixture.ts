@@ -22,6 +22,7 @@ export const LOAD_DEFAULTS: LoadDefaults = {
   kvTypeV: "f16",
   flashAttention: "auto",
   mmap: true,
+  speculation: "off",
 };
 
 /** Command line of the scripted engine, as this build or as another. */

@@ -133,6 +133,12 @@ const places: { [Name in keyof ServeConfig]: Places<Name> } = {
     file: 3,
     values: { args: 1, env: null, file: 3 },
   },
+  speculation: {
+    args: ["--speculation", "off"],
+    env: "auto",
+    file: "off",
+    values: { args: "off", env: "auto", file: "off" },
+  },
   maxQueue: { args: ["--max-queue", "0"], env: "2", file: 3, values: { args: 0, env: 2, file: 3 } },
   loadTimeoutSeconds: {
     args: ["--load-timeout", "1.5"],

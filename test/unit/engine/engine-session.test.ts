@@ -16,6 +16,7 @@ const load: LoadOptions = {
   kvTypeV: "f16",
   flashAttention: "auto",
   mmap: true,
+  speculation: "off",
   purpose: "generate",
 };
 const endless = { maxTokens: null, sampling: { ...job("").sampling, ignoreEos: true } };
