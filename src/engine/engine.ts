@@ -38,6 +38,7 @@ const NO_STATUS: EngineStatus = {
   kvCells: 0,
   kvCellsUsed: 0,
   cache: NO_CACHE,
+  speculation: { draftedTokens: 0, acceptedTokens: 0 },
 };
 
 /** Takes what one step produced. */

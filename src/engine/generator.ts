@@ -4,7 +4,14 @@ import { LmError } from "../lib/errors.ts";
 import type { Model, ModelContext } from "../llama/backend.ts";
 import type { GenerateJob } from "../protocol/commands.ts";
 import { AdapterSets } from "./adapter-sets.ts";
-import type { CacheLoad, EngineStatus, JobEvent, TokenLogprob } from "../protocol/events.ts";
+import type {
+  CacheLoad,
+  EngineLoad,
+  EngineStatus,
+  JobEvent,
+  SpeculationLoad,
+  TokenLogprob,
+} from "../protocol/events.ts";
 import { Choice } from "./choice.ts";
 import { failureEvent } from "./failure.ts";
 import { Job } from "./job.ts";
@@ -80,13 +87,19 @@ export class Generator {
     return this.#scheduler.isIdle;
   }
 
-  get load(): { running: number; queued: number; kvCellsUsed: number; kvCells: number } {
+  get load(): Pick<EngineLoad, "running" | "queued" | "kvCellsUsed" | "kvCells" | "speculation"> {
+    const { speculation } = this;
     return {
+      ...(speculation.draftedTokens > 0 && { speculation }),
       running: this.#scheduler.slots.length,
       queued: this.#scheduler.queue.length,
       kvCellsUsed: this.#kv.used,
       kvCells: this.#kv.total,
     };
+  }
+
+  get speculation(): SpeculationLoad {
+    return this.#speculator?.totals ?? { draftedTokens: 0, acceptedTokens: 0 };
   }
 
   /** Grows with every change of `cacheLoad`. */
@@ -107,6 +120,7 @@ export class Generator {
       kvCells,
       kvCellsUsed,
       cache: this.cacheLoad,
+      speculation: this.speculation,
     };
   }
 

@@ -1,5 +1,6 @@
 import type { PoolManager } from "../pool/pool.ts";
 import { CacheMetrics } from "./cache-metrics.ts";
+import { SpeculationMetrics } from "./speculation-metrics.ts";
 import { Registry, type Series } from "./metrics.ts";
 import { PoolMetrics } from "./pool-metrics.ts";
 
@@ -72,6 +73,7 @@ export class ServerMetrics {
     field,
   }));
   readonly #cache = new CacheMetrics(this.#registry);
+  readonly #speculation = new SpeculationMetrics(this.#registry);
   readonly #pool = new PoolMetrics(this.#registry);
 
   /** Series of one model, to be kept while it generates. */
@@ -91,6 +93,7 @@ export class ServerMetrics {
   #readInstances(pool: Pick<PoolManager, "instances">): void {
     for (const { gauge } of this.#models) gauge.clear();
     this.#cache.read(pool.instances());
+    this.#speculation.read(pool.instances());
     for (const instance of pool.instances()) {
       const memory = instance.info?.memory;
       const values: Readonly<Record<string, number | undefined>> = {

@@ -137,6 +137,12 @@ export interface CacheLoad {
   misses: Readonly<Record<MissReason, number>>;
 }
 
+/** Tokens guessed since the start, and those of them that were sampled. */
+export interface SpeculationLoad {
+  draftedTokens: number;
+  acceptedTokens: number;
+}
+
 /** One slot at work. */
 export interface SlotStatus {
   jobId: number;
@@ -161,6 +167,7 @@ export interface EngineStatus {
   kvCells: number;
   kvCellsUsed: number;
   cache: CacheLoad;
+  speculation: SpeculationLoad;
 }
 
 /** What the engine is doing; sent with each step. */
@@ -175,6 +182,8 @@ export interface EngineLoad {
   promptTokens: number;
   cachedTokens: number;
   generatedTokens: number;
+  /** Absent = nothing was guessed yet. */
+  speculation?: SpeculationLoad;
   /** Sent when it changed since the last step; absent = as before. */
   cache?: CacheLoad;
 }

@@ -77,6 +77,7 @@ test("shows what the pool knows", async () => {
     promptTokens: 0,
     cachedTokens: 55,
     generatedTokens: 0,
+    speculation: { draftedTokens: 40, acceptedTokens: 31 },
     cache: {
       storedSequences: 3,
       treeNodes: 5,
@@ -98,6 +99,8 @@ test("shows what the pool knows", async () => {
     ["lmserver_kv_cells", 2048],
     ["lmserver_model_memory_bytes", 6],
     ["lmserver_engine_up", 1],
+    ["lmserver_speculation_drafted_tokens_total", 40],
+    ["lmserver_speculation_accepted_tokens_total", 31],
   ] as const) {
     expect(values.get(name + label)).toBe(value);
   }

@@ -61,7 +61,9 @@ const TERMINAL: ReadonlySet<JobEvent["type"]> = new Set([
 export function engineHarness(options: HarnessOptions) {
   const { model, parallel = 4, contextLength = 512, batchCapacity = 64 } = options;
   const kv = { kvTypeK: options.kvType ?? "f16", kvTypeV: options.kvType ?? "f16" } as const;
-  const shape = { threads: 1, flashAttention: "auto", ...kv } as const;
+  // Flash attention rounds a token alone differently from one in a batch.
+  const flashAttention = options.kvType === "f32" ? "off" : "auto";
+  const shape = { threads: 1, flashAttention, ...kv } as const;
   const context = model.createContext({
     ...shape,
     purpose: "generate",

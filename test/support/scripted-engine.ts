@@ -64,6 +64,7 @@ const STATUS: EngineStatus = {
   queued: 0,
   kvCells: 1_024,
   kvCellsUsed: 0,
+  speculation: { draftedTokens: 0, acceptedTokens: 0 },
   cache: {
     storedSequences: 7,
     treeNodes: 0,

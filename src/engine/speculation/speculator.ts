@@ -1,3 +1,4 @@
+import type { SpeculationLoad } from "../../protocol/events.ts";
 import type { Choice } from "../choice.ts";
 import type { PieceTable } from "../pieces.ts";
 import type { Slot } from "../slot.ts";
@@ -15,7 +16,7 @@ export class Speculator {
   readonly #sequences = new WeakMap<Choice, SequenceDrafts>();
   /** Tokens that the time for one more row would bring otherwise, as of the last proposal. */
   #rowPrice = 1;
-  readonly totals = { draftedTokens: 0, acceptedTokens: 0 };
+  readonly totals: SpeculationLoad = { draftedTokens: 0, acceptedTokens: 0 };
 
   constructor(pieces: PieceTable) {
     this.#pieces = pieces;
