@@ -5,7 +5,9 @@ import { EXIT, ExitError, type Command } from "./command.ts";
 import { printEstimate } from "./estimate.ts";
 import { watchInterrupt } from "./interrupt.ts";
 import { CATALOG_FLAGS } from "./local-catalog.ts";
+import { watchLoad } from "./load-progress.ts";
 import { gibText } from "./model-json.ts";
+import { openProgress } from "./progress.ts";
 import { CLIENT_FLAGS, findServer, type Target } from "./server-client.ts";
 import { listServerModels, matchModel } from "./server-models.ts";
 import { askServer } from "./server-request.ts";
@@ -100,9 +102,14 @@ export const load: Command = {
       ...(values.identifier !== null && { identifier: values.identifier }),
       ...(values.lora.length > 0 && { lora: values.lora }),
     };
-    if (!values.quiet && !values.json) note(`Loading ${model.key} ...`);
+    const isQuiet = values.quiet || values.json;
+    if (!isQuiet) note(`Loading ${model.key} ...`);
     using interrupt = watchInterrupt("The load was cancelled.");
-    const loaded = await loadModel(target, { model: model.key, ...options }, interrupt.signal);
+    using progress = openProgress("Loading", terminal, isQuiet);
+    const loading = loadModel(target, { model: model.key, ...options }, interrupt.signal);
+    const show = (share: number): void => progress.update(share);
+    const loaded = await (isQuiet ? loading : watchLoad(target, model.key, loading, show));
+    progress[Symbol.dispose]();
     const { instance_id: identifier, load_time_seconds: seconds } = loaded;
     if (values.json) {
       const { key } = model;

@@ -20,6 +20,7 @@ const Instance = Type.Object({
   max_context_length: Type.Number(),
   context_length: Type.Union([Type.Number(), Type.Null()]),
   state: Type.String(),
+  load_progress: Type.Union([Type.Number(), Type.Null()]),
   parallel: Type.Number(),
   running: Type.Number(),
   queued: Type.Number(),

@@ -59,13 +59,13 @@ export interface Deps {
   generate: Generate;
   renderChat: RenderChat;
   catalog: Pick<Catalog, "list" | "find" | "adapters">;
-  pool: Pick<PoolManager, "acquire" | "instances" | "statistics" | "inspect" | "load" | "unload">;
+  pool: Omit<PoolManager, "close">;
   /** Tokens with permissions; null = only keys. */
   tokens: Pick<TokenFile, "find"> | null;
   /** Answers that may be continued; null = none is kept. */
   responses: Pick<ResponseStore, "save" | "chain"> | null;
   /** null = models cannot be fetched. */
-  downloads: Pick<Downloads, "start" | "status"> | null;
+  downloads: Pick<Downloads, "start" | "status" | "list"> | null;
   version: VersionInfo;
   clock: Clock;
   log: Log;

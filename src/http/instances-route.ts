@@ -1,4 +1,5 @@
 import { Type, type Static } from "typebox";
+import { instanceLifecycle } from "../pool/lifecycle.ts";
 import type { InstanceStatus } from "../pool/pool.ts";
 import type { Server } from "./generation.ts";
 import { jsonResponse } from "./json-response.ts";
@@ -25,6 +26,9 @@ const Instance = Type.Object({
     ],
     { description: "draining = it leaves once its requests are answered" },
   ),
+  load_progress: Type.Union([Type.Number(), Type.Null()], {
+    description: "Part of the model read so far, 0 to 1; null unless loading",
+  }),
   parallel: Type.Integer(),
   running: Type.Integer({ description: "Requests being worked on" }),
   queued: Type.Integer({ description: "Requests waiting" }),
@@ -49,6 +53,7 @@ const EXAMPLE: Instance = {
   max_context_length: 2_048,
   context_length: 2_048,
   state: "loaded",
+  load_progress: null,
   parallel: 4,
   running: 1,
   queued: 0,
@@ -86,8 +91,8 @@ export function instancesRoute({ deps }: Server): GetRoute {
 function toInstance(status: InstanceStatus): Instance | null {
   const { model, identifier, parallel, running, queued, ttlMs, lastUsedMs, info, settings } =
     status;
-  const state = shownState(status);
-  if (state === null) return null;
+  const state = instanceLifecycle(status);
+  if (state === "failed") return null;
   return {
     identifier,
     model: model.key,
@@ -101,6 +106,7 @@ function toInstance(status: InstanceStatus): Instance | null {
     max_context_length: model.maxContextLength,
     context_length: info?.contextLength ?? null,
     state,
+    load_progress: state === "loading" ? (status.loadedFraction ?? 0) : null,
     parallel,
     running,
     queued,
@@ -108,19 +114,4 @@ function toInstance(status: InstanceStatus): Instance | null {
     last_used_at: new Date(lastUsedMs).toISOString(),
     lora: (settings?.adapters ?? []).map(({ name, scale }, id) => ({ id, name, scale })),
   };
-}
-
-/** @returns null for an instance that has failed. */
-function shownState({ state, running, queued }: InstanceStatus): Instance["state"] | null {
-  switch (state) {
-    case "ready":
-      return "loaded";
-    case "starting":
-    case "loading":
-      return "loading";
-    case "stopping":
-      return running + queued > 0 ? "draining" : "unloading";
-    default:
-      return null;
-  }
 }

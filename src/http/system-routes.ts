@@ -6,6 +6,7 @@ import type { Server } from "./generation.ts";
 import { instancesRoute } from "./instances-route.ts";
 import { jsonResponse, wholeResponse } from "./json-response.ts";
 import { logsRoute } from "./logs-route.ts";
+import { modelsStateRoute } from "./models-state-route.ts";
 import type { GetRoute } from "./route.ts";
 
 const Status = Type.Object({ status: Type.Literal("ok") });
@@ -41,6 +42,7 @@ export function systemRoutes(server: Server, budget: BodyBudget): GetRoute[] {
     health("/livez", "Whether the process answers", () => undefined),
     instancesRoute(server),
     adaptersRoute(server),
+    modelsStateRoute(server),
     greeting,
     version(server),
     ...(deps.logFeed === undefined ? [] : [logsRoute(server, deps.logFeed)]),

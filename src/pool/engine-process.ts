@@ -11,6 +11,7 @@ import { EngineJobs, isTerminal, type NewJob } from "./engine-jobs.ts";
 import type { EngineLimits } from "./engine-limits.ts";
 import { advance, nextStage, type EngineInput, type EngineStage } from "./engine-machine.ts";
 import { jobFailure } from "./job-failure.ts";
+import { LoadProgress } from "./load-progress.ts";
 import { causeWords, exitWords, lastWords } from "./last-words.ts";
 import type { EngineExitReason } from "./pool.ts";
 import { StepTimes, Watchdog } from "./watchdog.ts";
@@ -21,6 +22,8 @@ export interface EngineProcessOptions {
   spawn: SpawnEngine;
   buildId: string;
   load: LoadOptions;
+  /** Of its files. */
+  modelBytes: number;
   maxQueue: number;
   limits: EngineLimits;
   clock: Clock;
@@ -45,6 +48,7 @@ export class EngineProcess {
   readonly #channel: EngineChannel;
   readonly #inbox: EngineInbox;
   readonly #ender: EngineEnder;
+  readonly #progress: LoadProgress;
   readonly #jobs: EngineJobs;
   readonly #watchdog: Watchdog;
   readonly #stepTimes = new StepTimes();
@@ -53,7 +57,6 @@ export class EngineProcess {
   #stage: EngineStage = "starting";
   #info: LoadedModelInfo | null = null;
   #load: EngineLoad | null = null;
-  #fraction = 0;
   #lastStepMs = 0;
   #end: EngineEnd | null = null;
   #exitReason: EngineExitReason = "crashed";
@@ -69,6 +72,7 @@ export class EngineProcess {
     this.#inbox = new EngineInbox((upTo) => this.#channel.send({ type: "ack", upTo }));
     const onGone = () => this.#gone();
     this.#ender = new EngineEnder({ channel: this.#channel, limits, clock, onGone });
+    this.#progress = new LoadProgress(options.modelBytes);
     counters.engineStarts += 1;
     this.#jobs = new EngineJobs({
       model,
@@ -103,9 +107,9 @@ export class EngineProcess {
     return this.#load;
   }
 
-  /** Part of the weights read so far, 0 to 1. */
+  /** Part of the model read so far, 0 to 1; only grows. */
   get loadedFraction(): number {
-    return this.#fraction;
+    return this.#progress.fraction(this.#channel.pid);
   }
 
   get jobs(): { running: number; queued: number; unreadBytes: number } {
@@ -203,7 +207,7 @@ export class EngineProcess {
       case "hello":
         return this.#hello(message.buildId);
       case "loading":
-        this.#fraction = message.fraction;
+        this.#progress.told(message.fraction);
         this.#watchdog.progress();
         return;
       case "ready":
@@ -223,13 +227,14 @@ export class EngineProcess {
     }
     if (!this.#accepts("hello")) return;
     this.#watchdog.progress();
+    this.#progress.begin(this.#channel.pid);
     this.#channel.send({ type: "load", options: this.#options.load });
   }
 
   #becomeReady(info: LoadedModelInfo): void {
     if (!this.#accepts("ready")) return;
     this.#info = info;
-    this.#fraction = 1;
+    this.#progress.told(1);
     this.#watchdog.stop();
     this.#ready.resolve(info);
     const { log, model } = this.#options;

@@ -8,7 +8,7 @@ import type { EngineEnd } from "./engine-end.ts";
 import type { EngineProcess } from "./engine-process.ts";
 import { queueFull } from "./engine-jobs.ts";
 import { EngineLease } from "./lease.ts";
-import type { EngineState, InstanceStatus, Lease, LoadDefaults } from "./pool.ts";
+import type { InstanceState, InstanceStatus, Lease, LoadDefaults } from "./pool.ts";
 import { waitFor } from "./wait.ts";
 
 export interface InstanceOptions {
@@ -94,10 +94,11 @@ export class ModelInstance {
     return this.#gone.promise;
   }
 
-  get state(): EngineState {
-    if (this.#isEnding) return "stopping";
+  get state(): InstanceState {
     const stage = this.#engine?.stage ?? this.#lastEnd ?? "starting";
-    return stage === "stopped" ? "stopping" : stage;
+    if (stage === "stopping" || stage === "stopped") return "stopping";
+    if (!this.#isEnding) return stage;
+    return this.isIdle || this.#stopError !== null ? "stopping" : "draining";
   }
 
   /** @throws LmError when it cannot be loaded; `signal.reason` when aborted. */
@@ -155,6 +156,7 @@ export class ModelInstance {
       model: this.model,
       state: this.state,
       info: engine?.info ?? null,
+      loadedFraction: engine?.loadedFraction ?? 0,
       load: engine?.load ?? null,
       pid: engine?.pid ?? null,
       running: engine?.jobs.running ?? 0,

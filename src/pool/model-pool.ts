@@ -13,6 +13,7 @@ import { MemoryGate, type MemoryGateOptions } from "./memory-gate.ts";
 import { ModelInstance, unloaded } from "./instance.ts";
 import type {
   AcquireOptions,
+  Cooldown,
   InstanceStatus,
   Lease,
   LoadDefaults,
@@ -125,6 +126,10 @@ export class ModelPool implements PoolManager {
   async inspect(identifier: string, signal: AbortSignal): Promise<EngineStatus | null> {
     const instance = this.#instances.find((candidate) => candidate.identifier === identifier);
     return (await instance?.inspect(signal)) ?? null;
+  }
+
+  cooldown(model: CatalogModel): Cooldown | null {
+    return this.#policy.cooldown(model);
   }
 
   instances(): readonly InstanceStatus[] {
@@ -258,6 +263,7 @@ export class ModelPool implements PoolManager {
       spawn: this.#spawn,
       buildId: engine.buildId,
       load,
+      modelBytes: model.sizeBytes,
       maxQueue,
       limits: this.#limits,
       clock,

@@ -51,7 +51,16 @@ export interface PoolManager extends Pool {
    * @throws LmError as a job: the engine may end meanwhile.
    */
   inspect(identifier: string, signal: AbortSignal): Promise<EngineStatus | null>;
+  /** Why a model is not loaded for now; null when nothing keeps it. */
+  cooldown(model: CatalogModel): Cooldown | null;
   statistics(): PoolStatistics;
+}
+
+/** After a failed load or crashes. */
+export interface Cooldown {
+  /** A clause without a full stop. */
+  reason: string;
+  retryAfterMs: number;
 }
 
 /** How to load one instance; absent fields take the server's defaults. */
@@ -99,12 +108,17 @@ export interface PoolStatistics {
 /** States of an engine process; drawn in docs/ARCHITECTURE.md. */
 export type EngineState = "starting" | "loading" | "ready" | "stopping" | "failed" | "crashed";
 
+/** "draining" = its requests are finished first, new ones wait for the next load. */
+export type InstanceState = EngineState | "draining";
+
 export interface InstanceStatus {
   /** The id that answers carry as `model`. */
   identifier: string;
   model: CatalogModel;
-  state: EngineState;
+  state: InstanceState;
   info: LoadedModelInfo | null;
+  /** Part of the model read so far, 0 to 1; absent when nobody measured. */
+  loadedFraction?: number;
   load: EngineLoad | null;
   pid: number | null;
   /** Jobs in the engine or waiting for it. */

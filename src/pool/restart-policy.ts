@@ -2,6 +2,7 @@ import type { CatalogModel } from "../catalog/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import { LmError } from "../lib/errors.ts";
 import { loadFailure } from "./engine-end.ts";
+import type { Cooldown } from "./pool.ts";
 
 const CRASH_WINDOW_MS = 60_000;
 const CRASH_LIMIT = 2;
@@ -28,6 +29,16 @@ export class RestartPolicy {
 
   constructor(clock: Clock) {
     this.#clock = clock;
+  }
+
+  /** What keeps the file from being loaded now. */
+  cooldown(model: CatalogModel): Cooldown | null {
+    const { cause, refusedUntilMs, reason, retryAtMs } = this.#record(model);
+    const nowMs = this.#clock.monotonicMs();
+    const until = Math.max(refusedUntilMs, retryAtMs);
+    if (nowMs >= until) return null;
+    const retryAfterMs = Math.ceil(until - nowMs);
+    return { reason: nowMs < refusedUntilMs ? cause : reason, retryAfterMs };
   }
 
   /** @throws LmError engine_unstable or model_load_failed while the file may not be loaded. */

@@ -173,6 +173,48 @@ describe("get through a server", () => {
   });
 });
 
+test("load tells how far the server is, until it is done", async () => {
+  const shown = Promise.withResolvers<void>();
+  const instance = (progress: number | null) => ({
+    identifier: "big",
+    model: "big",
+    type: "llm",
+    display_name: "Big",
+    publisher: "pub",
+    architecture: "llama",
+    params_string: null,
+    quantization: null,
+    size_bytes: 1_000,
+    max_context_length: 4_096,
+    context_length: null,
+    state: "loading",
+    load_progress: progress,
+    parallel: 4,
+    running: 0,
+    queued: 1,
+    ttl_ms: null,
+    last_used_at: "2026-01-31T12:00:00.000Z",
+    lora: [],
+  });
+  const steps = [0.12, 0.5, 0.55];
+  using server = startFakeServer({
+    "/api/v1/models": () => modelList("big"),
+    "/api/v1/models/load": async () => {
+      await shown.promise;
+      return Response.json({ instance_id: "big", load_time_seconds: 1.5 });
+    },
+    "/api/lmserver/instances": () => {
+      const instances = [instance(steps.shift() ?? 1)];
+      if (steps.length === 0) shown.resolve();
+      return Response.json({ instances });
+    },
+  });
+  const { code, stdout, stderr } = await runCommand(["load", "big", ...server.where], env);
+  expect([code, stdout]).toEqual([0, "big\n"]);
+  expect(stderr).toStartWith("Loading big ...\nLoading 10%\nLoading 50%\n");
+  expect(stderr).toContain("Model loaded successfully in 1.50s.");
+});
+
 describe("a hostile server", () => {
   const huge = "x".repeat(1_024 * 1_024);
   const endless = (): Response => {

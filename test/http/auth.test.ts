@@ -33,6 +33,7 @@ const PRIVATE = [
   "/version",
   "/api/lmserver/instances",
   "/api/lmserver/adapters",
+  "/api/lmserver/models",
   "/api/v1/models",
   "/api/v0/models",
   "/api/v0/models/acme/tiny",

@@ -144,6 +144,7 @@ export function fakeDeps(options: FakeOptions = {}): Deps {
       instances: () => options.instances ?? [],
       statistics: () => noStatistics,
       inspect: async () => null,
+      cooldown: () => null,
       load: async (model) => fakeInstance(model, { jit: false }),
       unload: async () => undefined,
     },
@@ -152,6 +153,7 @@ export function fakeDeps(options: FakeOptions = {}): Deps {
     downloads: {
       start: async () => ({ state: "already_downloaded", source: "", modelPath: "" }),
       status: () => null,
+      list: () => [],
     },
     version: { version: "0.1.0", commit: null, engine: "v0.5.0" },
     clock: systemClock,

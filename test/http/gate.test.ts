@@ -19,6 +19,7 @@ const ROUTES: readonly (readonly [method: "GET" | "POST", path: string])[] = [
   ["GET", "/metrics"],
   ["GET", "/api/lmserver/instances"],
   ["GET", "/api/lmserver/adapters"],
+  ["GET", "/api/lmserver/models"],
   ["GET", "/swagger"],
   ["GET", "/swagger/json"],
   ["GET", "/swagger/swagger-ui.css"],

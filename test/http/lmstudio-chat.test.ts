@@ -469,6 +469,39 @@ describe("loading", () => {
     expect(end.stats["model_load_time_seconds"]).toBeNumber();
   });
 
+  test("progress of a load is told ten times a second, and only when it grew", async () => {
+    const isLoaded = Promise.withResolvers<void>();
+    const { pool } = acquiring([]);
+    const fractions = [0.1, 0.1, 0.05, 0.7];
+    const loading = () =>
+      fakeInstance(model, { state: "loading", info: null, loadedFraction: fractions.shift() ?? 1 });
+    const slow = {
+      ...pool,
+      // The first look is for an instance that could answer.
+      instances: () => (isAsked ? [loading()] : []),
+      acquire: async (...args: Parameters<typeof pool.acquire>) => {
+        isAsked = true;
+        await isLoaded.promise;
+        return pool.acquire(...args);
+      },
+    };
+    let isAsked = false;
+    const clock = manualClock();
+    const response = await ask({ stream: true }, { deps: { pool: slow, clock } });
+    const reading = response.text();
+    while (fractions.length > 0) {
+      await clock.advance(100);
+      await Bun.sleep(0);
+    }
+    isLoaded.resolve();
+    const events = chatEvents(await reading);
+    expect(orderProblem(events)).toBeNull();
+    for (const event of events) expect(problemsOf("StreamEvent", event)).toEqual([]);
+    const told = events.filter(({ type }) => type === "model_load.progress");
+    expect(told.map((event) => event["progress"])).toEqual([0.1, 0.7]);
+    expect(clock.pending()).toBe(0);
+  });
+
   test("a load that fails is an event of a stream, and a status of a whole answer", async () => {
     const failure = new LmError("model_load_failed", { model: "m", reason: "r" }, "broken file");
     const { pool } = acquiring([]);

@@ -332,6 +332,7 @@ describe("downloads", () => {
         return job;
       },
       status: (id: string) => (id === job.id ? job : null),
+      list: () => [job],
     };
     return { asked, app: appWith({ ...options, deps: { ...options.deps, downloads } }) };
   };
@@ -411,6 +412,7 @@ describe("downloads", () => {
         return job;
       },
       status: () => job,
+      list: () => [job],
     };
     const app = appWith({ settings, deps: { downloads } });
     await app.handle(post(path, { model: "a/b" }, as("one")));

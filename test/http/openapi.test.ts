@@ -62,6 +62,7 @@ test("every route has its own id, an example, and says what errors look like", (
     "/livez",
     "/api/lmserver/instances",
     "/api/lmserver/adapters",
+    "/api/lmserver/models",
     "/lmstudio-greeting",
     "/version",
     "/metrics",

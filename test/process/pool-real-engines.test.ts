@@ -111,7 +111,7 @@ describe.if(libraryDir !== null)("the pool over real engines", () => {
     const stream = lease.generate(jobOf(100), never());
     await stream.next();
     const unloading = pool.unload(model.key, { force: false });
-    expect(pool.instances()[0]?.state).toBe("stopping");
+    expect(pool.instances()[0]?.state).toBe("draining");
     expect((await textOf(stream)).length).toBeGreaterThan(90);
     lease.release();
     await unloading;

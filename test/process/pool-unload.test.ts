@@ -26,7 +26,7 @@ test("unload waits for running jobs, new requests wait for it and load anew", as
   const job = lease.generate(scriptedJob({ op: "count", tokens: 50 }), never());
   await job.next();
   const unloading = pool.unload("m", { force: false });
-  expect(pool.instances()[0]?.state).toBe("stopping");
+  expect(pool.instances()[0]?.state).toBe("draining");
   const later = answer(pool, model, { op: "count", tokens: 1 });
   expect((await textOf(job)).endsWith("t50 ")).toBe(true);
   lease.release();

@@ -1,6 +1,13 @@
 import { expect, test } from "bun:test";
+import type { CatalogModel } from "../../src/catalog/model.ts";
 import { LmError } from "../../src/lib/errors.ts";
 import { estimateMemory } from "../../src/pool/fit.ts";
+import {
+  instanceLifecycle,
+  LIFECYCLE,
+  lifecycleOf,
+  type Lifecycle,
+} from "../../src/pool/lifecycle.ts";
 import { ModelPool } from "../../src/pool/model-pool.ts";
 import { silentLog } from "../../src/lib/log.ts";
 import type { Command } from "../../src/protocol/commands.ts";
@@ -141,6 +148,9 @@ class Simulation {
   /** Engines that were ended although they had jobs. */
   readonly interrupted: string[] = [];
   readonly #forced = new Set<string>();
+  /** By process. */
+  readonly #lifecycles = new Map<number, Lifecycle>();
+  readonly seen = new Set<Lifecycle>();
   readonly #loading = new Set<string>();
   #hasFaults = true;
   readonly #keepsLastJit: boolean;
@@ -182,7 +192,9 @@ class Simulation {
   async run(): Promise<void> {
     for (let tick = 0; tick < FAULT_TICKS; tick += 1) {
       if (this.#random(3) === 0) this.#arrive();
+      await this.#settle();
       if (this.#random(40) === 0) this.#unload();
+      await this.#settle();
       if (this.#random(80) === 0) this.#load();
       await this.#tick();
     }
@@ -205,9 +217,18 @@ class Simulation {
 
   async #tick(): Promise<void> {
     this.clock.advance(TICK_MS);
-    for (const engine of this.engines) engine.tick();
-    await new Promise((resolve) => setImmediate(resolve));
+    await this.#settle();
+    for (const engine of this.engines.filter(({ isLive }) => isLive)) {
+      engine.tick();
+      await this.#settle();
+    }
     this.#check();
+  }
+
+  /** Lets everything happen that follows from the last event. */
+  async #settle(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    for (const model of this.#models) this.#checkLifecycle(model);
   }
 
   #arrive(): void {
@@ -280,6 +301,21 @@ class Simulation {
     this.#checkJit();
   }
 
+  /** What is in memory goes the way that is drawn, and never back. */
+  #checkLifecycle(model: CatalogModel): void {
+    const instances = this.pool.instances().filter((instance) => instance.model === model);
+    const isCoolingDown = this.pool.cooldown(model) !== null;
+    this.seen.add(lifecycleOf({ isOnDisk: true, downloads: [], instances, isCoolingDown }));
+    for (const instance of instances) {
+      if (instance.pid === null) continue;
+      const now = instanceLifecycle(instance);
+      const before = this.#lifecycles.get(instance.pid) ?? "loading";
+      if (now !== before && !LIFECYCLE[before].includes(now))
+        throw new Error(`${model.key} went from ${before} to ${now}`);
+      this.#lifecycles.set(instance.pid, now);
+    }
+  }
+
   /** Models loaded by requests leave in time, and where one replaces the other there is one. */
   #checkJit(): void {
     const jit = this.pool.instances().filter((instance) => instance.jit && instance.pid !== null);
@@ -314,6 +350,7 @@ function counts(ends: readonly string[]): Record<string, number> {
 
 test(`random arrivals, cancels, unloads and crashes: every request ends once, memory holds (${SEEDS} seeds)`, async () => {
   const total: string[] = [];
+  const seen = new Set<Lifecycle>();
   for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed += 1) {
     const simulation = new Simulation(seed);
     await simulation.run();
@@ -332,7 +369,10 @@ test(`random arrivals, cancels, unloads and crashes: every request ends once, me
     expect([seed, simulation.pool.instances().length]).toEqual([seed, 0]);
     expect([seed, simulation.interrupted]).toEqual([seed, []]);
     total.push(...ends);
+    for (const state of simulation.seen) seen.add(state);
   }
+  const inMemory = ["on-disk", "loading", "loaded", "draining", "unloading", "failed"] as const;
+  expect([...seen].toSorted()).toEqual([...inMemory].toSorted());
   const table = counts(total);
   // A simulation in which little happens proves little.
   expect(table["whole"]).toBeGreaterThan(SEEDS * 20);

@@ -13,6 +13,7 @@ export class ChatTurn {
   /** What was opened and is not closed yet. */
   #open: "prompt_processing" | Block | null = null;
   #progress = 0;
+  #loadProgress = 0;
   readonly #stats: Stats = {
     input_tokens: 0,
     total_output_tokens: 0,
@@ -49,6 +50,17 @@ export class ChatTurn {
 
   *loadStart(): Generator<ChatEvent> {
     yield { type: "model_load.start", model_instance_id: this.#instanceId };
+  }
+
+  /** @param fraction Of the model that is read, 0 to 1. */
+  *loadProgress(fraction: number): Generator<ChatEvent> {
+    if (fraction <= this.#loadProgress) return;
+    this.#loadProgress = fraction;
+    yield {
+      type: "model_load.progress",
+      model_instance_id: this.#instanceId,
+      progress: fraction,
+    };
   }
 
   /** @param instanceId Of the instance that was loaded; null = the load failed. */

@@ -92,6 +92,11 @@ export const ChatEvent = Type.Union([
   Type.Object({ type: Type.Literal("chat.start"), ...ofInstance }),
   Type.Object({ type: Type.Literal("model_load.start"), ...ofInstance }),
   Type.Object({
+    type: Type.Literal("model_load.progress"),
+    ...ofInstance,
+    progress: Type.Number(),
+  }),
+  Type.Object({
     type: Type.Literal("model_load.end"),
     ...ofInstance,
     load_time_seconds: Type.Number(),

@@ -64,6 +64,11 @@ export function nativeChat(server: Server): PostRoute {
 /** Everything a client sends as text is its input. */
 const toWire = (param: string): string => (/^(prompt|messages)\b/.test(param) ? "input" : param);
 
+/** At most ten events a second. */
+const LOAD_PROGRESS_MS = 100;
+
+const releaseLease = (lease: Lease): void => lease.release();
+
 const frame = (event: ChatEvent): string =>
   `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
 
@@ -150,12 +155,37 @@ class ChatRun {
     const startMs = clock.monotonicMs();
     const seconds = (): number => Math.round(clock.monotonicMs() - startMs) / 1000;
     try {
-      this.#lease = await loadChatModel(server.deps, target, request, scope.abort.signal);
+      const loading = loadChatModel(server.deps, target, request, scope.abort.signal);
+      this.#lease = yield* this.#watchLoad(loading);
     } catch (error) {
       yield* this.turn.loadEnd(null, seconds());
       throw scope.failure(error);
     }
     yield* this.turn.loadEnd(this.#lease.identifier, seconds());
+  }
+
+  /** Tells how far a load is, ten times a second, until it is done. */
+  async *#watchLoad(loading: Promise<Lease>): AsyncGenerator<ChatEvent, Lease, void> {
+    const { server, target } = this.#inputs;
+    const { clock, pool } = server.deps;
+    let isTaken = false;
+    try {
+      for (;;) {
+        const tick = Promise.withResolvers<null>();
+        const cancel = clock.after(LOAD_PROGRESS_MS, () => tick.resolve(null));
+        const lease = await Promise.race([loading, tick.promise]).finally(cancel);
+        if (lease !== null) {
+          isTaken = true;
+          return lease;
+        }
+        const { path } = target.model;
+        const own = pool.instances().find(({ model, info }) => model.path === path && !info);
+        yield* this.turn.loadProgress(own?.loadedFraction ?? 0);
+      }
+    } finally {
+      // The client left meanwhile.
+      if (!isTaken) loading.then(releaseLease, () => undefined);
+    }
   }
 
   /** @returns The id by which the answer may be continued; null when it is not kept. */

@@ -52,6 +52,7 @@ test("a pinned instance that crashed keeps its name, one that leaves or came by 
   expect(await resolve("a", [crashed], false)).toBe("a");
   const gone: Partial<InstanceStatus>[] = [
     { state: "stopping" },
+    { state: "draining" },
     { state: "crashed", jit: true },
     { state: "failed" },
   ];

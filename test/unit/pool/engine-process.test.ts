@@ -35,6 +35,7 @@ beforeEach(() => {
     spawn,
     buildId: BUILD_ID,
     load: { ...LOAD_DEFAULTS, modelPath: "/m.gguf", purpose: "generate" },
+    modelBytes: 1_000,
     maxQueue: 2,
     limits: ENGINE_LIMITS,
     clock,

@@ -106,7 +106,7 @@ test("closing ends jobs that have not begun at once and lets the others go on", 
   engine.step([{ type: "accepted", jobId: 1, promptTokens: 1, cachedTokens: 0 }]);
   const closing = pool.close(60_000);
   expect((await waiting).code).toBe("server_shutdown");
-  expect(pool.instances()[0]).toMatchObject({ state: "stopping", running: 1 });
+  expect(pool.instances()[0]).toMatchObject({ state: "draining", running: 1 });
   engine.step([
     { type: "text", jobId: 1, choice: 0, text: "whole", tokens: 1 },
     {

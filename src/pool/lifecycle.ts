@@ -1,0 +1,61 @@
+import type { DownloadSnapshot } from "../catalog/download/downloads.ts";
+import type { InstanceState } from "./pool.ts";
+
+/** Where a model is, in one word; drawn in docs/ARCHITECTURE.md. */
+export type Lifecycle =
+  "absent" | "downloading" | "on-disk" | "loading" | "loaded" | "draining" | "unloading" | "failed";
+
+/** What can follow what. A model that goes a step between two looks is seen two steps on. */
+export const LIFECYCLE: Readonly<Record<Lifecycle, readonly Lifecycle[]>> = {
+  absent: ["downloading", "on-disk"],
+  downloading: ["on-disk", "absent"],
+  "on-disk": ["loading", "absent"],
+  loading: ["loaded", "failed", "draining", "unloading", "on-disk"],
+  // A crash leads back to the disk, or to a new start of what was loaded on purpose.
+  loaded: ["draining", "unloading", "on-disk", "failed"],
+  draining: ["unloading", "on-disk", "failed"],
+  unloading: ["on-disk"],
+  // The cool-down ends, or a changed file is tried at once.
+  failed: ["on-disk", "loading", "absent"],
+};
+
+export interface LifecycleFacts {
+  isOnDisk: boolean;
+  /** Of the jobs that bring it. */
+  downloads: readonly DownloadSnapshot["state"][];
+  instances: readonly { state: InstanceState }[];
+  /** It may not be loaded for now, after a failed load or crashes. */
+  isCoolingDown: boolean;
+}
+
+/** The best of what its instances are; several of them may be in memory. */
+const ORDER = ["loaded", "loading", "draining", "unloading"] as const;
+
+export function lifecycleOf(facts: LifecycleFacts): Lifecycle {
+  const states = facts.instances.map(instanceLifecycle);
+  const inMemory = ORDER.find((state) => states.includes(state));
+  if (inMemory !== undefined) return inMemory;
+  if (facts.isOnDisk)
+    return facts.isCoolingDown || states.includes("failed") ? "failed" : "on-disk";
+  const isComing = facts.downloads.some((state) => state !== "completed" && state !== "failed");
+  return isComing ? "downloading" : "absent";
+}
+
+/** Where one instance is. */
+export function instanceLifecycle({
+  state,
+}: {
+  state: InstanceState;
+}): Exclude<Lifecycle, "absent" | "downloading" | "on-disk"> {
+  return BY_STATE[state];
+}
+
+const BY_STATE = {
+  starting: "loading",
+  loading: "loading",
+  ready: "loaded",
+  draining: "draining",
+  stopping: "unloading",
+  failed: "failed",
+  crashed: "failed",
+} as const satisfies Record<InstanceState, Lifecycle>;
