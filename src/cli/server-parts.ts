@@ -151,7 +151,11 @@ function openResponses({ config, folders }: ServePlan, log: Log): ResponseStore 
   });
 }
 
-function createPool({ config, presets }: ServePlan, bundle: PreparedBundle, log: Log): ModelPool {
+function createPool(
+  { config, folders, presets }: ServePlan,
+  bundle: PreparedBundle,
+  log: Log,
+): ModelPool {
   const { contextLength, parallel, threads, maxQueue, ttlSeconds, autoUnload, gpu } = config;
   return new ModelPool({
     engine: { command: bundle.engineCommand, buildId: bundle.buildId },
@@ -166,6 +170,11 @@ function createPool({ config, presets }: ServePlan, bundle: PreparedBundle, log:
       flashAttention: "auto",
       mmap: true,
       speculation: config.speculation,
+      prefixCache: {
+        folder: join(folders.cacheDir, "prefixes"),
+        diskBytes: config.prefixCacheDiskBytes,
+        memoryBytes: config.prefixCacheMemoryBytes,
+      },
     },
     maxQueue,
     ttlMs: autoUnload ? ttlSeconds * 1_000 : null,

@@ -318,6 +318,20 @@ export const SERVE_SETTINGS = {
     fallback: false,
     help: "Accept fields on /api/v1 that LM Studio does not have, such as ttl and identifier",
   }),
+  prefixCacheDiskBytes: kinds.sizeSetting({
+    flag: "prefix-cache-disk",
+    fallback: 4 * 2 ** 30,
+    minimum: 0,
+    maximum: 2 ** 50,
+    help: "Disk that computed prompts of all models may take, to outlive unload and restart; 0 = none (default 4GiB)",
+  }),
+  prefixCacheMemoryBytes: kinds.sizeSetting({
+    flag: "prefix-cache-memory",
+    fallback: 512 * 2 ** 20,
+    minimum: 0,
+    maximum: 2 ** 50,
+    help: "Memory for them per model when none are kept on disk; 0 = none (default 512MiB)",
+  }),
   sharedPrefixCache: kinds.flagSetting({
     flag: "shared-prefix-cache",
     fallback: false,

@@ -73,7 +73,7 @@ export class EngineSession {
       case "ack":
         return this.#acknowledge(command.upTo);
       case "shutdown":
-        return this.#shutdown();
+        return void this.#shutdown();
       default:
         assert(false, `unknown command ${JSON.stringify(command)}`);
     }
@@ -85,7 +85,7 @@ export class EngineSession {
 
   #load(options: LoadOptions): void {
     assert(this.#engine === null, "a process loads one model");
-    const { createBackend, defaultThreads, clock } = this.#options;
+    const { createBackend, defaultThreads, buildId, clock } = this.#options;
     try {
       const { engine, info } = loadEngine(options, {
         backend: createBackend(),
@@ -94,6 +94,8 @@ export class EngineSession {
         send: (load, events) =>
           this.#send({ type: "step", load, events, receivedJobId: this.#receivedJobId }),
         onProgress: (fraction) => this.#reportProgress(fraction),
+        buildId,
+        onTrouble: (message) => void process.stderr.write(`${message}\n`),
       });
       this.#engine = engine;
       this.#send({ type: "ready", model: info });
@@ -124,10 +126,12 @@ export class EngineSession {
     if (this.#sent - this.#acknowledged <= WINDOW) this.#engine?.resume();
   }
 
-  #shutdown(): void {
+  async #shutdown(): Promise<void> {
     this.#stop.abort();
-    this.#engine?.dispose();
+    const engine = this.#engine;
     this.#engine = null;
+    await engine?.keepPrefixes();
+    engine?.dispose();
     this.#over.resolve("shutdown");
   }
 }

@@ -152,7 +152,7 @@ export class Engine {
     signal.addEventListener("abort", () => this.#wake());
     while (!signal.aborted) {
       if (this.isIdle || this.#isPaused) {
-        await new Promise<void>((resolve) => (this.#wake = resolve));
+        await this.#rest();
         await this.#gather();
         continue;
       }
@@ -160,6 +160,13 @@ export class Engine {
       // A decode blocks this thread: let messages and aborts in.
       await nextTurn();
     }
+  }
+
+  /** Until there is work; meanwhile does what is left for idle times. */
+  async #rest(): Promise<void> {
+    const woken = new Promise<void>((resolve) => (this.#wake = resolve));
+    const tidied = this.isIdle ? (this.#generator?.tidy() ?? null) : null;
+    await (tidied === null ? woken : Promise.race([woken, tidied]));
   }
 
   /**
@@ -212,6 +219,11 @@ export class Engine {
     if (generator === null || generator.cacheVersion === this.#toldCacheVersion) return null;
     this.#toldCacheVersion = generator.cacheVersion;
     return { cache: generator.cacheLoad };
+  }
+
+  /** Before `dispose`, when stored prefixes are to outlive the process. */
+  async keepPrefixes(): Promise<void> {
+    await this.#generator?.keepPrefixes();
   }
 
   /** Frees the contexts and the model. Jobs still running end without a word. */

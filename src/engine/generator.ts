@@ -12,6 +12,8 @@ import type {
   SpeculationLoad,
   TokenLogprob,
 } from "../protocol/events.ts";
+import { BackgroundSaving } from "./archive/background-saving.ts";
+import { type ArchiveOptions, PrefixArchive } from "./archive/prefix-archive.ts";
 import { Choice } from "./choice.ts";
 import { failureEvent } from "./failure.ts";
 import { Job } from "./job.ts";
@@ -19,6 +21,7 @@ import { KvCache } from "./kv-cache.ts";
 import { scoreToken, unscoredToken } from "./logprobs.ts";
 import type { PieceTable } from "./pieces.ts";
 import { PrefillPacer } from "./prefill-pacer.ts";
+import { PrefixReuse } from "./prefix-reuse.ts";
 import { promptTokens } from "./prompt-tokens.ts";
 import { Scheduler, type PackedSlot } from "./scheduler.ts";
 import { type Slot, slotStatus, wantsScores } from "./slot.ts";
@@ -39,6 +42,8 @@ export interface GeneratorOptions {
   /** The model's LoRA adapters; absent = none. */
   adapters?: AdapterSets;
   clock: Clock;
+  /** Where stored prefixes are kept beyond the KV cache; absent = nowhere. */
+  archive?: ArchiveOptions | null;
   /** null = the context's threads stay as they are. */
   governor: ThreadGovernor | null;
   /** Guesses tokens ahead where that is likely to pay. */
@@ -51,7 +56,9 @@ export interface GeneratorOptions {
 export class Generator {
   readonly #options: GeneratorOptions;
   readonly #kv: KvCache;
+  readonly #reuse: PrefixReuse;
   readonly #scheduler: Scheduler;
+  readonly #saving: BackgroundSaving | null;
   readonly #pacer: PrefillPacer;
   readonly #adapters: AdapterSets;
   readonly #speculator: Speculator | null;
@@ -73,11 +80,14 @@ export class Generator {
     assert(contextLength <= context.contextLength, "a request fits into the KV cache");
     this.#options = options;
     this.#adapters = options.adapters ?? new AdapterSets();
-    this.#kv = new KvCache(context);
+    const { archive: kept = null, clock } = options;
+    this.#kv = new KvCache(context, kept !== null && isDivisible);
+    const archive = kept === null ? null : new PrefixArchive(kept, this.#kv, isDivisible);
+    this.#saving = archive === null ? null : new BackgroundSaving(archive, clock);
+    this.#reuse = new PrefixReuse(this.#kv, { isCuttable: isDivisible, archive });
     this.#speculator = options.speculates && isDivisible ? new Speculator(options.pieces) : null;
-    this.#scheduler = new Scheduler(context, this.#kv, {
+    this.#scheduler = new Scheduler(context, this.#kv, this.#reuse, {
       parallel,
-      sharesPrefixes: isDivisible,
       speculator: this.#speculator,
     });
     this.#pacer = new PrefillPacer(context.batch.capacity);
@@ -104,11 +114,11 @@ export class Generator {
 
   /** Grows with every change of `cacheLoad`. */
   get cacheVersion(): number {
-    return this.#scheduler.cacheVersion;
+    return this.#reuse.version;
   }
 
   get cacheLoad(): CacheLoad {
-    return this.#scheduler.cacheLoad;
+    return this.#reuse.load;
   }
 
   get status(): EngineStatus {
@@ -134,7 +144,7 @@ export class Generator {
   get bookkeeping(): { sequences: number; stored: number; pinnedCells: number } {
     return {
       sequences: this.#kv.openSequences,
-      stored: this.#scheduler.storedPrefixes,
+      stored: this.#reuse.stored,
       pinnedCells: this.#kv.pinned,
     };
   }
@@ -189,12 +199,23 @@ export class Generator {
     this.#scheduler.advance(packed);
     for (const part of packed) this.#computed(part);
     this.#pacer.record(streams, prefilled, clock.monotonicMs() - startMs);
+    this.#saving?.beside();
     return true;
+  }
+
+  /** One piece of work for idle times. @returns when to go on with it; null = there is none. */
+  tidy(): Promise<void> | null {
+    return this.#saving?.idle() ?? null;
+  }
+
+  /** Before `dispose`, when stored prefixes are to outlive the process. */
+  async keepPrefixes(): Promise<void> {
+    await this.#saving?.finish();
   }
 
   dispose(): void {
     for (const choices of this.#jobs.values()) this.#remove(choices);
-    this.#scheduler.clearPrefixes();
+    this.#reuse.clear();
     this.#options.context.dispose();
   }
 
@@ -207,7 +228,7 @@ export class Generator {
     job.isAccepted = true;
     job.markAdmitted(this.#options.clock.monotonicMs());
     this.totals.cachedTokens += slot.cached;
-    this.#scheduler.countReuse(slot);
+    this.#reuse.count(slot);
     this.#options.emit({
       type: "accepted",
       jobId: job.id,

@@ -14,15 +14,19 @@ export class KvCache {
   readonly #freeCells: number[] = [];
   readonly #freeSequences: number[] = [];
   readonly #sequences = new Map<number, { cells: number[]; pinned: boolean }>();
+  readonly #scratch: number | null;
   #pinned = 0;
 
-  constructor(context: ModelContext) {
+  /** @param hasScratch keeps a sequence id back, which saving and restoring parts of one needs. */
+  constructor(context: ModelContext, hasScratch = false) {
     this.#context = context;
     this.#total = context.contextLength;
     this.#references = new Uint16Array(this.#total);
     this.#pins = new Uint16Array(this.#total);
     for (let cell = this.#total - 1; cell >= 0; cell--) this.#freeCells.push(cell);
-    for (let id = context.sequences - 1; id >= 0; id--) this.#freeSequences.push(id);
+    const sequences = context.sequences - (hasScratch ? 1 : 0);
+    for (let id = sequences - 1; id >= 0; id--) this.#freeSequences.push(id);
+    this.#scratch = hasScratch ? sequences : null;
   }
 
   get total(): number {
@@ -101,6 +105,49 @@ export class KvCache {
       this.#pin(cell);
     }
     return true;
+  }
+
+  /** The state of tokens [start, end), where sequences can be cut. */
+  save(sequence: number, start: number, end: number): Uint8Array {
+    assert(end <= this.length(sequence), `sequence ${sequence} holds fewer than ${end} tokens`);
+    return this.#context.saveRange(sequence, start, end, this.#needScratch());
+  }
+
+  saveWhole(sequence: number): Uint8Array {
+    return this.#context.saveSequence(sequence);
+  }
+
+  /**
+   * Appends the first `used` of the `count` tokens that `save` gave. Needs `count` free cells.
+   * @returns false when the state does not fit; nothing has changed.
+   */
+  restore(sequence: number, state: Uint8Array, count: number, used: number): boolean {
+    const length = this.length(sequence);
+    if (this.free < count) return false;
+    const isIn = this.#context.restoreRange(sequence, count, state, this.#needScratch());
+    if (!isIn) return false;
+    if (used < count) {
+      const isCut = this.#context.removeSequence(sequence, length + used, -1);
+      assert(isCut, "sequences that are kept in parts can be cut");
+    }
+    this.append(sequence, used);
+    return true;
+  }
+
+  /** Fills an empty sequence with what `saveWhole` gave. @returns false when it does not fit. */
+  restoreWhole(sequence: number, state: Uint8Array, count: number): boolean {
+    assert(this.length(sequence) === 0, `sequence ${sequence} must be empty`);
+    if (this.free < count || !this.#context.restoreSequence(sequence, state)) return false;
+    if (this.#context.lastPosition(sequence) !== count - 1) {
+      this.#context.removeSequence(sequence, 0, -1);
+      return false;
+    }
+    this.append(sequence, count);
+    return true;
+  }
+
+  #needScratch(): number {
+    return defined(this.#scratch, "parts are saved and restored with a scratch sequence");
   }
 
   /** How many of the first `end` cells no slot needs yet. */

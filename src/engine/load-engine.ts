@@ -5,6 +5,7 @@ import type { Backend, Model, ModelContext } from "../llama/backend.ts";
 import type { LoadOptions } from "../protocol/commands.ts";
 import type { LoadedModelInfo } from "../protocol/events.ts";
 import { AdapterSets } from "./adapter-sets.ts";
+import { openArchive } from "./archive/open-archive.ts";
 import { Embedder } from "./embedder.ts";
 import { Engine, type SendStep } from "./engine.ts";
 import { Generator } from "./generator.ts";
@@ -36,6 +37,10 @@ export interface LoadDeps {
   defaultThreads: () => number;
   send: SendStep;
   onProgress: (fraction: number) => void;
+  /** Of the program; states of another build are not reused. */
+  buildId: string;
+  /** Something to be told that stops nobody. */
+  onTrouble: (message: string) => void;
 }
 
 /**
@@ -69,6 +74,8 @@ export function loadEngine(
       options.purpose === "generate" ? createContext(model, options, threads) : null;
     // An embedding model makes its context at once: what cannot be allocated is a failed load.
     const embedding = options.purpose === "embed" ? createEmbedContext() : null;
+    const archive =
+      generating === null ? null : openArchive(options, model, generating.context, deps);
     const engine = new Engine({
       model,
       clock,
@@ -83,6 +90,7 @@ export function loadEngine(
                 pieces,
                 parallel: options.parallel,
                 adapters,
+                archive,
                 clock,
                 governor: governor(),
                 speculates: options.speculation === "auto",
@@ -140,7 +148,8 @@ function createContext(
     ...shared(options, threads),
     purpose: "generate",
     contextLength,
-    sequences: Math.min(options.parallel + stored, MOST_SEQUENCES),
+    // One more for the archive's work.
+    sequences: Math.min(options.parallel + stored + 1, MOST_SEQUENCES),
     batchCapacity: Math.max(options.batchCapacity, options.parallel),
   });
   // The library rounds up; a request may not use what it was not promised.

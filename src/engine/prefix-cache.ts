@@ -1,13 +1,8 @@
 import { assert } from "../lib/assert.ts";
+import type { PrefixArchive } from "./archive/prefix-archive.ts";
 import type { KvCache } from "./kv-cache.ts";
+import type { StoredPrefix } from "./stored-prefix.ts";
 import { PrefixTree, type TreeMatch } from "./prefix-tree.ts";
-
-/** A finished sequence whose cells stay in the KV cache until they are needed. */
-export interface StoredPrefix {
-  readonly scope: string;
-  readonly sequence: number;
-  readonly tokens: Int32Array;
-}
 
 /** Tokens below which a prefix is short. */
 const SHORT_TOKENS = 256;
@@ -24,14 +19,19 @@ function isShort(entry: StoredPrefix): boolean {
 export class PrefixCache {
   readonly #kv: KvCache;
   readonly #isCuttable: boolean;
+  readonly #archive: PrefixArchive | null;
   /** Least recently used first. */
   readonly #stored = new Set<StoredPrefix>();
   readonly #trees = new Map<string, PrefixTree<StoredPrefix>>();
   #version = 0;
 
-  /** @param isCuttable sequences can be cut and shared at any length. */
-  constructor(kv: KvCache, isCuttable: boolean) {
+  /**
+   * @param isCuttable sequences can be cut and shared at any length.
+   * @param archive keeps what leaves the cells; null = it is lost.
+   */
+  constructor(kv: KvCache, isCuttable: boolean, archive: PrefixArchive | null = null) {
     this.#kv = kv;
+    this.#archive = archive;
     this.#isCuttable = isCuttable;
   }
 
@@ -76,6 +76,7 @@ export class PrefixCache {
     tree.set(entry.tokens, entry);
     this.#stored.add(entry);
     this.#version++;
+    this.#archive?.add(entry);
     for (const { value } of shorter) this.#drop(value);
   }
 
@@ -111,13 +112,15 @@ export class PrefixCache {
 
   /** Gives the sequence itself to a slot: pinned, and no longer stored. */
   adopt(entry: StoredPrefix): void {
+    this.#archive?.finish(entry);
     this.#forget(entry);
     this.#kv.pin(entry.sequence);
   }
 
-  /** Forgets the least recently used prefix. @returns false when there is none. */
+  /** Gives up the cells of the least recently used prefix. @returns false when there is none. */
   evictOne(): boolean {
     for (const entry of this.#stored) {
+      this.#archive?.finish(entry);
       this.#drop(entry);
       return true;
     }
@@ -125,25 +128,30 @@ export class PrefixCache {
   }
 
   /**
-   * Forgets short prefixes, least recently used first, until `most` of them are left. Every cell in
-   * use costs each row of each decode a look at its mask; computing a short prompt again costs less.
+   * Gives up prefixes that are cheap to have again, least recently used first, until `most` are left
+   * of each kind: short ones, which are computed in no time, and archived ones, which are read back.
+   * Every cell in use costs each row of each decode a look at its mask.
    */
-  evictShort(most: number): void {
-    let count = 0;
-    for (const entry of this.#stored) if (isShort(entry)) count++;
+  evictCheap(most: number): void {
+    this.#evictSurplus(most, isShort);
+    const archive = this.#archive;
+    if (archive !== null) this.#evictSurplus(most, (entry) => archive.isSaved(entry));
+  }
+
+  /** Gives up everything, at the end. */
+  clear(): void {
     for (const entry of this.#stored) {
-      if (count <= most) return;
-      if (!isShort(entry)) continue;
       this.#drop(entry);
-      count--;
     }
   }
 
-  clear(): void {
-    while (this.evictOne());
+  #evictSurplus(most: number, isCheap: (entry: StoredPrefix) => boolean): void {
+    const cheap = [...this.#stored].filter(isCheap);
+    for (const entry of cheap.slice(0, Math.max(cheap.length - most, 0))) this.#drop(entry);
   }
 
   #drop(entry: StoredPrefix): void {
+    this.#archive?.forget(entry);
     this.#forget(entry);
     this.#kv.close(entry.sequence);
   }

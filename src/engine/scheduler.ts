@@ -1,13 +1,11 @@
 import { assert, defined } from "../lib/assert.ts";
 import type { ModelContext } from "../llama/backend.ts";
 import { AdapterTurns } from "./adapter-turns.ts";
-import type { CacheLoad } from "../protocol/events.ts";
-import { CacheCounts } from "./cache-counts.ts";
 import type { Choice } from "./choice.ts";
 import type { KvCache } from "./kv-cache.ts";
 import type { PrefillPacer } from "./prefill-pacer.ts";
-import { explainMiss, findShare, NO_SHARE, type Share, type ShareSources } from "./prefix-share.ts";
-import { PrefixCache } from "./prefix-cache.ts";
+import type { PrefixReuse } from "./prefix-reuse.ts";
+import { heldTokens, type Share } from "./prefix-share.ts";
 import { insertByAge } from "./age-order.ts";
 import { Slot, wantsScores } from "./slot.ts";
 import type { Speculator } from "./speculation/speculator.ts";
@@ -33,8 +31,6 @@ export interface PackedSlot {
 export interface SchedulerOptions {
   /** Slots. */
   parallel: number;
-  /** Sequences can be cut and shared at any length. */
-  sharesPrefixes: boolean;
   /** Guesses tokens of running sequences; null = one token per step. */
   speculator: Speculator | null;
 }
@@ -46,8 +42,7 @@ export interface SchedulerOptions {
 export class Scheduler {
   readonly #context: ModelContext;
   readonly #kv: KvCache;
-  readonly #prefixes: PrefixCache;
-  readonly #reuse = new CacheCounts();
+  readonly #reuse: PrefixReuse;
   readonly #options: SchedulerOptions;
   readonly #page: number;
   readonly #turns = new AdapterTurns();
@@ -56,10 +51,10 @@ export class Scheduler {
   /** Oldest first. */
   readonly #slots: Slot[] = [];
 
-  constructor(context: ModelContext, kv: KvCache, options: SchedulerOptions) {
+  constructor(context: ModelContext, kv: KvCache, reuse: PrefixReuse, options: SchedulerOptions) {
     this.#context = context;
     this.#kv = kv;
-    this.#prefixes = new PrefixCache(kv, options.sharesPrefixes);
+    this.#reuse = reuse;
     this.#options = options;
     const share = Math.floor(kv.total / (options.parallel * PAGES_PER_SLOT));
     this.#page = Math.min(share, GENERATION_PAGE);
@@ -79,28 +74,6 @@ export class Scheduler {
     return this.#queue;
   }
 
-  get storedPrefixes(): number {
-    return this.#prefixes.size;
-  }
-
-  /** Grows with every change of `cacheLoad`. */
-  get cacheVersion(): number {
-    return this.#prefixes.version + this.#reuse.version;
-  }
-
-  /** Of the prefix cache. */
-  get cacheLoad(): CacheLoad {
-    const { nodes, tokens } = this.#prefixes.extent;
-    return {
-      storedSequences: this.#prefixes.size,
-      treeNodes: nodes,
-      treeTokens: tokens,
-      archivedBlocks: 0,
-      archivedBytes: 0,
-      ...this.#reuse.snapshot(),
-    };
-  }
-
   enqueue(choice: Choice): void {
     insertByAge(this.#queue, choice, (queued) => queued.age);
   }
@@ -116,27 +89,21 @@ export class Scheduler {
       if (!opens && this.#slots.length > 0) break;
       const choice = this.#queue[0];
       if (choice === undefined) break;
-      const share = this.#findShare(choice);
+      const share = this.#reuse.find(choice, this.#slots);
       // In order: a newcomer that does not fit makes those behind it wait, or it would starve.
       if (!this.#hasRoomFor(choice, share)) break;
       this.#queue.shift();
       const slot = this.#open(choice, share);
-      if (slot.waitsFor === null) started.push(slot);
+      if (!slot.isWaiting) started.push(slot);
     }
-    return started;
-  }
-
-  /** Counts what the first slot of a job reused. */
-  countReuse({ source, miss }: Slot): void {
-    if (source !== null) this.#reuse.hit(source);
-    if (miss !== null) this.#reuse.miss(miss.reason);
+    return [...started, ...this.#reuse.restore(this.#slots, (cells) => this.#makeRoom(cells))];
   }
 
   /** Fills the context's batch. May send the newest slots back to the queue to find cells. */
   pack(pacer: PrefillPacer): PackedSlot[] {
     const { batch } = this.#context;
     batch.clear();
-    const adapters = this.#turns.next(this.#slots.filter((slot) => slot.waitsFor === null));
+    const adapters = this.#turns.next(this.#slots.filter((slot) => !slot.isWaiting));
     this.#context.setAdapters(adapters.scales);
     const isIncluded = (slot: Slot): boolean => slot.choice.job.adapters.key === adapters.key;
     const decoding = this.#decodingWithRoom(isIncluded);
@@ -147,7 +114,7 @@ export class Scheduler {
     let paced = Math.min(pacer.allowance(streams), batch.capacity - batch.length);
     let unpaced = Math.min(pacer.shortPromptTokens, batch.capacity - batch.length);
     for (const slot of this.#slots) {
-      if (slot.isDecoding || slot.waitsFor !== null || !isIncluded(slot)) continue;
+      if (slot.isDecoding || slot.isWaiting || !isIncluded(slot)) continue;
       const isShort = slot.choice.tokens.length - slot.cached <= pacer.shortPromptTokens;
       const allowance = isShort ? Math.max(paced, unpaced) : paced;
       if (allowance === 0) continue;
@@ -159,7 +126,7 @@ export class Scheduler {
       paced = Math.max(paced - count, 0);
       unpaced = Math.max(unpaced - count, 0);
     }
-    if (batch.length > 0 || !this.#slots.some((slot) => slot.waitsFor === null)) return packed;
+    if (batch.length > 0 || this.#slots.every((slot) => slot.isWaiting)) return packed;
     this.#preemptNewest();
     return this.pack(pacer);
   }
@@ -187,7 +154,7 @@ export class Scheduler {
    * @returns the slot that has the cache to itself and cannot be helped, or null.
    */
   relieve(): Slot | null {
-    if (this.#prefixes.evictOne()) return null;
+    if (this.#reuse.evictOne()) return null;
     if (this.#slots.length === 1) return this.#slots[0] ?? null;
     this.#preemptNewest();
     return null;
@@ -213,15 +180,7 @@ export class Scheduler {
   /** Frees a slot. What it computed is kept as a stored prefix, if its job allows. */
   release(slot: Slot): void {
     this.#remove(slot);
-    const { choice } = slot;
-    // Guesses that nobody came to check.
-    this.#kv.truncate(slot.sequence, slot.computed);
-    if (choice.job.spec.cachePrompt && slot.computed > 0) {
-      const tokens = choice.tokens.view(slot.computed);
-      this.#prefixes.store(choice.job.prefixScope, slot.sequence, tokens);
-    } else {
-      this.#kv.close(slot.sequence);
-    }
+    this.#reuse.keep(slot);
   }
 
   /** Takes a choice out of the queue, or its slot from it. */
@@ -230,11 +189,6 @@ export class Scheduler {
     if (index >= 0) this.#queue.splice(index, 1);
     const slot = this.#slots.find((candidate) => candidate.choice === choice);
     if (slot !== undefined) this.release(slot);
-  }
-
-  /** Forgets every stored prefix. */
-  clearPrefixes(): void {
-    this.#prefixes.clear();
   }
 
   /** The empty slot of a sibling that waits for `leader`, opened if there is room. */
@@ -256,77 +210,40 @@ export class Scheduler {
       if (wait === null) continue;
       const isLeaderAtWork = this.#slots.includes(wait.slot);
       if (isLeaderAtWork && wait.slot.computed < wait.length) continue;
-      this.#begin(slot, this.#findShare(slot.choice));
-      if (slot.waitsFor === null) resumed.push(slot);
+      this.#reuse.begin(slot, this.#reuse.find(slot.choice, this.#slots), this.#slots);
+      if (!slot.isWaiting) resumed.push(slot);
     }
     return resumed;
   }
 
-  #findShare(choice: Choice): Share {
-    return findShare(choice, this.#shareSources);
-  }
-
-  get #shareSources(): ShareSources {
-    const { sharesPrefixes: isCuttable } = this.#options;
-    return { slots: this.#slots, prefixes: this.#prefixes, isCuttable };
-  }
-
   #open(choice: Choice, share: Share): Slot {
-    let slot: Slot;
-    if (share.kind === "adopt") {
-      slot = new Slot(choice, share.entry.sequence);
-      slot.miss = explainMiss(choice, share, this.#shareSources);
-      this.#prefixes.adopt(share.entry);
-      slot.computed = share.length;
-      slot.cached = share.length;
-      slot.source = "stored";
-    } else {
-      slot = new Slot(choice, this.#openSequence());
-      // The last stored prefix may have had to give up its sequence id for this slot.
-      const isGone =
-        share.kind === "copy" && share.entry !== null && !this.#prefixes.has(share.entry);
-      this.#begin(slot, isGone ? NO_SHARE : share);
-    }
+    const slot =
+      share.kind === "adopt"
+        ? this.#reuse.adopt(choice, share)
+        : new Slot(choice, this.#openSequence());
+    if (share.kind !== "adopt") this.#reuse.begin(slot, share, this.#slots);
     slot.reserved = this.#cellsFor(choice, share);
     insertByAge(this.#slots, slot, (other) => other.choice.age);
-    // As many short conversations are remembered as could run at once.
-    this.#prefixes.evictShort(Math.max(this.#options.parallel - this.#slots.length, 0));
+    // As many are remembered in the KV cache as could run at once.
+    this.#reuse.evictCheap(Math.max(this.#options.parallel - this.#slots.length, 0));
     return slot;
-  }
-
-  /** Applies a share to a slot that has computed nothing. */
-  #begin(slot: Slot, share: Share): void {
-    slot.waitsFor = null;
-    if (share.kind === "wait") {
-      slot.waitsFor = { slot: share.slot, length: share.length };
-      return;
-    }
-    slot.miss = explainMiss(slot.choice, share, this.#shareSources);
-    if (share.kind !== "copy") return;
-    if (share.entry !== null) this.#prefixes.touch(share.entry);
-    if (!this.#kv.share(share.sequence, slot.sequence, share.length)) return;
-    slot.computed = share.length;
-    slot.cached = share.length;
-    slot.source = share.entry === null ? "running" : "stored";
   }
 
   #openSequence(): number {
     let sequence = this.#kv.open();
     while (sequence === null) {
-      assert(this.#prefixes.evictOne(), "more sequences are in use than there are slots");
+      assert(this.#reuse.evictOne(), "more sequences are in use than there are slots");
       sequence = this.#kv.open();
     }
     return sequence;
   }
 
   #cellsFor(choice: Choice, share: Share): number {
-    return choice.tokens.length - share.length + Math.min(choice.budget, this.#page);
+    return choice.tokens.length - heldTokens(share) + Math.min(choice.budget, this.#page);
   }
 
   #hasRoomFor(choice: Choice, share: Share): boolean {
-    const source =
-      share.kind === "copy" ? share.sequence : share.kind === "adopt" ? share.entry.sequence : null;
-    const pinned = source === null ? 0 : this.#kv.unpinnedCells(source, share.length);
+    const pinned = this.#reuse.unpinnedCells(share);
     return this.#slots.length === 0 || this.#hasCells(this.#cellsFor(choice, share) + pinned);
   }
 
@@ -339,7 +256,7 @@ export class Scheduler {
 
   /** Evicts stored prefixes until `count` cells are free. */
   #makeRoom(count: number): boolean {
-    while (this.#kv.free < count) if (!this.#prefixes.evictOne()) return false;
+    while (this.#kv.free < count) if (!this.#reuse.evictOne()) return false;
     return true;
   }
 
@@ -369,7 +286,7 @@ export class Scheduler {
     assert(this.#slots.length > 1, "one sequence alone always has room");
     const newest = defined(this.#slots.at(-1), "there is a newest slot");
     this.#remove(newest);
-    this.#kv.close(newest.sequence);
+    this.#reuse.keep(newest);
     this.enqueue(newest.choice);
   }
 

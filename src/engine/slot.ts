@@ -1,4 +1,5 @@
 import type { HitSource, MissReason, SlotStatus } from "../protocol/events.ts";
+import type { Piece } from "./archive/prefix-archive.ts";
 import type { Choice } from "./choice.ts";
 
 /** Why reuse ended at `atToken`, though the prompt went on. */
@@ -28,9 +29,17 @@ export class Slot {
   /** An older slot that computes the first `length` tokens of this prompt: they are worth the wait. */
   waitsFor: { readonly slot: Slot; readonly length: number } | null = null;
 
+  /** Archived pieces of the prompt that come next; the slot waits until all are read back. */
+  pieces: readonly Piece[] = [];
+
   constructor(choice: Choice, sequence: number) {
     this.choice = choice;
     this.sequence = sequence;
+  }
+
+  /** Others, or the archive, give it tokens before it computes its own. */
+  get isWaiting(): boolean {
+    return this.waitsFor !== null || this.pieces.length > 0;
   }
 
   /** Tokens to compute before the next one can be sampled. */
@@ -46,11 +55,11 @@ export class Slot {
 
 /** For whoever watches the engine. */
 export function slotStatus(slot: Slot): SlotStatus {
-  const { choice, cached, computed, isDecoding, waitsFor, miss } = slot;
+  const { choice, cached, computed, isDecoding, isWaiting, miss } = slot;
   return {
     jobId: choice.job.id,
     choice: choice.index,
-    state: waitsFor !== null ? "waiting" : isDecoding ? "decode" : "prefill",
+    state: isWaiting ? "waiting" : isDecoding ? "decode" : "prefill",
     promptTokens: choice.job.prompt.length,
     cachedTokens: cached,
     computedTokens: computed,

@@ -163,6 +163,18 @@ export interface ModelContext {
   saveSequence(sequence: number): Uint8Array;
   /** @returns false when the bytes do not fit this context; the sequence is then empty. */
   restoreSequence(sequence: number, state: Uint8Array): boolean;
+  /**
+   * State of positions [start, end) of a sequence as bytes, where sequences can be cut.
+   * @param scratch an empty sequence; it is empty again afterwards.
+   */
+  saveRange(sequence: number, start: number, end: number, scratch: number): Uint8Array;
+  /**
+   * Appends what `saveRange` gave to a sequence that holds everything before it.
+   * @param length tokens that the state holds.
+   * @param scratch an empty sequence; it is empty again afterwards.
+   * @returns false when the bytes do not fit this context or no cells are free; nothing has changed.
+   */
+  restoreRange(sequence: number, length: number, state: Uint8Array, scratch: number): boolean;
   /** `choice` is added to a given seed; `history` primes the penalty windows. */
   createSampler(sampling: Sampling, choice: number, history: Int32Array): Sampler;
   dispose(): void;

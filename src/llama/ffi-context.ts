@@ -185,6 +185,31 @@ export class FfiContext implements ModelContext {
     return false;
   }
 
+  saveRange(sequence: number, start: number, end: number, scratch: number): Uint8Array {
+    this.#assertSequence(sequence);
+    assert(this.lastPosition(scratch) === -1, "the scratch sequence is empty");
+    assert(start < end && end <= this.lastPosition(sequence) + 1, "a saved range is there");
+    const { llama } = this.#library;
+    llama.llama_memory_seq_cp(this.#cache(), sequence, scratch, start, end);
+    const state = this.saveSequence(scratch);
+    llama.llama_memory_seq_rm(this.#cache(), scratch, -1, -1);
+    return state;
+  }
+
+  restoreRange(sequence: number, length: number, state: Uint8Array, scratch: number): boolean {
+    this.#assertSequence(sequence);
+    assert(this.lastPosition(scratch) === -1, "the scratch sequence is empty");
+    const end = this.lastPosition(sequence) + 1 + length;
+    if (!this.restoreSequence(scratch, state)) return false;
+    const { llama } = this.#library;
+    const memory = this.#cache();
+    const first = llama.llama_memory_seq_pos_min(memory, scratch);
+    const fits = this.lastPosition(scratch) === end - 1 && first === end - length;
+    if (fits) llama.llama_memory_seq_cp(memory, scratch, sequence, -1, -1);
+    llama.llama_memory_seq_rm(memory, scratch, -1, -1);
+    return fits;
+  }
+
   createSampler(sampling: Sampling, choice: number, history: Int32Array): Sampler {
     this.#handle.assertLive();
     const onDispose = () => {

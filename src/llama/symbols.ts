@@ -56,6 +56,7 @@ export const LLAMA_SYMBOLS = {
   llama_memory_clear: { args: ["ptr", "bool"], returns: "void" },
   llama_memory_seq_rm: { args: ["ptr", "i32", "i32", "i32"], returns: "bool" },
   llama_memory_seq_cp: { args: ["ptr", "i32", "i32", "i32", "i32"], returns: "void" },
+  llama_memory_seq_pos_min: { args: ["ptr", "i32"], returns: "i32" },
   llama_memory_seq_pos_max: { args: ["ptr", "i32"], returns: "i32" },
   llama_state_seq_get_size: { args: ["ptr", "i32"], returns: "u64" },
   llama_state_seq_get_data: { args: ["ptr", "ptr", "usize", "i32"], returns: "u64" },

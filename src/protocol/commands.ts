@@ -68,6 +68,17 @@ export const LoadOptions = Type.Object({
   adapters: Type.Optional(Type.Array(LoadedAdapter)),
   /** Guessing tokens ahead: where it pays, or never. */
   speculation: Type.Union([Type.Literal("auto"), Type.Literal("off")]),
+  /** Where prefixes are kept beyond the KV cache, and how many bytes of them; absent = nowhere. */
+  prefixCache: Type.Optional(
+    Type.Object({
+      /** Absolute path, shared by all engines of the user; null = none. */
+      folder: Type.Union([Type.String(), Type.Null()]),
+      /** Of all models together; 0 = not on disk. */
+      diskBytes: Type.Integer({ minimum: 0 }),
+      /** Of one engine, used when nothing is kept on disk; 0 = not in memory. */
+      memoryBytes: Type.Integer({ minimum: 0 }),
+    }),
+  ),
   /** What the model is used for: an embedding model needs no KV cache for generation. */
   purpose: Type.Union([Type.Literal("generate"), Type.Literal("embed")]),
 });

@@ -87,6 +87,8 @@ describe.if(libraryDir !== null)("what a model is expected to need", () => {
           clock: stillClock,
           defaultThreads: () => 1,
           send: () => undefined,
+          buildId: "test",
+          onTrouble: () => undefined,
           onProgress: () => undefined,
         },
       );

@@ -1,5 +1,7 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
+import { MemoryBlocks } from "../../src/engine/archive/memory-blocks.ts";
+import type { ArchiveOptions } from "../../src/engine/archive/prefix-archive.ts";
 import type { GenerateJob } from "../../src/protocol/commands.ts";
 import { engineHarness, job } from "../support/engine-harness.ts";
 import type { FakeContext } from "../support/fake-backend.ts";
@@ -42,7 +44,19 @@ const shape = fc.record({
   spare: fc.nat(6),
   speculates: fc.boolean(),
   memory: fc.constantFrom(...(["full", "full", "recurrent", "window"] as const)),
+  /** Bytes that are kept of what leaves the cells; 0 = there is no archive. */
+  archiveBytes: fc.constantFrom(0, 3_000, 1_000_000),
 });
+
+interface Size {
+  parallel: number;
+  contextLength: number;
+  batchCapacity: number;
+  spare: number;
+  speculates: boolean;
+  memory: keyof typeof facts;
+  archiveBytes: number;
+}
 
 const facts = {
   full: {},
@@ -64,6 +78,12 @@ function jobOf(visited: Visit): GenerateJob {
     grammar: hasGrammar ? { gbnf: 'root ::= [a-m]+ "z"', attach: { kind: "start" } } : null,
     stops: ["qq"],
   });
+}
+
+function archiveOf(maxBytes: number): { archive?: ArchiveOptions } {
+  if (maxBytes === 0) return {};
+  const store = new MemoryBlocks(maxBytes);
+  return { archive: { store, fingerprint: "", blockTokens: 16, leastTokens: 10 } };
 }
 
 const oracleTexts = new Map<string, string[]>();
@@ -92,56 +112,89 @@ function oracle(spec: GenerateJob): string[] {
   return texts;
 }
 
+/** Runs everything that arrives; each job must end well. @returns how often the archive helped. */
+function simulate(size: Size, arrivals: readonly Visit[]): number {
+  const model = fakeModel({ facts: facts[size.memory] });
+  const harness = engineHarness({
+    model,
+    parallel: size.parallel,
+    contextLength: size.contextLength,
+    batchCapacity: Math.max(size.batchCapacity, size.parallel),
+    sequences: size.parallel + size.spare + 1,
+    speculates: size.speculates,
+    ...archiveOf(size.archiveBytes),
+  });
+  const { engine } = harness;
+  const context = harness.context as FakeContext;
+  const cancels: { id: number; atStep: number }[] = [];
+  let now = 0;
+  const step = (): void => {
+    for (const { id, atStep } of cancels) if (atStep === now) engine.cancel(id);
+    engine.step();
+    now++;
+    // Plain comparisons: there are many thousand steps.
+    if (engine.load.running > size.parallel) throw new Error("more runs than there are slots");
+    if (engine.load.kvCellsUsed !== context.usedCells) throw new Error("the books are wrong");
+  };
+  // A stored prefix has to be saved before it is of use to those that come later.
+  const saveAll = (): void => {
+    for (let left = 50; left > 0 && engine.generator?.tidy() !== null; left--);
+  };
+  for (const [id, each] of arrivals.entries()) {
+    if (id % 3 === 2) saveAll();
+    engine.generate(id, jobOf(each));
+    if (each.cancelAfter !== null) cancels.push({ id, atStep: now + each.cancelAfter });
+    for (let steps = each.stepsAfter; steps > 0; steps--) step();
+  }
+  while (!engine.isIdle) {
+    step();
+    if (now > 20_000) throw new Error("the engine does not come to an end");
+  }
+  for (const [id, each] of arrivals.entries()) {
+    expect(harness.terminals(id)).toHaveLength(1);
+    const spec = jobOf(each);
+    const isDone = harness.find(id, "jobDone") !== undefined;
+    for (const [choice, expected] of oracle(spec).entries()) {
+      const text = harness.text(id, choice);
+      if (isDone) expect(text).toBe(expected);
+      else expect(expected.startsWith(text)).toBe(true);
+    }
+  }
+  const archiveHits = engine.generator?.cacheLoad.hits.archive ?? 0;
+  const books = engine.generator?.bookkeeping;
+  expect(books?.sequences).toBe(books?.stored ?? -1);
+  expect(books?.pinnedCells).toBe(0);
+  expect(context.liveSamplers).toBe(0);
+  engine.dispose();
+  expect(context.usedCells).toBe(0);
+  return archiveHits;
+}
+
 test("whatever arrives and leaves, every job ends once, says the right words and leaves nothing", () => {
+  const all = fc.array(visit, { minLength: 1, maxLength: 14 });
   fc.assert(
-    fc.property(shape, fc.array(visit, { minLength: 1, maxLength: 14 }), (size, arrivals) => {
-      const model = fakeModel({ facts: facts[size.memory] });
-      const harness = engineHarness({
-        model,
-        parallel: size.parallel,
-        contextLength: size.contextLength,
-        batchCapacity: Math.max(size.batchCapacity, size.parallel),
-        sequences: size.parallel + size.spare,
-        speculates: size.speculates,
-      });
-      const { engine } = harness;
-      const context = harness.context as FakeContext;
-      const cancels: { id: number; atStep: number }[] = [];
-      let now = 0;
-      const step = (): void => {
-        for (const { id, atStep } of cancels) if (atStep === now) engine.cancel(id);
-        engine.step();
-        now++;
-        // Plain comparisons: there are many thousand steps.
-        if (engine.load.running > size.parallel) throw new Error("more runs than there are slots");
-        if (engine.load.kvCellsUsed !== context.usedCells) throw new Error("the books are wrong");
-      };
-      for (const [id, each] of arrivals.entries()) {
-        engine.generate(id, jobOf(each));
-        if (each.cancelAfter !== null) cancels.push({ id, atStep: now + each.cancelAfter });
-        for (let steps = each.stepsAfter; steps > 0; steps--) step();
-      }
-      while (!engine.isIdle) {
-        step();
-        if (now > 20_000) throw new Error("the engine does not come to an end");
-      }
-      for (const [id, each] of arrivals.entries()) {
-        expect(harness.terminals(id)).toHaveLength(1);
-        const spec = jobOf(each);
-        const isDone = harness.find(id, "jobDone") !== undefined;
-        for (const [choice, expected] of oracle(spec).entries()) {
-          const text = harness.text(id, choice);
-          if (isDone) expect(text).toBe(expected);
-          else expect(expected.startsWith(text)).toBe(true);
-        }
-      }
-      const books = engine.generator?.bookkeeping;
-      expect(books?.sequences).toBe(books?.stored ?? -1);
-      expect(books?.pinnedCells).toBe(0);
-      expect(context.liveSamplers).toBe(0);
-      engine.dispose();
-      expect(context.usedCells).toBe(0);
-    }),
-    { seed: 20_261_123, numRuns: 100 },
+    fc.property(shape, all, (size, arrivals) => void simulate(size, arrivals)),
+    { seed: 20_261_123, numRuns: 100, includeErrorInReport: true },
   );
+}, 60_000);
+
+test("what the archive gives back to a cache that is too small says the right words too", () => {
+  let hits = 0;
+  const long = visit.map((each) => ({ ...each, prefixLength: 90, maxTokens: each.maxTokens % 12 }));
+  const small = fc.record({
+    parallel: fc.integer({ min: 1, max: 3 }),
+    contextLength: fc.constant(200),
+    batchCapacity: fc.constantFrom(16, 64),
+    spare: fc.constantFrom(2, 6),
+    speculates: fc.boolean(),
+    memory: fc.constantFrom(...(["full", "full", "recurrent", "window"] as const)),
+    archiveBytes: fc.constantFrom(3_000, 1_000_000),
+  });
+  fc.assert(
+    fc.property(small, fc.array(long, { minLength: 8, maxLength: 20 }), (size, arrivals) => {
+      hits += simulate(size, arrivals);
+    }),
+    { seed: 20_261_128, numRuns: 80, includeErrorInReport: true },
+  );
+  expect(hits).toBeGreaterThan(20);
 }, 60_000);

@@ -106,6 +106,54 @@ export function decodingPromises(host: ConformanceHost): void {
       });
     });
 
+    test("a sequence saved in pieces is put together again and cut where it is needed", () => {
+      host.withContext((context) => {
+        const tokens = host.tokenize(PROMPT);
+        const middle = Math.floor(tokens.length / 2);
+        const next = host.tokenize("!");
+        logitsOf(context, tokens, 0);
+        const ranges = [
+          [0, middle],
+          [middle, tokens.length],
+        ] as const;
+        const states = ranges.map(([start, end]) => context.saveRange(0, start, end, 1).slice());
+        const whole = logitsOf(context, next, 0, tokens.length);
+        context.removeSequence(0, 0, -1);
+        logitsOf(context, tokens.slice(0, middle + 1), 0);
+        const cut = logitsOf(context, next, 0, middle + 1);
+        host.withContext((other) => {
+          // Cells of another sequence lie between.
+          logitsOf(other, tokens, 0);
+          const restore = (index: number): boolean => {
+            const [start, end] = ranges[index] ?? [0, 0];
+            return other.restoreRange(3, end - start, states[index] ?? new Uint8Array(0), 2);
+          };
+          expect([restore(0), other.lastPosition(3)]).toEqual([true, middle - 1]);
+          other.removeSequence(0, 0, -1);
+          expect([restore(1), other.lastPosition(3)]).toEqual([true, tokens.length - 1]);
+          expect(other.lastPosition(2)).toBe(-1);
+          const found = logitsOf(other, next, 3, tokens.length);
+          expect(largestDifference(whole, found)).toBeLessThanOrEqual(host.tolerance);
+          expect(other.removeSequence(3, middle + 1, -1)).toBe(true);
+          const again = logitsOf(other, next, 3, middle + 1);
+          expect(largestDifference(cut, again)).toBeLessThanOrEqual(host.tolerance);
+        });
+      });
+    });
+
+    test("a piece that was cut short or belongs elsewhere changes nothing", () => {
+      host.withContext((context) => {
+        const tokens = host.tokenize(PROMPT);
+        logitsOf(context, tokens, 0);
+        const state = context.saveRange(0, 0, 4, 1).slice();
+        for (const broken of [new Uint8Array(0), state.slice(0, 3), state.slice(0, -1)]) {
+          expect(context.restoreRange(2, 4, broken, 1)).toBe(false);
+        }
+        expect(context.restoreRange(2, 5, state, 1)).toBe(false);
+        expect([context.lastPosition(1), context.lastPosition(2)]).toEqual([-1, -1]);
+      });
+    });
+
     test("a state that was cut short is refused and leaves the sequence empty", () => {
       host.withContext((context) => {
         logitsOf(context, host.tokenize(PROMPT), 0);

@@ -1,5 +1,6 @@
 import type { Clock } from "../../src/lib/clock.ts";
 import { AdapterSets } from "../../src/engine/adapter-sets.ts";
+import type { ArchiveOptions } from "../../src/engine/archive/prefix-archive.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { Embedder } from "../../src/engine/embedder.ts";
 import { Generator } from "../../src/engine/generator.ts";
@@ -16,6 +17,7 @@ export interface HarnessOptions {
   batchCapacity?: number;
   sequences?: number;
   kvType?: "f16" | "f32";
+  archive?: ArchiveOptions;
   /** Those that the model has read; absent = none. */
   adapters?: LoadedAdapter[];
   /** Default: one token per step, so that tests can count steps. */
@@ -88,6 +90,7 @@ export function engineHarness(options: HarnessOptions) {
         clock: stillClock,
         governor: null,
         speculates: options.speculates ?? false,
+        archive: options.archive ?? null,
         emit,
       }),
     createEmbedder: (emit) =>

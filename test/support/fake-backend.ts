@@ -322,6 +322,29 @@ export class FakeContext implements ModelContext {
     return true;
   }
 
+  saveRange(sequence: number, start: number, end: number, scratch: number): Uint8Array {
+    this.#lifetime.check();
+    assert(!this.#isWholeOnly, "this memory cannot be cut");
+    assert(!this.#tails.has(scratch), "the scratch sequence is empty");
+    const tail = this.#tails.get(sequence);
+    const tokens = tail === undefined ? [] : tokensOf(tail).slice(start, end);
+    assert(start < end && tokens.length === end - start, "a saved range is there");
+    return new TextEncoder().encode(JSON.stringify({ fake: 1, tokens }));
+  }
+
+  restoreRange(sequence: number, length: number, state: Uint8Array, scratch: number): boolean {
+    this.#lifetime.check();
+    assert(!this.#isWholeOnly, "this memory cannot be cut");
+    assert(!this.#tails.has(scratch), "the scratch sequence is empty");
+    const tokens = readState(state);
+    if (tokens?.length !== length || this.#used + length > this.contextLength) return false;
+    const first = this.lastPosition(sequence) + 1;
+    for (const [index, token] of tokens.entries()) {
+      this.#append({ token, position: first + index, sequence, output: false });
+    }
+    return true;
+  }
+
   createSampler(sampling: Sampling, choice: number, history: Int32Array): FakeSampler {
     this.#lifetime.check();
     assert(history instanceof Int32Array, "history is a list of tokens");

@@ -226,6 +226,18 @@ const places: { [Name in keyof ServeConfig]: Places<Name> } = {
     file: true,
     values: { args: true, env: true, file: true },
   },
+  prefixCacheDiskBytes: {
+    args: ["--prefix-cache-disk", "4GiB"],
+    env: "0",
+    file: "100MiB",
+    values: { args: 4 * 2 ** 30, env: 0, file: 100 * 2 ** 20 },
+  },
+  prefixCacheMemoryBytes: {
+    args: ["--prefix-cache-memory", "1GiB"],
+    env: "0",
+    file: "100MiB",
+    values: { args: 2 ** 30, env: 0, file: 100 * 2 ** 20 },
+  },
   sharedPrefixCache: {
     args: ["--shared-prefix-cache"],
     env: "true",

@@ -137,11 +137,11 @@ test("of short prefixes only the last used stay", () => {
   }
   const used = prefixes.longest("", Int32Array.of(1, 1, 1), 3);
   if (used !== null) prefixes.touch(used.value);
-  prefixes.evictShort(2);
+  prefixes.evictCheap(2);
   const lengths = [1, 2, 3].map(
     (token) => prefixes.longest("", Int32Array.of(token, token, token), 3)?.length,
   );
   expect(lengths).toEqual([3, undefined, 3]);
-  prefixes.evictShort(0);
+  prefixes.evictCheap(0);
   expect([prefixes.size, kv.used, context.usedCells]).toEqual([0, 0, 0]);
 });

@@ -1,0 +1,24 @@
+import type { Block } from "./block.ts";
+import type { BlockIndex } from "./block-index.ts";
+
+/** Where blocks are kept outside the KV cache. Synchronous, except for what may take its time. */
+export interface BlockStore {
+  /** What is there, as far as this process knows. */
+  readonly index: BlockIndex;
+  /** No more should be given now. */
+  readonly isBusy: boolean;
+  /** The reason is that so much is on its way: `settled` tells when it is not. */
+  readonly isFull: boolean;
+  /** @returns null when the block is gone or damaged; it is then no longer in the index. */
+  tokensOf(key: string): Int32Array | null;
+  /** @returns null when the block is gone or damaged; it is then no longer in the index. */
+  read(key: string): Block | null;
+  /** Keeps a block that is not in the index; others may have to go for it. */
+  write(block: Block): void;
+  /** They were of use: others go before them. @param keys the last block of a sequence first. */
+  touch(keys: readonly string[]): void;
+  /** Forgets a block; what follows it is of no use any more. */
+  remove(key: string): void;
+  /** Resolves when nothing is on its way. */
+  settled(): Promise<void>;
+}

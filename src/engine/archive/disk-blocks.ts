@@ -1,0 +1,216 @@
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+} from "node:fs";
+import { open, rename, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock } from "../../lib/clock.ts";
+import type { Block, BlockFacts } from "./block.ts";
+import {
+  decodeBlock,
+  decodeTokens,
+  encodeBlock,
+  fileName,
+  readFileName,
+  tokenBytes,
+} from "./block-file.ts";
+import { BlockIndex } from "./block-index.ts";
+import type { BlockStore } from "./block-store.ts";
+import { DiskSpace, TEMPORARY_PREFIX } from "./disk-space.ts";
+
+/** Bytes that may wait to be written. */
+const MOST_WAITING_BYTES = 64 * 1024 * 1024;
+/** A file is marked as used at most so often. */
+const TOUCH_EVERY_MS = 60_000;
+/** After a failed write, as on a full disk, none is tried for so long. */
+const PAUSE_MS = 60_000;
+
+export interface DiskBlocksOptions {
+  /** Holds a folder per fingerprint; shared by every engine of the user. */
+  folder: string;
+  /** Of the model and everything that decides its states; see model-identity.ts. */
+  fingerprint: string;
+  /** Of all folders together. */
+  maxBytes: number;
+  clock: Clock;
+  /** Told once per trouble. */
+  onTrouble: (message: string) => void;
+}
+
+/**
+ * Blocks as files that only this user can read, one per block, named by content. A file appears
+ * whole or not at all, and one that is damaged is removed and counts as never written. Files are
+ * written in the background, one at a time; what is still on its way can be read already.
+ */
+export class DiskBlocks implements BlockStore {
+  readonly index = new BlockIndex();
+  readonly #options: DiskBlocksOptions;
+  readonly #folder: string;
+  readonly #space: DiskSpace;
+  readonly #waiting = new Map<string, Block>();
+  readonly #tokens = new Map<string, Int32Array>();
+  readonly #touched = new Map<string, number>();
+  #waitingBytes = 0;
+  #writes: Promise<void> = Promise.resolve();
+  #pausedUntilMs = 0;
+  #temporaries = 0;
+
+  constructor(options: DiskBlocksOptions) {
+    this.#options = options;
+    this.#folder = join(options.folder, options.fingerprint);
+    this.#space = new DiskSpace(options.folder, options.maxBytes, options.clock);
+    for (const facts of this.#list()) this.index.add(facts);
+  }
+
+  get isBusy(): boolean {
+    return this.#isPaused || this.isFull;
+  }
+
+  get isFull(): boolean {
+    return this.#waitingBytes >= MOST_WAITING_BYTES;
+  }
+
+  tokensOf(key: string): Int32Array | null {
+    const known = this.#waiting.get(key)?.tokens ?? this.#tokens.get(key);
+    if (known !== undefined) return known;
+    const tokens = this.#attempt(key, (facts) => {
+      const bytes = new Uint8Array(tokenBytes(facts));
+      const file = openSync(this.#pathOf(facts), "r");
+      try {
+        const read = readSync(file, bytes, 0, bytes.length, 0);
+        return decodeTokens(bytes.subarray(0, read), facts);
+      } finally {
+        closeSync(file);
+      }
+    });
+    if (tokens !== null) this.#tokens.set(key, tokens);
+    return tokens;
+  }
+
+  read(key: string): Block | null {
+    const waiting = this.#waiting.get(key);
+    if (waiting !== undefined) return waiting;
+    return this.#attempt(key, (facts) => decodeBlock(readFileSync(this.#pathOf(facts)), facts));
+  }
+
+  write(block: Block): void {
+    const { key, bytes } = block.facts;
+    this.index.add(block.facts);
+    this.#waiting.set(key, block);
+    this.#waitingBytes += bytes;
+    this.#tokens.set(key, block.tokens);
+    this.#writes = this.#writes.then(() => this.#writeNext(block));
+  }
+
+  touch(keys: readonly string[]): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const key of keys) {
+      const facts = this.index.get(key);
+      if (facts === null || this.#waiting.has(key)) continue;
+      if (nowMs - (this.#touched.get(key) ?? -Infinity) < TOUCH_EVERY_MS) continue;
+      this.#touched.set(key, nowMs);
+      const now = new Date(this.#options.clock.now());
+      this.#attempt(key, () => (utimesSync(this.#pathOf(facts), now, now), true));
+    }
+  }
+
+  remove(key: string): void {
+    const facts = this.index.get(key);
+    if (facts === null) return;
+    this.#forget(key);
+    try {
+      unlinkSync(this.#pathOf(facts));
+    } catch {
+      // It may be gone already, or was never written.
+    }
+  }
+
+  async settled(): Promise<void> {
+    await this.#writes;
+  }
+
+  async #writeNext(block: Block): Promise<void> {
+    const { key, bytes } = block.facts;
+    try {
+      // Removed meanwhile, or another engine wrote the same.
+      if (this.index.get(key) === null || this.#isPaused) return this.#forget(key);
+      for (const gone of await this.#space.makeRoom(bytes)) this.#forget(gone);
+      await this.#writeFile(block);
+      this.#space.add(bytes);
+    } catch (error) {
+      this.#pausedUntilMs = this.#options.clock.monotonicMs() + PAUSE_MS;
+      this.#options.onTrouble(`Prefixes cannot be kept in ${this.#folder}: ${String(error)}`);
+      this.#forget(key);
+    } finally {
+      this.#waiting.delete(key);
+      this.#waitingBytes -= bytes;
+    }
+  }
+
+  get #isPaused(): boolean {
+    return this.#options.clock.monotonicMs() < this.#pausedUntilMs;
+  }
+
+  async #writeFile(block: Block): Promise<void> {
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    this.#temporaries++;
+    const temporary = join(this.#folder, `${TEMPORARY_PREFIX}${process.pid}-${this.#temporaries}`);
+    try {
+      const file = await open(temporary, "wx", 0o600);
+      try {
+        await file.writev(encodeBlock(block));
+      } finally {
+        await file.close();
+      }
+      await rename(temporary, this.#pathOf(block.facts));
+    } catch (error) {
+      await unlink(temporary).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** What `body` finds in a file; a file that is gone or damaged is forgotten. */
+  #attempt<Value>(key: string, body: (facts: BlockFacts) => Value | null): Value | null {
+    const facts = this.index.get(key);
+    if (facts === null) return null;
+    let value: Value | null = null;
+    try {
+      value = body(facts);
+    } catch {
+      value = null; // gone, or not readable: it counts as never written
+    }
+    if (value === null) this.remove(key);
+    return value;
+  }
+
+  #forget(key: string): void {
+    this.index.delete(key);
+    this.#tokens.delete(key);
+    this.#touched.delete(key);
+  }
+
+  #list(): BlockFacts[] {
+    let names: string[];
+    try {
+      names = readdirSync(this.#folder);
+    } catch {
+      return []; // nothing was ever kept for this model
+    }
+    return names.flatMap((name) => readFileName(name, this.#sizeOf(name)) ?? []);
+  }
+
+  #sizeOf(name: string): number {
+    return statSync(join(this.#folder, name), { throwIfNoEntry: false })?.size ?? 0;
+  }
+
+  #pathOf(facts: BlockFacts): string {
+    return join(this.#folder, fileName(facts));
+  }
+}

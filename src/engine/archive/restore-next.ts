@@ -1,0 +1,21 @@
+import type { Slot } from "../slot.ts";
+import type { PrefixArchive } from "./prefix-archive.ts";
+
+/**
+ * Reads the next archived piece back into a slot's sequence. When it is lost, or `archive` is null
+ * because there is no room, the slot computes what is left of its prompt.
+ */
+export function restoreNext(slot: Slot, archive: PrefixArchive | null): void {
+  const [piece, ...rest] = slot.pieces;
+  if (piece === undefined) return;
+  if (archive?.restore(slot.sequence, piece) !== true) {
+    slot.pieces = [];
+    slot.miss = { reason: "lost", atToken: slot.computed };
+    return;
+  }
+  slot.pieces = rest;
+  slot.computed += piece.used;
+  slot.cached += piece.used;
+  slot.reserved = Math.max(slot.reserved - piece.used, 0);
+  slot.source = "archive";
+}

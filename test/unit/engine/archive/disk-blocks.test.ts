@@ -1,0 +1,223 @@
+import { expect, test } from "bun:test";
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { type Block, factsOf, rootKey } from "../../../../src/engine/archive/block.ts";
+import { fileBytes, fileName } from "../../../../src/engine/archive/block-file.ts";
+import { DiskBlocks } from "../../../../src/engine/archive/disk-blocks.ts";
+import { MemoryBlocks } from "../../../../src/engine/archive/memory-blocks.ts";
+import { systemClock } from "../../../../src/lib/clock.ts";
+import { tempFolder } from "../../../support/temp-folder.ts";
+
+const ROOT = rootKey("fingerprint", "scope");
+const STATE_BYTES = 1_000;
+const BLOCK_BYTES = fileBytes(16, STATE_BYTES);
+
+function block(seed: number, parent = ROOT): Block {
+  const tokens = Int32Array.from({ length: 16 }, (_, index) => seed * 100 + index);
+  const state = new Uint8Array(STATE_BYTES).fill(seed);
+  return { facts: factsOf(parent, tokens, BLOCK_BYTES), tokens, state };
+}
+
+/** Blocks that follow each other. */
+function chain(...seeds: number[]): Block[] {
+  const blocks: Block[] = [];
+  for (const seed of seeds) blocks.push(block(seed, blocks.at(-1)?.facts.key ?? ROOT));
+  return blocks;
+}
+
+function open(folder: string, over: { maxBytes?: number; fingerprint?: string } = {}) {
+  const troubles: string[] = [];
+  const store = new DiskBlocks({
+    folder,
+    fingerprint: "model",
+    maxBytes: 1_000_000,
+    clock: systemClock,
+    onTrouble: (message) => troubles.push(message),
+    ...over,
+  });
+  return { store, troubles };
+}
+
+const pathIn = (folder: string, { facts }: Block): string => join(folder, "model", fileName(facts));
+
+test("a block is read while it is on its way, and by the next process", async () => {
+  using folder = tempFolder();
+  const [first, second] = chain(1, 2) as [Block, Block];
+  const { store } = open(folder.path);
+  store.write(first);
+  store.write(second);
+  expect(store.read(second.facts.key)?.state).toEqual(second.state);
+  await store.settled();
+  const { store: next } = open(folder.path);
+  expect([next.index.size, next.index.bytes]).toEqual([2, 2 * BLOCK_BYTES]);
+  expect(next.tokensOf(first.facts.key)).toEqual(first.tokens);
+  expect(next.read(second.facts.key)).toEqual(second);
+  expect(next.index.following(first.facts.key, second.facts.head)).toEqual([second.facts]);
+  // Only whole files are ever seen under their name.
+  expect(readdirSync(join(folder.path, "model")).filter((name) => name.startsWith("."))).toEqual(
+    [],
+  );
+});
+
+test("files and folders are the user's alone", async () => {
+  using folder = tempFolder();
+  const { store } = open(join(folder.path, "new"));
+  store.write(block(1));
+  await store.settled();
+  const mode = (path: string): string => (statSync(path).mode & 0o777).toString(8);
+  expect(mode(pathIn(join(folder.path, "new"), block(1)))).toBe("600");
+  expect(mode(join(folder.path, "new", "model"))).toBe("700");
+});
+
+const DAMAGES: { name: string; damage: (bytes: Buffer) => Uint8Array }[] = [
+  { name: "is empty", damage: () => new Uint8Array(0) },
+  { name: "lost its end", damage: (bytes) => bytes.subarray(0, -1) },
+  { name: "has one wrong bit in its state", damage: (bytes) => flip(bytes, bytes.length - 5) },
+  { name: "has one wrong bit in its tokens", damage: (bytes) => flip(bytes, 30) },
+  { name: "has another magic", damage: (bytes) => flip(bytes, 0) },
+  { name: "has another length", damage: (bytes) => flip(bytes, 8) },
+  { name: "grew", damage: (bytes) => Buffer.concat([bytes, Buffer.from("x")]) },
+];
+
+test.each(DAMAGES)("a file that $name is a miss and goes away", async ({ damage }) => {
+  using folder = tempFolder();
+  const { store } = open(folder.path);
+  store.write(block(1));
+  await store.settled();
+  const path = pathIn(folder.path, block(1));
+  writeFileSync(path, damage(readFileSync(path)));
+  const { store: next } = open(folder.path);
+  expect(next.read(block(1).facts.key)).toBeNull();
+  expect(next.index.size).toBe(0);
+  expect(readdirSync(join(folder.path, "model"))).toEqual([]);
+});
+
+test("a file under another block's name is a miss", async () => {
+  using folder = tempFolder();
+  const { store } = open(folder.path);
+  store.write(block(1));
+  await store.settled();
+  writeFileSync(pathIn(folder.path, block(2)), readFileSync(pathIn(folder.path, block(1))));
+  const { store: next } = open(folder.path);
+  expect(next.read(block(2).facts.key)).toBeNull();
+  expect(next.read(block(1).facts.key)).toEqual(block(1));
+});
+
+test("another model, build or setting sees nothing; strange names are left alone", async () => {
+  using folder = tempFolder();
+  const { store } = open(folder.path);
+  store.write(block(1));
+  await store.settled();
+  writeFileSync(join(folder.path, "model", "notes.txt"), "mine");
+  expect(open(folder.path, { fingerprint: "other" }).store.index.size).toBe(0);
+  expect(open(folder.path).store.index.size).toBe(1);
+  expect(readFileSync(join(folder.path, "model", "notes.txt"), "utf8")).toBe("mine");
+});
+
+test("the cap holds over all models; what was used longest ago goes first, sequences from their ends", async () => {
+  using folder = tempFolder();
+  const maxBytes = 4 * BLOCK_BYTES;
+  const { store } = open(folder.path, { maxBytes });
+  const { store: other } = open(folder.path, { maxBytes, fingerprint: "another" });
+  const old = chain(1, 2);
+  for (const each of old) store.write(each);
+  await store.settled();
+  for (const [index, each] of old.entries()) {
+    // The beginning was written first, but the end must not outlive it.
+    const time = new Date(1_000_000 + index);
+    utimesSync(pathIn(folder.path, each), time, time);
+  }
+  other.write(block(3));
+  await other.settled();
+  store.write(block(4));
+  await store.settled();
+  store.write(block(5));
+  await store.settled();
+  const left = open(folder.path, { maxBytes }).store.index;
+  const has = (each: Block | undefined): boolean => left.get(each?.facts.key ?? "") !== null;
+  expect([has(old[0]), has(old[1]), has(block(4)), has(block(5))]).toEqual([
+    true,
+    false,
+    true,
+    true,
+  ]);
+  expect(open(folder.path, { maxBytes, fingerprint: "another" }).store.index.size).toBe(1);
+  // The process that removed them knows.
+  expect(store.index.get(old[1]?.facts.key ?? "")).toBeNull();
+  const sizes = ["model", "another"].flatMap((name) =>
+    readdirSync(join(folder.path, name)).map(
+      (file) => statSync(join(folder.path, name, file)).size,
+    ),
+  );
+  expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(maxBytes);
+});
+
+test("what is used stays", async () => {
+  using folder = tempFolder();
+  const maxBytes = 3 * BLOCK_BYTES;
+  const { store } = open(folder.path, { maxBytes });
+  for (const seed of [1, 2]) {
+    store.write(block(seed));
+    await store.settled();
+    const time = new Date(1_000_000 + seed);
+    utimesSync(pathIn(folder.path, block(seed)), time, time);
+  }
+  store.touch([block(1).facts.key]);
+  for (const seed of [3, 4]) {
+    store.write(block(seed));
+    await store.settled();
+  }
+  expect(store.index.get(block(1).facts.key)).not.toBeNull();
+  expect(store.index.get(block(2).facts.key)).toBeNull();
+});
+
+test("a folder that cannot be written is told once, and nothing else breaks", async () => {
+  using folder = tempFolder();
+  // A file where the folder should be refuses even a user who may do everything.
+  writeFileSync(join(folder.path, "model"), "");
+  const { store, troubles } = open(folder.path);
+  store.write(block(1));
+  store.write(block(2));
+  await store.settled();
+  expect(troubles).toHaveLength(1);
+  expect([store.index.size, store.isBusy, store.isFull]).toEqual([0, true, false]);
+});
+
+test("what killed engines left half written is cleared away when it is old", async () => {
+  using folder = tempFolder();
+  mkdirSync(join(folder.path, "model"));
+  for (const name of [".tmp-1-1", ".tmp-2-2"]) writeFileSync(join(folder.path, "model", name), "x");
+  const old = new Date(1_000_000);
+  utimesSync(join(folder.path, "model", ".tmp-1-1"), old, old);
+  chmodSync(join(folder.path, "model"), 0o700);
+  const { store } = open(folder.path);
+  store.write(block(1));
+  await store.settled();
+  const names = readdirSync(join(folder.path, "model")).filter((name) => name.startsWith("."));
+  expect(names).toEqual([".tmp-2-2"]);
+});
+
+test("memory holds so many bytes; sequences go from their ends, the least recently used first", () => {
+  const store = new MemoryBlocks(4 * BLOCK_BYTES);
+  const [a1, a2] = chain(1, 2) as [Block, Block];
+  const [b1, b2] = chain(3, 4) as [Block, Block];
+  for (const each of [a1, a2, b1, b2]) store.write(each);
+  store.touch([a2.facts.key, a1.facts.key]);
+  store.write(block(5));
+  const has = [a1, a2, b1, b2, block(5)].map(({ facts }) => store.read(facts.key) !== null);
+  expect(has).toEqual([true, true, true, false, true]);
+  expect(store.index.bytes).toBe(4 * BLOCK_BYTES);
+});
+
+function flip(bytes: Buffer, at: number): Uint8Array {
+  bytes[at] = (bytes[at] ?? 0) ^ 1;
+  return bytes;
+}
