@@ -1,6 +1,19 @@
+import {
+  isMemoryArchitecture,
+  MEMORY_ARCHITECTURES,
+  memoryLayer,
+  memoryMetadata,
+  outputNorm,
+} from "./memory-architectures.ts";
 import type { MetadataValue, TensorType } from "./gguf-writer.ts";
 
-export const ARCHITECTURES = ["llama", "qwen2", "bert", "nomic-bert"] as const;
+export const ARCHITECTURES = [
+  "llama",
+  "qwen2",
+  "bert",
+  "nomic-bert",
+  ...MEMORY_ARCHITECTURES,
+] as const;
 export type Architecture = (typeof ARCHITECTURES)[number];
 
 /** Sizes of a transformer; lengths in floats, except the context in tokens. */
@@ -20,11 +33,11 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   "1b": { layers: 16, embedding: 2048, heads: 32, kvHeads: 8, feedForward: 8192, context: 8192 },
 };
 
-/** What a tensor holds: random weights, ones with noise, or a small bias. */
+/** What a tensor holds: random weights, ones with noise, minus ones with noise, or a small bias. */
 export interface TensorPlan {
   name: string;
   shape: readonly number[];
-  kind: "weights" | "norm" | "bias";
+  kind: "weights" | "norm" | "bias" | "decay";
   type: TensorType;
   /** Standard deviation of the weights. */
   deviation: number;
@@ -67,6 +80,11 @@ export function shapeMetadata(
   } else {
     entries.push(["attention.layer_norm_rms_epsilon", epsilon]);
   }
+  if (isMemoryArchitecture(architecture)) {
+    const own = memoryMetadata(architecture, shape);
+    const names = new Set(own.map(([key]) => key));
+    entries.splice(0, entries.length, ...entries.filter(([key]) => !names.has(key)), ...own);
+  }
   if (pooling !== null) entries.push(["pooling_type", u32(pooling)]);
   return entries.map(([key, value]) => [`${architecture}.${key}`, value]);
 }
@@ -106,6 +124,14 @@ export function planTensors(
   const blocks = Array.from({ length: layers }, (_, layer) => `blk.${layer}`);
   if (!isEncoder(architecture)) {
     const biased = architecture === "qwen2";
+    if (isMemoryArchitecture(architecture)) {
+      const attention = (block: string) => decoderLayer(block, parts, false);
+      return [
+        tokens,
+        norm(outputNorm(architecture)),
+        ...blocks.flatMap((_, layer) => memoryLayer(architecture, layer, parts, attention)),
+      ];
+    }
     return [
       tokens,
       norm("output_norm"),
@@ -125,7 +151,8 @@ export function planTensors(
   ];
 }
 
-interface Parts {
+/** Makers of tensors of one shape. */
+export interface TensorParts {
   shape: Shape;
   matrix: (name: string, rowLength: number, rows: number, gain?: number) => TensorPlan;
   vector: (name: string, length: number, kind: "norm" | "bias") => TensorPlan;
@@ -133,7 +160,7 @@ interface Parts {
   normBias: (name: string) => TensorPlan;
 }
 
-function decoderLayer(block: string, parts: Parts, biased: boolean): TensorPlan[] {
+function decoderLayer(block: string, parts: TensorParts, biased: boolean): TensorPlan[] {
   const { shape, matrix, vector, norm } = parts;
   const { embedding, feedForward } = shape;
   const kvLength = (embedding / shape.heads) * shape.kvHeads;
@@ -157,7 +184,7 @@ function decoderLayer(block: string, parts: Parts, biased: boolean): TensorPlan[
   ];
 }
 
-function bertLayer(block: string, parts: Parts): TensorPlan[] {
+function bertLayer(block: string, parts: TensorParts): TensorPlan[] {
   const { shape, matrix, vector, norm, normBias } = parts;
   const { embedding, feedForward } = shape;
   return [
@@ -176,7 +203,7 @@ function bertLayer(block: string, parts: Parts): TensorPlan[] {
   ];
 }
 
-function nomicLayer(block: string, parts: Parts): TensorPlan[] {
+function nomicLayer(block: string, parts: TensorParts): TensorPlan[] {
   const { shape, matrix, norm, normBias } = parts;
   const { embedding, feedForward } = shape;
   return [

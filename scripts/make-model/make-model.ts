@@ -92,6 +92,8 @@ function completeShape(architecture: Architecture, partial: Partial<Shape>): Sha
   return shape;
 }
 
+const MEANS = { norm: 1, decay: -1, bias: 0 } as const;
+
 function tensorSource(plan: TensorPlan, seed: number): TensorSource {
   const { name, shape, type, kind, deviation } = plan;
   // Each tensor has its own stream: a change of one leaves the others as they were.
@@ -99,6 +101,6 @@ function tensorSource(plan: TensorPlan, seed: number): TensorSource {
   const chunks = () =>
     kind === "weights"
       ? randomWeights(type, shape, deviation, own)
-      : nearConstant(shape, kind === "norm" ? 1 : 0, deviation, own);
+      : nearConstant(shape, MEANS[kind], deviation, own);
   return { name, shape, type, chunks };
 }
