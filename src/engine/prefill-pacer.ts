@@ -2,11 +2,17 @@
 const LEAST = 4;
 /** Before anything was measured; on a slow machine a large model takes seconds for it. */
 const FIRST_GUESS = 64;
-/**
- * Time for prompts, as a part of the time that the streams take. Less than all of it, because the
- * estimate is a mean: one step in twenty takes a quarter longer.
- */
+/** Time for prompts, as a part of the time that the streams take: where the adjustment begins. */
 const PROMPT_SHARE = 0.75;
+/**
+ * The estimate is a mean, and the time between two tokens is to double in one step of twenty at
+ * most. So each step that takes longer than this many times a step without prompts makes the share
+ * a little smaller, each other one makes it larger by a twenty-fourth of that.
+ */
+const MOST_STRETCH = 1.85;
+const NARROWER = 0.92;
+const WIDER = NARROWER ** (-1 / 24);
+const SHARES = { least: 0.3, most: 0.85 } as const;
 /** Even when decoding is faster than this, prompts get so much time per step. */
 const LEAST_PROMPT_MS = 3;
 /**
@@ -29,6 +35,7 @@ export class PrefillPacer {
   readonly #capacity: number;
   /** Running average in ms of a step without prompts; null = not measured. */
   #decodeMs: number | null = null;
+  #share = PROMPT_SHARE;
   /**
    * Running averages in ms per prompt token, by the size of the step: index k is for 2^k to
    * 2^(k+1) - 1 tokens. Large steps cost much less per token than small ones.
@@ -44,7 +51,7 @@ export class PrefillPacer {
   allowance(streams: number): number {
     const most = Math.max(this.#capacity - streams, 0);
     const targetMs =
-      streams === 0 ? ALONE_MS : Math.max((this.#decodeMs ?? 0) * PROMPT_SHARE, LEAST_PROMPT_MS);
+      streams === 0 ? ALONE_MS : Math.max((this.#decodeMs ?? 0) * this.#share, LEAST_PROMPT_MS);
     const tokens = this.#tokensWithin(targetMs);
     return Math.min(tokens === null ? FIRST_GUESS : Math.max(tokens, LEAST), most);
   }
@@ -70,7 +77,13 @@ export class PrefillPacer {
       const promptMs = Math.max(elapsedMs - (streams > 0 ? (this.#decodeMs ?? 0) : 0), 0);
       const size = Math.floor(Math.log2(promptTokens));
       this.#tokenMs[size] = average(this.#tokenMs[size] ?? null, promptMs / promptTokens);
+      if (streams > 0 && this.#decodeMs !== null) this.#adjust(elapsedMs / this.#decodeMs);
     }
+  }
+
+  #adjust(stretch: number): void {
+    const share = this.#share * (stretch > MOST_STRETCH ? NARROWER : WIDER);
+    this.#share = Math.min(Math.max(share, SHARES.least), SHARES.most);
   }
 
   /**

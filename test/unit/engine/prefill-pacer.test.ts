@@ -11,8 +11,29 @@ test("before anything is measured a step is small, then as large as its time all
 test("beside streams prompts get three quarters of the time that the streams take", () => {
   const pacer = new PrefillPacer(512);
   for (let step = 0; step < 50; step++) pacer.record(4, 0, 10);
-  for (let step = 0; step < 50; step++) pacer.record(4, 20, 10 + 20 * 0.5);
+  pacer.record(4, 15, 10 + 15 * 0.5);
   expect(pacer.allowance(4)).toBe(15);
+});
+
+test("steps that vary are made so small that one in twenty takes twice as long at most", () => {
+  const pacer = new PrefillPacer(512);
+  for (let step = 0; step < 50; step++) pacer.record(4, 0, 10);
+  let random = 3;
+  const noise = (): number => {
+    random = (Math.imul(random, 1103515245) + 12345) >>> 0;
+    return 0.8 + (random >>> 8) / 2 ** 25;
+  };
+  const times: number[] = [];
+  for (let step = 0; step < 600; step++) {
+    const tokens = pacer.allowance(4);
+    const elapsedMs = (10 + tokens * 0.5) * noise();
+    pacer.record(4, tokens, elapsedMs);
+    if (step >= 100) times.push(elapsedMs);
+  }
+  const late = times.filter((elapsedMs) => elapsedMs > 20);
+  expect(late.length / times.length).toBeLessThan(0.05);
+  // Prompts still get most of what there is.
+  expect(pacer.allowance(4)).toBeGreaterThan(3);
 });
 
 test("a prompt never starves, however slow its tokens are", () => {
