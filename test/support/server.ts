@@ -47,7 +47,13 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   ].flat();
   const child = Bun.spawn(command, {
     cwd: options.cwd ?? home,
-    env: { PATH: process.env["PATH"] ?? "", HOME: home, ...options.env },
+    env: {
+      PATH: process.env["PATH"] ?? "",
+      HOME: home,
+      // Servers share the folder: what one computed must not be found by another by chance.
+      LMSERVER_PREFIX_CACHE_DISK: "0",
+      ...options.env,
+    },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
