@@ -208,6 +208,11 @@ export class Generator {
     return this.#saving?.idle() ?? null;
   }
 
+  /** For tests: gives up the cells of the least recently used prefix. */
+  evictOne(): boolean {
+    return this.#reuse.evictOne();
+  }
+
   /** Before `dispose`, when stored prefixes are to outlive the process. */
   async keepPrefixes(): Promise<void> {
     await this.#saving?.finish();
