@@ -65,6 +65,7 @@ async function runServer(start: Start): Promise<number> {
   const { bind, port, shutdownGraceSeconds } = plan.config;
   let listener: Listener;
   try {
+    await server.downloads.restore();
     listener = await listen({ bind, port, app: server.app });
   } catch (error) {
     await server.pool.close(0);

@@ -73,6 +73,7 @@ export function wireServer({
   const downloads = createDownloads({
     modelsDir: folders.modelsDirs[0] ?? folders.stateDir,
     env,
+    recordsPath: join(folders.stateDir, "downloads.json"),
     onComplete: () => catalog.rescan(),
     clock: systemClock,
     log,

@@ -1,5 +1,6 @@
 import { DownloadManager } from "../../src/catalog/download/download-manager.ts";
 import type { DownloadSnapshot } from "../../src/catalog/download/downloads.ts";
+import { JobRecords } from "../../src/catalog/download/job-records.ts";
 import { outboundOf, type Outbound } from "../../src/catalog/download/open-url.ts";
 import { transferTools, type TransferTools } from "../../src/catalog/download/transfer-tools.ts";
 import type { FakeHub } from "./fake-hub.ts";
@@ -16,7 +17,12 @@ export interface DownloadFixture {
 export function downloadsFrom(
   hub: FakeHub,
   modelsDir: string,
-  changes: { outbound?: Partial<Outbound>; tools?: Partial<TransferTools> } = {},
+  changes: {
+    outbound?: Partial<Outbound>;
+    tools?: Partial<TransferTools>;
+    /** File that lists the jobs for the next manager. */
+    recordsPath?: string;
+  } = {},
 ): DownloadFixture {
   const waits: number[] = [];
   const tools = transferTools(
@@ -39,7 +45,9 @@ export function downloadsFrom(
     },
   );
   const onComplete = () => Promise.resolve();
-  return { downloads: new DownloadManager({ modelsDir, tools, onComplete }), waits };
+  const { recordsPath } = changes;
+  const records = recordsPath === undefined ? {} : { records: new JobRecords(recordsPath) };
+  return { downloads: new DownloadManager({ modelsDir, tools, onComplete, ...records }), waits };
 }
 
 /** Starts a download and waits for its end. */

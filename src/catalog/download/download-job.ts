@@ -4,14 +4,26 @@ import { ByteRate } from "./byte-rate.ts";
 import type { DownloadSnapshot, DownloadState } from "./downloads.ts";
 import { isLockedHere } from "./file-lock.ts";
 import { FileTransfer } from "./file-transfer.ts";
+import { planRecord, type JobRecord } from "./job-records.ts";
 import type { DownloadPlan, PlannedFile } from "./plan-download.ts";
 import { doneBytes, readJournal } from "./part-journal.ts";
 import { finishedSize, removeFile } from "./target-file.ts";
 import type { TransferTools } from "./transfer-tools.ts";
 
+/** What a job was when its process ended. */
+export interface EarlierJob {
+  id: string;
+  state: "paused" | "completed" | "failed";
+  startedMs: number;
+  endedMs: number | null;
+  failure: string | null;
+  /** Bytes that are on disk. */
+  arrivedBytes: number;
+}
+
 /** One download: a plan, and how far it has come. The manager decides when it runs. */
 export class DownloadJob {
-  readonly id = randomHexId("job_").slice(0, 14);
+  readonly id: string;
   readonly plan: DownloadPlan;
   readonly #tools: TransferTools;
   readonly #owner: string | null;
@@ -29,11 +41,23 @@ export class DownloadJob {
   #running: Promise<void> = Promise.resolve();
   #waiters: (() => void)[] = [];
 
-  constructor(plan: DownloadPlan, owner: string | null, tools: TransferTools) {
+  /** @param earlier the same job in another process; null = a new one, which waits for its turn. */
+  constructor(
+    plan: DownloadPlan,
+    owner: string | null,
+    tools: TransferTools,
+    earlier: EarlierJob | null = null,
+  ) {
+    this.id = earlier?.id ?? randomHexId("job_").slice(0, 14);
     this.plan = plan;
     this.#owner = owner;
     this.#tools = tools;
-    this.#startedMs = tools.clock.now();
+    this.#startedMs = earlier?.startedMs ?? tools.clock.now();
+    this.#state = earlier?.state ?? "queued";
+    this.#endedMs = earlier?.endedMs ?? null;
+    this.#completedMs = earlier?.state === "completed" ? earlier.endedMs : null;
+    this.#failure = earlier?.failure ?? null;
+    this.#finishedBytes = earlier?.arrivedBytes ?? 0;
     this.#rate = new ByteRate(tools.clock.monotonicMs());
   }
 
@@ -57,6 +81,22 @@ export class DownloadJob {
   /** Milliseconds since the epoch at which it completed or failed; null before. */
   get endedMs(): number | null {
     return this.#endedMs;
+  }
+
+  /** As it outlives this process; null when its plan must not be kept. */
+  record(): JobRecord | null {
+    const plan = planRecord(this.plan);
+    return (
+      plan && {
+        id: this.id,
+        state: this.#state,
+        owner: this.#owner,
+        ...plan,
+        startedMs: this.#startedMs,
+        endedMs: this.#endedMs,
+        failure: this.#failure,
+      }
+    );
   }
 
   snapshot(): DownloadSnapshot {

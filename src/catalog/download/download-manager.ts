@@ -1,3 +1,4 @@
+import { realpath } from "node:fs/promises";
 import { LmError } from "../../lib/errors.ts";
 import { MAX_DOWNLOADS, MAX_OPEN_DOWNLOADS } from "../../lib/limits.ts";
 import { DownloadJob, missingBytes } from "./download-job.ts";
@@ -7,6 +8,8 @@ import type {
   Downloads,
   DownloadSnapshot,
 } from "./downloads.ts";
+import { codeOf } from "../folder-walk.ts";
+import { planOfRecord, type JobRecords } from "./job-records.ts";
 import { planDownload } from "./plan-download.ts";
 import { checkDiskSpace } from "./target-file.ts";
 import type { TransferTools } from "./transfer-tools.ts";
@@ -21,6 +24,8 @@ export interface DownloadManagerOptions {
   tools: TransferTools;
   /** Runs before a job is seen as completed: the catalogue looks again. */
   onComplete: () => Promise<void>;
+  /** Where the jobs outlive this process; absent = nowhere. */
+  records?: JobRecords;
 }
 
 /** The jobs of one process. See `Downloads`. */
@@ -31,6 +36,26 @@ export class DownloadManager implements Downloads {
 
   constructor(options: DownloadManagerOptions) {
     this.#options = options;
+  }
+
+  async restore(): Promise<void> {
+    const { records, modelsDir, tools } = this.#options;
+    const root = await realpath(modelsDir).catch(() => modelsDir);
+    for (const record of records?.read() ?? []) {
+      const plan = planOfRecord(record, root);
+      if (plan === null || this.#jobs.has(record.id)) continue;
+      // Someone may have put a link in its place, or removed it.
+      if ((await realpath(plan.folder).catch(() => null)) !== plan.folder) continue;
+      const totalBytes = plan.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+      const missing = await missingBytes(plan).catch(() => ({ bytes: totalBytes }));
+      const { state, ...facts } = record;
+      const earlier = {
+        ...facts,
+        state: state === "completed" || state === "failed" ? state : "paused",
+        arrivedBytes: totalBytes - missing.bytes,
+      } as const;
+      this.#jobs.set(record.id, new DownloadJob(plan, record.owner, tools, earlier));
+    }
   }
 
   async start(
@@ -54,6 +79,8 @@ export class DownloadManager implements Downloads {
     this.#checkOpen();
     const job = new DownloadJob(plan, request.owner, tools);
     this.#jobs.set(job.id, job);
+    // Before it is told: a client may ask for it after the next start of the server.
+    await this.#save();
     this.#pump();
     return job.snapshot();
   }
@@ -77,6 +104,7 @@ export class DownloadManager implements Downloads {
   async pause(jobId: string): Promise<DownloadSnapshot | null> {
     const job = this.#jobs.get(jobId);
     await job?.pause();
+    await this.#save();
     return job?.snapshot() ?? null;
   }
 
@@ -95,12 +123,24 @@ export class DownloadManager implements Downloads {
   async cancel(jobId: string): Promise<DownloadSnapshot | null> {
     const job = this.#jobs.get(jobId);
     await job?.cancel();
+    await this.#save();
     return job?.snapshot() ?? null;
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.all([...this.#jobs.values()].map((job) => job.pause()));
+    await this.#save();
+  }
+
+  /** A disk that refuses costs the list after a restart, not the downloads. */
+  async #save(): Promise<void> {
+    const { records, tools } = this.#options;
+    this.#forget();
+    const jobs = [...this.#jobs.values()].flatMap((job) => job.record() ?? []);
+    await records?.write(jobs).catch((error: unknown) => {
+      tools.log.warn("the list of downloads cannot be kept", { reason: codeOf(error) });
+    });
   }
 
   #checkOpen(): void {
@@ -133,7 +173,12 @@ export class DownloadManager implements Downloads {
     const waiting = open.filter(({ state }) => state === "queued");
     const room = MAX_DOWNLOADS - (open.length - waiting.length);
     for (const job of waiting.slice(0, Math.max(0, room)))
-      void job.run(this.#options.onComplete).then(() => this.#pump());
+      void job.run(this.#options.onComplete).then(() => this.#ended());
+  }
+
+  async #ended(): Promise<void> {
+    this.#pump();
+    await this.#save();
   }
 
   #forget(): void {

@@ -55,6 +55,11 @@ export interface AlreadyDownloaded {
  */
 export interface Downloads {
   /**
+   * Lists the jobs of earlier processes: those that were not ended are paused, and go on when they
+   * are resumed or asked for again. Call it before all others.
+   */
+  restore(): Promise<void>;
+  /**
    * Asks the hub which files there are and begins. A running or paused job for the same files is
    * given back, and goes on.
    * @throws LmError `invalid_request` (param `model` or `quantization`), `model_not_found`,

@@ -1,5 +1,13 @@
 import { expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { DownloadManager } from "../../../src/catalog/download/download-manager.ts";
 import type { DownloadSnapshot } from "../../../src/catalog/download/downloads.ts";
@@ -127,6 +135,109 @@ test("another process goes on where the first one was closed", async () => {
   expect((await download(second, "o/m")).state).toBe("completed");
   const starts = hub.requests.flatMap(({ range }) => range?.start ?? []);
   expect(Math.min(...starts)).toBe(2 * 65_536);
+});
+
+test("a restart lists the jobs: what was under way is paused, and goes on under its id", async () => {
+  using folder = tempFolder();
+  await using hub = await FakeHub.start();
+  hub.add("o/m/m.gguf", CONTENT);
+  hub.add("o/done/done.gguf", noise(1_000));
+  const recordsPath = join(folder.path, "downloads.json");
+  const modelsDir = join(folder.path, "models");
+  const options = { recordsPath, tools: { connections: 1, journalEveryBytes: 1 } };
+  const first = downloadsFrom(hub, modelsDir, options).downloads;
+  const done = await download(first, "o/done");
+  const held = gate(hub, 2);
+  const job = await first.start(request("o/m", "somebody"));
+  if (job.state === "already_downloaded") throw new Error("it was there already");
+  await held.reached;
+  await until(() => (first.status(job.id)?.downloadedBytes ?? 0) >= 2 * 65_536);
+  expect(statSync(recordsPath).mode & 0o777).toBe(0o600);
+
+  // The first process says nothing more: it might have been killed.
+  const second = downloadsFrom(hub, modelsDir, options).downloads;
+  await second.restore();
+  expect(second.list().map(({ id, state }) => [id, state])).toEqual([
+    [done.id, "completed"],
+    [job.id, "paused"],
+  ]);
+  expect(second.status(done.id)).toEqual(done);
+  expect(second.status(job.id)).toMatchObject({
+    owner: "somebody",
+    source: "o/m",
+    startedMs: job.startedMs,
+    totalBytes: CONTENT.length,
+  });
+  expect(second.status(job.id)?.downloadedBytes).toBeGreaterThanOrEqual(65_536);
+
+  await first.close();
+  held.open();
+  const again = await second.start(request("o/m"));
+  expect(again).toMatchObject({ id: job.id, state: "downloading" });
+  expect((await second.settled(job.id))?.state).toBe("completed");
+  expect(sha256(readFileSync(join(modelsDir, "o/m/m.gguf")))).toBe(sha256(CONTENT));
+  await second.close();
+  const third = downloadsFrom(hub, modelsDir, options).downloads;
+  await third.restore();
+  expect(third.status(job.id)).toMatchObject({ state: "completed", failure: null });
+});
+
+test("a restored job is resumed without asking the hub what there is", async () => {
+  using folder = tempFolder();
+  await using hub = await FakeHub.start();
+  hub.add("o/m/m.gguf", CONTENT);
+  const options = { recordsPath: join(folder.path, "downloads.json") };
+  const modelsDir = join(folder.path, "models");
+  const held = gate(hub, 0);
+  const first = downloadsFrom(hub, modelsDir, options).downloads;
+  const { id } = await begin(first, "o/m");
+  await held.reached;
+  await first.close();
+  held.open();
+  hub.requests.length = 0;
+  const second = downloadsFrom(hub, modelsDir, options).downloads;
+  await second.restore();
+  second.resume(id);
+  expect((await second.settled(id))?.state).toBe("completed");
+  expect(hub.requests.filter(({ path }) => path.startsWith("/api/"))).toEqual([]);
+});
+
+test("a list of jobs that is broken, or leads elsewhere, brings none", async () => {
+  using folder = tempFolder();
+  await using hub = await FakeHub.start();
+  const recordsPath = join(folder.path, "downloads.json");
+  const modelsDir = join(folder.path, "models");
+  const record = {
+    id: "job_0123456789",
+    state: "paused",
+    owner: null,
+    source: "o/m",
+    quantization: null,
+    folder: join(modelsDir, "o/m"),
+    files: [{ name: "m.gguf", url: `${hub.url}/m.gguf`, sizeBytes: 9, sha256: null }],
+    startedMs: 1,
+    endedMs: null,
+    failure: null,
+  };
+  mkdirSync(record.folder, { recursive: true });
+  mkdirSync(`${modelsDir}-evil`);
+  symlinkSync(`${modelsDir}-evil`, join(modelsDir, "link"));
+  const restored = async (text: string): Promise<number> => {
+    writeFileSync(recordsPath, text);
+    const { downloads } = downloadsFrom(hub, modelsDir, { recordsPath });
+    await downloads.restore();
+    return downloads.list().length;
+  };
+  const listed = (changes: object): string =>
+    JSON.stringify({ version: 1, jobs: [{ ...record, ...changes }] });
+  expect(await restored(listed({}))).toBe(1);
+  expect(await restored("{")).toBe(0);
+  expect(await restored(listed({ folder: "/etc" }))).toBe(0);
+  expect(await restored(listed({ folder: `${modelsDir}-evil` }))).toBe(0);
+  expect(await restored(listed({ folder: `${modelsDir}/../models-evil` }))).toBe(0);
+  expect(await restored(listed({ folder: join(modelsDir, "link") }))).toBe(0);
+  expect(await restored(listed({ files: [{ ...record.files[0], name: "../m.gguf" }] }))).toBe(0);
+  expect(await restored(listed({ id: "job_../../x" }))).toBe(0);
 });
 
 test.each([
