@@ -1,20 +1,64 @@
-import type { AnswerFormat } from "./conversation.ts";
+import { LmError } from "../lib/errors.ts";
+import type { AnswerFormat, Tool } from "./conversation.ts";
 import type { GrammarWarning } from "./grammar/plan-grammar.ts";
 import { schemaIssues } from "./grammar/schema-issues.ts";
 
-/** What is wrong with a whole answer, one sentence each. */
-export type CheckAnswer = (text: string) => readonly string[];
+/** One sentence on where an answer breaks a schema. `param` is the request's field that holds it. */
+export interface AnswerIssue {
+  param: string;
+  text: string;
+}
 
-/** Finds where a whole answer breaks its schema. null = the grammar enforces all that was asked. */
+/** Finds where a finished answer breaks what no grammar enforces. */
+export interface AnswerCheck {
+  /** @param answer A whole answer without calls. */
+  answer(answer: string): readonly AnswerIssue[];
+  /** @param json The arguments of the call with this index; text that is no JSON has no issues. */
+  call(index: number, name: string, json: string): readonly AnswerIssue[];
+}
+
+/**
+ * The check of one request's answers. null = the grammar enforces all that was asked.
+ * @param warnings Of the request's plan: only schemas with keywords that are not enforced matter.
+ */
 export function answerCheck(
   format: AnswerFormat,
+  tools: readonly Tool[],
   warnings: readonly GrammarWarning[],
-): CheckAnswer | null {
-  if (format.kind !== "json" || warnings.length === 0) return null;
-  return (text) =>
-    (schemaIssues(format.schema, text) ?? []).map(
-      ({ instance, schema }) => `${instance === "" ? "the answer" : instance} breaks ${schema}`,
-    );
+): AnswerCheck | null {
+  if (warnings.length === 0) return null;
+  const params = new Set(warnings.map(({ param }) => param));
+  const checked = new Map(
+    tools
+      .map((tool, index) => ({ ...tool, param: `tools[${index}].parameters` }))
+      .filter(({ param }) => params.has(param))
+      .map((tool) => [tool.name, tool]),
+  );
+  return {
+    answer: (answer) =>
+      format.kind === "json" && params.has("format")
+        ? issues("format", format.schema, answer, "the answer")
+        : [],
+    call(index, name, json) {
+      const tool = checked.get(name);
+      if (tool === undefined) return [];
+      const found = issues(tool.param, tool.parameters ?? {}, json, "the arguments");
+      return found.map(({ param, text }) => ({ param, text: `call ${index}: ${text}` }));
+    },
+  };
+}
+
+function issues(param: string, schema: unknown, text: string, whole: string): AnswerIssue[] {
+  try {
+    return (schemaIssues(schema, text) ?? []).map(({ instance, schema: broken }) => ({
+      param,
+      text: `${instance === "" ? whole : instance} breaks ${broken}`,
+    }));
+  } catch (error) {
+    // A schema that cannot be used was warned of before.
+    if (error instanceof LmError) return [];
+    throw error;
+  }
 }
 
 /** One sentence that begins with the path of the request's field. */

@@ -1,5 +1,5 @@
 import type { JobEvent, TokenLogprob } from "../protocol/events.ts";
-import type { CheckAnswer } from "./answer-check.ts";
+import type { AnswerCheck, AnswerIssue } from "./answer-check.ts";
 import type { GenerateEvent } from "./events.ts";
 import type { ParseEvent } from "./parser/parse-event.ts";
 import type { Parser } from "./parser/parser.ts";
@@ -14,8 +14,10 @@ const SURPLUS_TOKENS = 16;
 export class AnswerReader {
   readonly #choice: number;
   readonly #parser: Parser;
-  readonly #checkAnswer: CheckAnswer | null;
+  readonly #check: AnswerCheck | null;
+  /** Text and calls so far, kept only for a check. */
   #answer = "";
+  readonly #calls: { name: string; json: string }[] = [];
   #tokens = 0;
   #reasoningTokens = 0;
   /** Sampled since nothing further can be told. */
@@ -24,10 +26,10 @@ export class AnswerReader {
   /** Of tokens whose text the parser still holds back. */
   #held: TokenLogprob[] = [];
 
-  constructor(choice: number, parser: Parser, checkAnswer: CheckAnswer | null) {
+  constructor(choice: number, parser: Parser, check: AnswerCheck | null) {
     this.#choice = choice;
     this.#parser = parser;
-    this.#checkAnswer = checkAnswer;
+    this.#check = check;
   }
 
   /** Nothing further will be told, whatever the model goes on writing. */
@@ -68,8 +70,7 @@ export class AnswerReader {
     const parser = this.#parser;
     this.#isFinished = true;
     yield* this.#tell(parser.end(finish === "length"), []);
-    const isWhole = finish === "stop" && parser.callCount === 0;
-    const schemaIssues = (isWhole && this.#checkAnswer?.(this.#answer)) || [];
+    const schemaIssues = finish === "stop" ? this.#issues() : [];
     yield {
       type: "finished",
       choice: this.#choice,
@@ -80,6 +81,18 @@ export class AnswerReader {
       meanLogprob,
       ...(schemaIssues.length > 0 ? { schemaIssues } : {}),
     };
+  }
+
+  #issues(): readonly AnswerIssue[] {
+    const check = this.#check;
+    if (check === null) return [];
+    if (this.#calls.length === 0) return check.answer(this.#answer);
+    return this.#calls.flatMap(({ name, json }, index) => check.call(index, name, json));
+  }
+
+  #keepArguments(index: number, text: string): void {
+    const call = this.#calls[index];
+    if (call !== undefined) call.json += text;
   }
 
   *#push(
@@ -110,7 +123,7 @@ export class AnswerReader {
     for (const event of events) {
       switch (event.type) {
         case "text":
-          if (this.#checkAnswer !== null) this.#answer += event.text;
+          if (this.#check !== null) this.#answer += event.text;
           yield { type: "text", choice, text: event.text, logprobs: untold };
           if (untold !== null) untold = [];
           break;
@@ -118,9 +131,11 @@ export class AnswerReader {
           yield { type: "reasoning", choice, text: event.text };
           break;
         case "toolCall":
+          if (this.#check !== null) this.#calls.push({ name: event.name, json: "" });
           yield { type: "toolCall", choice, index: event.index, id: event.id, name: event.name };
           break;
         case "toolArguments":
+          this.#keepArguments(event.index, event.text);
           yield { type: "toolArguments", choice, index: event.index, text: event.text };
           break;
         case "toolCallEnd":

@@ -1,6 +1,7 @@
 import type { AdapterScale } from "../protocol/commands.ts";
 import type { JobTimings, TokenLogprob } from "../protocol/events.ts";
 import type { Sampling } from "../protocol/sampling.ts";
+import type { AnswerIssue } from "./answer-check.ts";
 import type { AnswerFormat, ChatOptions, Message } from "./conversation.ts";
 
 /** A prompt that is used as it is, without a chat template. */
@@ -68,8 +69,8 @@ export type GenerateEvent =
       completionTokens: number;
       reasoningTokens: number;
       meanLogprob: number | null;
-      /** Where a finished answer breaks its schema by keywords that no grammar enforces. */
-      schemaIssues?: readonly string[];
+      /** Where a finished answer, or the arguments of its calls, break what no grammar enforces. */
+      schemaIssues?: readonly AnswerIssue[];
     }
   /** Last event. */
   | { type: "done"; timings: JobTimings };

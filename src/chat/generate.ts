@@ -3,7 +3,7 @@ import { assert } from "../lib/assert.ts";
 import type { Lease, Pool } from "../pool/pool.ts";
 import type { GenerateJob, GrammarSpec, JobPrompt } from "../protocol/commands.ts";
 import { DEFAULT_SAMPLING, type Sampling } from "../protocol/sampling.ts";
-import { answerCheck, type CheckAnswer, warningText } from "./answer-check.ts";
+import { type AnswerCheck, answerCheck, warningText } from "./answer-check.ts";
 import type { ChatTemplates } from "./chat-templates.ts";
 import { FormatDetector } from "./detection/format-detector.ts";
 import type {
@@ -39,7 +39,7 @@ interface Prepared {
   textStops: readonly string[];
   warnings: readonly string[];
   createParser(): Parser;
-  checkAnswer: CheckAnswer | null;
+  check: AnswerCheck | null;
 }
 
 /** The one door to generation: resolves the model, renders, runs the job, reads the answer. */
@@ -117,7 +117,7 @@ async function prepare(
     textStops: [],
     warnings: warnings.map(warningText),
     createParser: createPlainParser,
-    checkAnswer: answerCheck(input.format, warnings),
+    check: answerCheck(input.format, [], warnings),
   };
 }
 

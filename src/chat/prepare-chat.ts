@@ -1,7 +1,7 @@
 import { randomId } from "../lib/id.ts";
 import type { Lease } from "../pool/pool.ts";
 import type { GrammarSpec } from "../protocol/commands.ts";
-import { answerCheck, type CheckAnswer, warningText } from "./answer-check.ts";
+import { type AnswerCheck, answerCheck, warningText } from "./answer-check.ts";
 import { type ChatTemplates, templateOf } from "./chat-templates.ts";
 import type { ChatOptions, Message, Tool } from "./conversation.ts";
 import type { DetectedFormat } from "./detection/detect-format.ts";
@@ -25,7 +25,7 @@ export interface PreparedChat {
   /** A parser for one choice. */
   createParser(): Parser;
   /** null = the grammar enforces all that was asked. */
-  checkAnswer: CheckAnswer | null;
+  check: AnswerCheck | null;
 }
 
 export interface ChatKnowledge {
@@ -63,7 +63,7 @@ export async function prepareChat(
     keepSpecial: keptTexts(format, tags, tools.length > 0),
     textStops: format.textStops,
     warnings: warnings.map(warningText),
-    checkAnswer: answerCheck(options.format, warnings),
+    check: answerCheck(options.format, options.tools, warnings),
     createParser: () =>
       createParser({
         format,

@@ -1,7 +1,7 @@
 import { assert, defined } from "../lib/assert.ts";
 import { systemClock } from "../lib/clock.ts";
 import type { JobEvent, JobTimings } from "../protocol/events.ts";
-import type { CheckAnswer } from "./answer-check.ts";
+import type { AnswerCheck } from "./answer-check.ts";
 import { AnswerReader } from "./answer-reader.ts";
 import type { GenerateEvent } from "./events.ts";
 import type { Parser } from "./parser/parser.ts";
@@ -15,7 +15,7 @@ export interface Reading {
   stops: readonly string[];
   warnings: readonly string[];
   createParser(): Parser;
-  checkAnswer: CheckAnswer | null;
+  check: AnswerCheck | null;
 }
 
 /**
@@ -28,7 +28,7 @@ export async function* readGeneration(
 ): AsyncGenerator<GenerateEvent, void, void> {
   const readers = Array.from(
     { length: reading.choices },
-    (_, choice) => new AnswerReader(choice, reading.createParser(), reading.checkAnswer),
+    (_, choice) => new AnswerReader(choice, reading.createParser(), reading.check),
   );
   const readerOf = (choice: number): AnswerReader =>
     defined(readers[choice], "the engine told of a choice that was not asked for");

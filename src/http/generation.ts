@@ -87,7 +87,7 @@ export class GenerationScope {
   #tellIssues({ choice, schemaIssues = [] }: Finished, choices: number): void {
     if (schemaIssues.length === 0) return;
     const where = choices > 1 ? `choice ${choice}: ` : "";
-    this.#warn(schemaIssues.map((issue) => `format: ${where}${issue}`));
+    this.#warn(schemaIssues.map(({ param, text }) => `${param}: ${where}${text}`));
     const { id, facts } = this.#context;
     const fields = { requestId: id, model: facts.model, choice, issues: schemaIssues.length };
     this.#server.deps.log.warn("answer breaks its schema", fields);

@@ -295,7 +295,8 @@ describe("refusals from further in name the client's own fields", () => {
 });
 
 describe("an answer that breaks its schema", () => {
-  const schemaIssues = ["/name breaks /properties/name/not"];
+  const issues = ["/name breaks /properties/name/not"];
+  const schemaIssues = issues.map((text) => ({ param: "format", text }));
   const body = { messages: [user], response_format: { type: "json_object" } };
   const appThat = (lines: [string, unknown][]) =>
     appWith({
@@ -310,7 +311,7 @@ describe("an answer that breaks its schema", () => {
       "response_format: /name breaks /properties/name/not",
     );
     const { choices } = (await response.json()) as { choices: unknown[] };
-    expect(choices).toEqual([expect.objectContaining({ schema_issues: schemaIssues })]);
+    expect(choices).toEqual([expect.objectContaining({ schema_issues: issues })]);
     expect(lines).toEqual([["answer breaks its schema", expect.objectContaining({ issues: 1 })]]);
     expect(JSON.stringify(lines)).not.toContain("/name");
   });
@@ -319,9 +320,22 @@ describe("an answer that breaks its schema", () => {
     const response = await appThat([]).handle(post(CHAT, { ...body, stream: true }));
     const chunks = payloads(await response.text());
     expect(chunks.at(-2)).toMatchObject({
-      choices: [{ finish_reason: "stop", schema_issues: schemaIssues }],
+      choices: [{ finish_reason: "stop", schema_issues: issues }],
     });
     expect(JSON.stringify(chunks.slice(0, -2))).not.toContain("schema_issues");
+  });
+
+  test("names the tool whose arguments break theirs", async () => {
+    const called = [{ param: "tools[2].parameters", text: "call 0: /tags breaks /uniqueItems" }];
+    const generate = play([started(), finished({ schemaIssues: called }), done]);
+    const response = await appWith({ generate }).handle(post(CHAT, body));
+    expect(response.headers.get("x-lmserver-warning")).toBe(
+      "tools[2].function.parameters: call 0: /tags breaks /uniqueItems",
+    );
+    const { choices } = (await response.json()) as { choices: unknown[] };
+    expect(choices).toEqual([
+      expect.objectContaining({ schema_issues: ["call 0: /tags breaks /uniqueItems"] }),
+    ]);
   });
 
   test("says so of raw prompts, too", async () => {
@@ -333,7 +347,7 @@ describe("an answer that breaks its schema", () => {
       ((await whole.json()) as { choices: unknown[] }).choices,
       (payloads(await stream.text()).at(-2) as { choices: unknown[] }).choices,
     ]) {
-      expect(choices).toEqual([expect.objectContaining({ schema_issues: schemaIssues })]);
+      expect(choices).toEqual([expect.objectContaining({ schema_issues: issues })]);
     }
   });
 });

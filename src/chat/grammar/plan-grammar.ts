@@ -195,9 +195,16 @@ function callRules(
     return strictCallRules(request, tools, parallel);
   } catch (error) {
     if (!(error instanceof LmError) || request.choice.kind !== "auto") throw error;
-    return strictCallRules(request, tools.map(withUsableSchema), parallel);
+    const usable = tools.map(withUsableSchema);
+    const rules = strictCallRules(request, usable, parallel);
+    const replaced = usable.filter((named, index) => named !== tools[index]);
+    const warnings = replaced.map(({ param }) => ({ param, ...WHOLE_SCHEMA }));
+    return { ...rules, warnings: [...warnings, ...rules.warnings] };
   }
 }
+
+/** As a keyword that is not enforced: the schema itself. */
+const WHOLE_SCHEMA: UnsupportedKeyword = { keyword: "the schema", pointer: "/" };
 
 function strictCallRules(
   request: GrammarRequest,

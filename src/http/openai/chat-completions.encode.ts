@@ -1,3 +1,4 @@
+import type { AnswerIssue } from "../../chat/answer-check.ts";
 import type { FinishReason, GenerateEvent } from "../../chat/events.ts";
 import { defined } from "../../lib/assert.ts";
 import type { HttpSettings } from "../deps.ts";
@@ -19,8 +20,14 @@ export function wireFinish(reason: FinishReason, legacyFunctions: boolean): Wire
 }
 
 /** The key is absent where nothing is wrong: most clients never meet it. */
-export function issuesField(issues: readonly string[] | undefined): { schema_issues?: string[] } {
-  return issues === undefined || issues.length === 0 ? {} : { schema_issues: [...issues] };
+export function issuesField(issues: readonly AnswerIssue[]): { schema_issues?: string[] } {
+  return issues.length === 0 ? {} : { schema_issues: issues.map(({ text }) => text) };
+}
+
+/** `issuesField` as further fields of an object that is written as text. */
+export function issuesText(issues: readonly AnswerIssue[] = []): string {
+  const fields = JSON.stringify(issuesField(issues)).slice(1, -1);
+  return fields === "" ? "" : `,${fields}`;
 }
 
 /** What one choice has become so far. */
@@ -28,7 +35,7 @@ class ChoiceDraft {
   text = "";
   reasoning = "";
   finish: FinishReason = "stop";
-  schemaIssues: readonly string[] = [];
+  schemaIssues: readonly AnswerIssue[] = [];
   readonly logprobs: WireLogprob[] = [];
   readonly calls: { id: string; name: string; arguments: string }[] = [];
 

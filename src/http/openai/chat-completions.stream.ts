@@ -2,7 +2,7 @@ import type { GenerateEvent } from "../../chat/events.ts";
 import { defined } from "../../lib/assert.ts";
 import type { TokenLogprob } from "../../protocol/events.ts";
 import { DONE_FRAME } from "../sse.ts";
-import { type ChatEncoding, wireFinish } from "./chat-completions.encode.ts";
+import { type ChatEncoding, issuesText, wireFinish } from "./chat-completions.encode.ts";
 import { toWireLogprob, UsageCounter } from "./stamp.ts";
 
 type ChoiceEvent = Extract<GenerateEvent, { choice: number }>;
@@ -123,9 +123,13 @@ class ChunkWriter {
       return event.text === "" ? "" : this.#frame(choice, this.#callPart(event));
     }
     const reason = wireFinish(event.reason, this.#encoding.legacyFunctions);
-    const issues = event.schemaIssues ?? [];
-    const more = issues.length === 0 ? "" : `,"schema_issues":${JSON.stringify(issues)}`;
-    return this.#frame(choice, "{}", takeLogprobs(state), `"${reason}"`, more);
+    return this.#frame(
+      choice,
+      "{}",
+      takeLogprobs(state),
+      `"${reason}"`,
+      issuesText(event.schemaIssues),
+    );
   }
 
   #reasoning(text: string): string {

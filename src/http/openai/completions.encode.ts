@@ -1,9 +1,10 @@
+import type { AnswerIssue } from "../../chat/answer-check.ts";
 import type { GenerateEvent } from "../../chat/events.ts";
 import { defined } from "../../lib/assert.ts";
 import type { TokenLogprob } from "../../protocol/events.ts";
 import type { MergedEvent } from "../merge-generations.ts";
 import { DONE_FRAME } from "../sse.ts";
-import { issuesField } from "./chat-completions.encode.ts";
+import { issuesField, issuesText } from "./chat-completions.encode.ts";
 import type { DecodedCompletion } from "./completions.decode.ts";
 import { appendLogprobs, LegacyLogprobWriter } from "./legacy-logprobs.ts";
 import type { Completion, LegacyLogprobs } from "./response.schema.ts";
@@ -18,7 +19,7 @@ class Draft {
   text = "";
   finish: Finish = "stop";
   meanLogprob = -Infinity;
-  schemaIssues: readonly string[] = [];
+  schemaIssues: readonly AnswerIssue[] = [];
   readonly logprobs: LegacyLogprobs = {
     tokens: [],
     token_logprobs: [],
@@ -237,9 +238,13 @@ class ChunkWriter {
   }
 
   end(index: number, logprobs: LegacyLogprobs | null, event: Finished): string {
-    const issues = event.schemaIssues ?? [];
-    const more = issues.length === 0 ? "" : `,"schema_issues":${JSON.stringify(issues)}`;
-    return this.frame(index, "", logprobs, wireFinish(event.reason), more);
+    return this.frame(
+      index,
+      "",
+      logprobs,
+      wireFinish(event.reason),
+      issuesText(event.schemaIssues),
+    );
   }
 
   usage(usage: UsageCounter): string {

@@ -66,9 +66,9 @@ export type AnswerMessage = Static<typeof AnswerMessage>;
 
 const ChatFinish = oneOf(["stop", "length", "tool_calls", "function_call"], "Why it ended.");
 
-/** Present only when a finished answer breaks its schema by keywords that no grammar enforces. */
+/** Present only when a finished answer, or a call, breaks its schema by what no grammar enforces. */
 const schemaIssues = Type.Optional(
-  Type.Array(Type.String(), { description: "Where the answer breaks its JSON schema." }),
+  Type.Array(Type.String(), { description: "Where the answer or its calls break their JSON schemas." }),
 );
 
 const stampFields = {

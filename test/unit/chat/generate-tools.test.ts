@@ -1,0 +1,178 @@
+import { describe, expect, test } from "bun:test";
+import type { Tool } from "../../../src/chat/conversation.ts";
+import type { GenerateEvent } from "../../../src/chat/events.ts";
+import type { JobEvent, TokenLogprob } from "../../../src/protocol/events.ts";
+import {
+  answer,
+  finishedOf,
+  run,
+  textOf,
+  weather,
+  withTools,
+} from "../../support/generate-fixture.ts";
+
+describe("tool calls", () => {
+  const pieces = [
+    "Let me see.\n",
+    "<tool_call>",
+    '\n{"name": "get_weather", ',
+    '"arguments": {"city": "Rome"}}',
+    "\n</tool_call>",
+  ];
+
+  test("are told with a name, arguments and the finish reason", async () => {
+    const { events, job } = await run(answer(pieces), { input: withTools() });
+    expect(textOf(events, "text")).toBe("Let me see.");
+    const call = events.find((event) => event.type === "toolCall");
+    expect(call).toMatchObject({ index: 0, name: "get_weather" });
+    expect(call?.id).toMatch(/^call_[A-Za-z0-9]{24}$/);
+    expect(JSON.parse(textOf(events, "toolArguments"))).toEqual({ city: "Rome" });
+    expect(finishedOf(events)).toMatchObject({ reason: "tool_calls" });
+    expect(job.keepSpecial).toContain("<tool_call>");
+    expect(job.grammar?.attach).toMatchObject({ kind: "marker", markers: ["<tool_call>"] });
+  });
+
+  test("cut by the limit end with length", async () => {
+    const { events } = await run(answer(pieces.slice(0, 3), "length"), { input: withTools() });
+    expect(finishedOf(events)).toMatchObject({ reason: "length" });
+  });
+
+  test("are neither read nor offered when the choice is none", async () => {
+    const { events, job } = await run(answer(pieces), {
+      input: withTools({ toolChoice: { kind: "none" } }),
+    });
+    expect(events.some((event) => event.type === "toolCall")).toBe(false);
+    expect(job.grammar).toBeNull();
+    expect(JSON.stringify(job.prompt)).not.toContain("TOOLS");
+  });
+
+  test("that are required are constrained from the start, after open reasoning from its end", async () => {
+    const toolChoice = { kind: "required", allowed: null } as const;
+    const closed = await run(answer(pieces.slice(1)), {
+      input: withTools({ toolChoice, enableThinking: false }),
+    });
+    expect(closed.job.grammar?.attach).toEqual({ kind: "start" });
+    const templateKwargs = { prefill: true };
+    const open = await run(answer(["x"]), { input: withTools({ toolChoice, templateKwargs }) });
+    expect(open.job.grammar?.attach).toEqual({ kind: "after", end: "</think>" });
+  });
+
+  test("of which one is allowed end the job when the model goes on and on", async () => {
+    const babble = Array.from({ length: 40 }, () => "more ");
+    const script = answer([...pieces.slice(1), ...babble]);
+    const one = withTools({ parallelToolCalls: false });
+    const { events } = await run(script, { input: one });
+    expect(events.filter((event) => event.type === "toolCall")).toHaveLength(1);
+    expect(textOf(events, "text")).toBe("");
+    const told = finishedOf(events);
+    expect(told).toMatchObject({ reason: "tool_calls", stop: null });
+    expect(told?.completionTokens).toBeLessThan(pieces.length + 20);
+    expect(events.at(-1)).toMatchObject({ type: "done" });
+    const both = await run([...script, ...answer(babble, "stop", 1)], { input: one, choices: 2 });
+    expect(finishedOf(both.events)).toMatchObject({ completionTokens: 44 });
+  });
+
+  test("limited to some tools still show all of them", async () => {
+    const other: Tool = { ...weather, name: "other" };
+    const toolChoice = { kind: "auto", allowed: ["other"] } as const;
+    const { job } = await run(answer(["x"]), {
+      input: withTools({ tools: [weather, other], toolChoice }),
+    });
+    expect(JSON.stringify(job.prompt)).toContain("TOOLS get_weather other");
+    expect(job.grammar?.gbnf).not.toContain("get_weather");
+  });
+});
+
+describe("arguments that break what no grammar enforces", () => {
+  const tags = { type: "array", items: { type: "integer" }, uniqueItems: true };
+  const tool = (strict: boolean, more: object = {}): Tool => ({
+    ...weather,
+    parameters: { type: "object", properties: { tags }, ...more },
+    strict,
+  });
+  const calls = (...values: string[]): JobEvent[] =>
+    answer(
+      values.map(
+        (value) =>
+          `<tool_call>{"name": "get_weather", "arguments": {"tags": ${value}}}</tool_call>\n`,
+      ),
+    );
+
+  test("are warned of before the answer, and told of with the call and the place", async () => {
+    const input = withTools({ tools: [{ ...weather, name: "other" }, tool(false)] });
+    const { events } = await run(calls("[1]", "[2, 2]"), { input });
+    expect(events[0]).toMatchObject({
+      warnings: [
+        "tools[1].parameters: uniqueItems at /properties/tags/uniqueItems is not enforced",
+      ],
+    });
+    expect(finishedOf(events)?.schemaIssues).toEqual([
+      {
+        param: "tools[1].parameters",
+        text: "call 1: /tags breaks /properties/tags/uniqueItems",
+      },
+    ]);
+  });
+
+  test("are not told of where all is well, or where the call was cut", async () => {
+    const input = withTools({ tools: [tool(false)] });
+    const fine = await run(calls("[1, 2]"), { input });
+    expect(finishedOf(fine.events)).not.toHaveProperty("schemaIssues");
+    const pieces = ['<tool_call>{"name": "get_weather", "arguments": {"tags": [1, 1'];
+    const cut = await run(answer(pieces, "length"), { input });
+    expect(finishedOf(cut.events)).not.toHaveProperty("schemaIssues");
+  });
+
+  test("refuse the request when the tool is strict", async () => {
+    const input = withTools({ tools: [tool(true)] });
+    const refused: unknown = await run(calls("[1]"), { input }).catch((error: unknown) => error);
+    expect(String(refused)).toContain("uniqueItems at /properties/tags/uniqueItems");
+  });
+
+  test("a schema of which no grammar can be made is warned of as a whole", async () => {
+    const broken = tool(false, { required: ["a"], properties: { a: { $ref: "http://x/y" } } });
+    const { events, job } = await run(calls("[1]"), { input: withTools({ tools: [broken] }) });
+    expect(events[0]).toMatchObject({
+      warnings: ["tools[0].parameters: the schema at / is not enforced"],
+    });
+    expect(job.grammar?.gbnf).toContain("get_weather");
+    expect(finishedOf(events)).toMatchObject({ reason: "tool_calls" });
+  });
+});
+
+describe("log probabilities", () => {
+  const entry = (text: string): TokenLogprob => ({ id: 1, text, bytes: [], logprob: -1, top: [] });
+  const scored = (texts: readonly string[]): JobEvent => ({
+    type: "text",
+    jobId: 1,
+    choice: 0,
+    text: texts.join(""),
+    tokens: texts.length,
+    logprobs: texts.map(entry),
+  });
+  const tokensOf = (events: readonly GenerateEvent[]): string[] =>
+    events.flatMap((event) =>
+      event.type === "text" ? (event.logprobs ?? []).map(({ text }) => text) : [],
+    );
+
+  test("are those of the answer's text alone", async () => {
+    const script = [scored(["<think>", "why"]), scored(["</think>", "So", " it"]), ...answer([])];
+    const { events } = await run(script, { logprobs: 0 });
+    expect(textOf(events, "text")).toBe("So it");
+    expect(tokensOf(events)).toEqual(["So", " it"]);
+  });
+
+  test("of calls are left out", async () => {
+    const script = [
+      scored([
+        "Hm",
+        "<tool_call>",
+        '{"name": "get_weather", "arguments": {"city": "x"}}',
+        "</tool_call>",
+      ]),
+      ...answer([]),
+    ];
+    const { events } = await run(script, { logprobs: 0, input: withTools() });
+    expect(tokensOf(events)).toEqual(["Hm"]);
+  });
+});
