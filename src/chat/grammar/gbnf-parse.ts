@@ -1,15 +1,20 @@
+import { charSet, type CharSet, complement } from "./char-set.ts";
 import { MAX_REPETITIONS } from "./gbnf.ts";
 
-/** One element of an alternative: characters or a token, or a reference to a rule. */
-export type GbnfElement =
-  | { kind: "terminal" }
-  /** `copies`: how often it stands there in a row. */
-  | { kind: "rule"; name: string; copies: number };
+/** One element of an alternative. `copies`: how often it stands there in a row. */
+export type GbnfElement = { copies: number } & (
+  | { kind: "text"; codes: readonly number[] }
+  | { kind: "class"; set: CharSet }
+  | { kind: "token" }
+  | { kind: "rule"; name: string }
+);
 
 export interface GbnfRule {
   /** 1-based line of its definition. */
   line: number;
   options: readonly (readonly GbnfElement[])[];
+  /** The rule is a run of up to `times` items, any of which may be the last; null = no limit. */
+  run?: { item: GbnfElement; times: number | null };
 }
 
 /** Groups inside groups; llama.cpp parses them by recursion on its stack. */
@@ -17,7 +22,7 @@ const MAX_GROUP_DEPTH = 100;
 /** Elements after llama.cpp has written out every repetition. */
 const MAX_ELEMENTS = 500_000;
 
-const TERMINAL: GbnfElement = { kind: "terminal" };
+const ANY_CHARACTER = complement([]);
 const WORD = /[a-zA-Z0-9-]/;
 
 class GbnfError extends Error {}
@@ -140,7 +145,7 @@ export class GbnfParser {
       else if (char === "<" || char === "!") this.#token(sequence);
       else if (char === ".") {
         this.#at += 1;
-        this.#item(sequence, [TERMINAL], 1);
+        this.#item(sequence, [{ kind: "class", set: ANY_CHARACTER, copies: 1 }], 1);
       } else if (char === "(") this.#group(sequence);
       else if (WORD.test(char)) {
         this.#item(sequence, [{ kind: "rule", name: this.#name(), copies: 1 }], 1);
@@ -168,45 +173,53 @@ export class GbnfParser {
   #literal(sequence: Sequence): void {
     this.#at += 1;
     const start = this.#at;
-    let chars = 0;
-    while (this.#char() !== '"') {
-      this.#literalChar("string", start);
-      chars += 1;
-    }
+    const codes: number[] = [];
+    while (this.#char() !== '"') codes.push(this.#literalChar("string", start));
     this.#at += 1;
-    this.#count(chars);
-    this.#item(sequence, chars === 0 ? [] : [TERMINAL], 1);
+    this.#count(codes.length);
+    this.#item(sequence, codes.length === 0 ? [] : [{ kind: "text", codes, copies: 1 }], 1);
   }
 
   #class(sequence: Sequence): void {
     this.#at += 1;
     const start = this.#at;
-    if (this.#char() === "^") this.#at += 1;
-    let chars = 0;
+    const isNegated = this.#char() === "^";
+    if (isNegated) this.#at += 1;
+    const ranges: [number, number][] = [];
     while (this.#char() !== "]") {
-      this.#literalChar("character class", start);
-      chars += 1;
+      const from = this.#literalChar("character class", start);
+      const isRange = this.#char() === "-" && this.#text[this.#at + 1] !== "]";
+      if (isRange) this.#at += 1;
+      const to = isRange ? this.#literalChar("character class", start) : from;
+      ranges.push([Math.min(from, to), Math.max(from, to)]);
+      this.#count(isRange ? 2 : 1);
     }
-    if (chars === 0) throw new GbnfError("has an empty character class");
+    if (ranges.length === 0) throw new GbnfError("has an empty character class");
     this.#at += 1;
-    this.#count(chars);
-    this.#item(sequence, [TERMINAL], 1);
+    const set = charSet(...ranges);
+    this.#item(sequence, [{ kind: "class", set: isNegated ? complement(set) : set, copies: 1 }], 1);
   }
 
-  #literalChar(where: string, start: number): void {
+  /** The code point of a character as it stands in a string or class. */
+  #literalChar(where: string, start: number): number {
     const char = this.#char();
     if (char === "") {
       this.#at = start;
       throw new GbnfError(`has a ${where} that is not closed`);
     }
     if (char !== "\\") {
-      this.#at += char >= "\ud800" && char <= "\udbff" ? 2 : 1;
-      return;
+      const code = this.#text.codePointAt(this.#at) ?? 0;
+      this.#at += code > 0xffff ? 2 : 1;
+      return code;
     }
     const rest = this.#text.slice(this.#at, this.#at + 10);
-    const escape = /^\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[trn\\"[\]-])/.exec(rest);
+    const escape = ESCAPE.exec(rest);
     if (escape === null) throw new GbnfError(`has an unknown escape at ${this.#here()}`);
     this.#at += escape[0].length;
+    const kind = rest.charAt(1);
+    return escape[0].length > 2
+      ? Number.parseInt(escape[0].slice(2), 16)
+      : (NAMED_ESCAPES.get(kind) ?? kind.charCodeAt(0));
   }
 
   #token(sequence: Sequence): void {
@@ -214,7 +227,7 @@ export class GbnfParser {
     const end = this.#text.indexOf(">", this.#at);
     if (this.#char() !== "<" || end < 0) throw new GbnfError(`needs a token at ${this.#here()}`);
     this.#at = end + 1;
-    this.#item(sequence, [TERMINAL], 1);
+    this.#item(sequence, [{ kind: "token", copies: 1 }], 1);
   }
 
   #group(sequence: Sequence): void {
@@ -244,7 +257,8 @@ export class GbnfParser {
   #repetition(sequence: Sequence, char: string, nested: boolean): void {
     const { min, max } = char === "{" ? this.#braces(nested) : this.#shorthand(char);
     const item = sequence.elements.slice(sequence.itemStart);
-    if (item.length === 0) throw new GbnfError("repeats nothing");
+    const [first] = item;
+    if (first === undefined) throw new GbnfError("repeats nothing");
     const total = max !== null && max > 0 ? max : Math.max(1, min);
     if (sequence.itemRules * total > MAX_REPETITIONS) {
       throw new GbnfError(`repeats more than ${MAX_REPETITIONS} times`);
@@ -260,7 +274,8 @@ export class GbnfParser {
     for (let index = 1; index < optional; index++) this.#generate();
     const tail: GbnfElement[] = times(item, optional);
     if (max === null) tail.push({ kind: "rule", name, copies: 1 });
-    this.#rules.set(name, { line: this.#line(), options: [tail, []] });
+    const run = { item: first, times: max === null ? null : optional };
+    this.#rules.set(name, { line: this.#line(), options: [tail, []], run });
     sequence.elements.push({ kind: "rule", name, copies: 1 });
   }
 
@@ -301,8 +316,13 @@ export class GbnfParser {
 }
 
 /** `item` so many times in a row, in short form. */
-function times(item: readonly GbnfElement[], copies: number): GbnfElement[] {
-  return item.map((element) =>
-    element.kind === "rule" ? { ...element, copies: element.copies * copies } : element,
-  );
-}
+const times = (item: readonly GbnfElement[], copies: number): GbnfElement[] =>
+  item.map((element) => ({ ...element, copies: element.copies * copies }));
+
+const ESCAPE = /^\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[trn\\"[\]-])/;
+
+const NAMED_ESCAPES: ReadonlyMap<string, number> = new Map([
+  ["t", 9],
+  ["r", 13],
+  ["n", 10],
+]);

@@ -1,6 +1,8 @@
-import { choice, sequence, type GrammarBuilder } from "./gbnf.ts";
+import { choice, GrammarBuilder, sequence } from "./gbnf.ts";
+import { hasTooManyWays } from "./grammar-ways.ts";
 import { parseRegex, UnsupportedPattern, type RegexNode } from "./regex-parse.ts";
 import { repeat } from "./repeat.ts";
+import { invalidSchema } from "./schema-source.ts";
 import type { TextStyle } from "./value-style.ts";
 
 /** Bounds of a string's length in code points; `max` null = none. */
@@ -25,9 +27,24 @@ interface Writer {
 /**
  * The inside of a string that matches an ECMA-262 pattern, which may match anywhere unless it
  * is anchored.
- * @throws UnsupportedPattern for what no grammar can express.
+ * @throws UnsupportedPattern for what no grammar can express, or none that the matcher can bear.
  */
 export function patternGrammar(
+  builder: GrammarBuilder,
+  pattern: string,
+  length: LengthRange,
+  text: TextStyle,
+): PatternGrammar {
+  const alone = new GrammarBuilder((message) => invalidSchema("format", "", message));
+  const { expression } = written(alone, pattern, length, text);
+  // The matcher would follow each way to read a text through `(a|a)*`.
+  if (hasTooManyWays(alone.text(expression))) {
+    throw new UnsupportedPattern("the pattern reads the same text in too many ways");
+  }
+  return written(builder, pattern, length, text);
+}
+
+function written(
   builder: GrammarBuilder,
   pattern: string,
   length: LengthRange,

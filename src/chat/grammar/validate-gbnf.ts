@@ -1,17 +1,25 @@
 import { invalidRequest } from "../../lib/errors.ts";
-import { findGrammarProblem } from "./grammar-check.ts";
+import { findGrammarProblem, type GrammarProblem } from "./grammar-check.ts";
+import { hasTooManyWays } from "./grammar-ways.ts";
 
 /**
  * Checks a grammar that a client wrote before it reaches an engine: syntax, size, undefined rules,
- * left recursion, rules without an end, and repetition that would exhaust the matcher. Takes
- * milliseconds; a grammar that passes compiles in llama.cpp unless it names unknown tokens.
+ * left recursion, rules without an end, and repetition or ambiguity that would exhaust the matcher.
+ * Takes 50 ms at most; a grammar that passes compiles in llama.cpp unless it names unknown tokens.
  *
  * @param param names the request field in the error.
  * @throws LmError invalid_request (invalid_grammar) with the line at fault.
  */
 export function validateGbnf(gbnf: string, param: string): void {
-  const problem = findGrammarProblem(gbnf);
+  const problem = findGrammarProblem(gbnf) ?? (hasTooManyWays(gbnf) ? AMBIGUOUS : null);
   if (problem === null) return;
   const where = problem.line === null ? "" : ` (line ${problem.line})`;
   throw invalidRequest(param, "invalid_grammar", `The grammar ${problem.message}${where}.`);
 }
+
+const AMBIGUOUS: GrammarProblem = {
+  message:
+    "can read the same text in too many ways: two alternatives or repetitions, one behind the " +
+    "other or within the other, match the same characters",
+  line: null,
+};

@@ -68,7 +68,9 @@ const ChatFinish = oneOf(["stop", "length", "tool_calls", "function_call"], "Why
 
 /** Present only when a finished answer, or a call, breaks its schema by what no grammar enforces. */
 const schemaIssues = Type.Optional(
-  Type.Array(Type.String(), { description: "Where the answer or its calls break their JSON schemas." }),
+  Type.Array(Type.String(), {
+    description: "Where the answer or its calls break their JSON schemas.",
+  }),
 );
 
 const stampFields = {

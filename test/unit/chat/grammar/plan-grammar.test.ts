@@ -1,7 +1,11 @@
 import { expect, test } from "bun:test";
 import type { Tool } from "../../../../src/chat/conversation.ts";
 import { findFormat } from "../../../../src/chat/formats/format-table.ts";
-import { planGrammar, type GrammarRequest } from "../../../../src/chat/grammar/plan-grammar.ts";
+import {
+  planFormat,
+  planGrammar,
+  type GrammarRequest,
+} from "../../../../src/chat/grammar/plan-grammar.ts";
 import { defined } from "../../../../src/lib/assert.ts";
 import { LmError } from "../../../../src/lib/errors.ts";
 
@@ -146,4 +150,14 @@ test("a schema that cannot be used refuses a forced call, and frees the argument
     param: "tools[0].parameters",
     reason: "invalid_json_schema",
   });
+});
+
+test("a pattern that reads a text in too many ways is reported, not enforced", () => {
+  const schema = { type: "string", pattern: "^([a-z]+ ?)+$" };
+  const { grammar, warnings } = planFormat({ kind: "json", schema, strict: false });
+  expect(warnings).toEqual([{ param: "format", keyword: "pattern", pointer: "/pattern" }]);
+  expect(grammar?.gbnf).toContain("root");
+  expect(() => planFormat({ kind: "json", schema, strict: true })).toThrow("/pattern");
+  const clear = { type: "string", pattern: "^[a-z]+( [a-z]+)*$" };
+  expect(planFormat({ kind: "json", schema: clear, strict: true }).warnings).toEqual([]);
 });

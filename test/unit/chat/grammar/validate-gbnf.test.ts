@@ -20,6 +20,17 @@ const doubling = (count: number) =>
     (_, index) => `r${index} ::= r${index + 1} | r${index + 1} "x"\n`,
   ).join("") + `root ::= r0\nr${count} ::= "a"\n`;
 
+const JSON_WITH_SPACE = `root ::= object
+value ::= object | array | string | ("true" | "null") ws
+object ::= "{" ws (string ":" ws value ("," ws string ":" ws value)*)? "}" ws
+array ::= "[" ws (value ("," ws value)*)? "]" ws
+string ::= "\\"" [^"]* "\\"" ws
+ws ::= | " " | "\\n" [ \\t]{0,20}
+`;
+
+const names = (count: number): string =>
+  Array.from({ length: count }, (_, index) => `"item-${index}"`).join(" | ");
+
 const fine: [name: string, gbnf: string][] = [
   ["a literal", 'root ::= "a"'],
   [
@@ -32,6 +43,11 @@ const fine: [name: string, gbnf: string][] = [
   ["right recursion", 'root ::= "a" root | "b"'],
   ["recursion behind something", 'root ::= "(" root ")" | ""'],
   ["tokens by name and by id", "root ::= <[3]> !<|end|> <think>"],
+  ["whitespace beside whitespace", "root ::= ws ws ws [a] ws ws\nws ::= [ \\t\\n]*"],
+  ["nested JSON with whitespace behind each value", JSON_WITH_SPACE],
+  ["a long run of one class", "root ::= [a-z]{1,1000}"],
+  ["three thousand names with one beginning", `root ::= ${names(3000)}`],
+  ["an empty inner loop", 'root ::= "b" ("a"* "c")*'],
 ];
 
 test.each(fine)("accepted: %s", (_, gbnf) => {
@@ -58,6 +74,15 @@ const refused: [name: string, gbnf: string, message: RegExp][] = [
     /left-recursive/,
   ],
   ["an empty loop", 'root ::= ("a"?)*', /left-recursive/],
+  ["two equal alternatives in a loop", 'root ::= ("a" | "a")*', /too many ways/],
+  ["loops one in the other", 'root ::= ([a-z]+ " "?)+', /too many ways/],
+  [
+    "a hundred that share a text",
+    `root ::= ${"x ".repeat(100)}\nx ::= "a"{1,200}`,
+    /too many ways/,
+  ],
+  ["ambiguity behind a long text", `root ::= "${"x".repeat(500)}" ([ ]+ [ ])*`, /too many ways/],
+  ["what may be left out fifty times", 'root ::= ("a"? "b"?){1,50}', /too many ways/],
   ["many copies of what may be empty", 'root ::= ("a"?){1,600}', /may be empty more than 64/],
   ["a rule without an end", 'root ::= "a" b | "c"\nb ::= "x" b', /never ends: b/],
   ["nothing to repeat", 'root ::= * "a"', /repeats nothing/],
