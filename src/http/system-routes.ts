@@ -8,6 +8,7 @@ import { jsonResponse, wholeResponse } from "./json-response.ts";
 import { logsRoute } from "./logs-route.ts";
 import { modelsStateRoute } from "./models-state-route.ts";
 import type { GetRoute } from "./route.ts";
+import { slotsRoute } from "./slots-route.ts";
 
 const Status = Type.Object({ status: Type.Literal("ok") });
 const OK = { status: "ok" };
@@ -43,6 +44,7 @@ export function systemRoutes(server: Server, budget: BodyBudget): GetRoute[] {
     instancesRoute(server),
     adaptersRoute(server),
     modelsStateRoute(server),
+    slotsRoute(server),
     greeting,
     version(server),
     ...(deps.logFeed === undefined ? [] : [logsRoute(server, deps.logFeed)]),

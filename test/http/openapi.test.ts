@@ -63,6 +63,7 @@ test("every route has its own id, an example, and says what errors look like", (
     "/api/lmserver/instances",
     "/api/lmserver/adapters",
     "/api/lmserver/models",
+    "/api/lmserver/slots",
     "/lmstudio-greeting",
     "/version",
     "/metrics",
