@@ -101,7 +101,7 @@ function shareOf(gpu: EstimateRequest["gpu"], most: number): number {
 }
 
 /** 0 without a GPU, or when nobody can be asked. */
-async function freeGpuBytes(cacheDir: string | null, env: Terminal["env"]): Promise<number> {
+export async function freeGpuBytes(cacheDir: string | null, env: Terminal["env"]): Promise<number> {
   if (!mayHaveGpu()) return 0;
   const found = resolveFolders({ modelsDirs: ["."], stateDir: ".", cacheDir }, env);
   if (!("folders" in found)) return 0;

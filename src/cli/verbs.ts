@@ -65,6 +65,11 @@ export const VERBS: readonly Verb[] = [
     load: async () => (await import("./chat.ts")).chat,
   },
   {
+    name: "bench",
+    summary: "Measure how fast a model is on this machine, and how much context is safe",
+    load: async () => (await import("./bench.ts")).bench,
+  },
+  {
     name: "log",
     summary: "Watch what a server does",
     load: async () => (await import("./log.ts")).log,

@@ -88,6 +88,30 @@ export function automaticContext(
   return contextLength;
 }
 
+/**
+ * The most context that fits `availableBytes`, in steps of 256 and at most the model's own; 0 when
+ * not even the first step does.
+ */
+export function largestContext(
+  model: CatalogModel,
+  options: Omit<FitOptions, "contextLength">,
+  availableBytes: number,
+): number {
+  const most = model.maxContextLength;
+  const sizeOf = (steps: number): number => Math.min(steps * CONTEXT_STEP, most);
+  const fits = (steps: number): boolean =>
+    estimateMemory(model, { ...options, contextLength: sizeOf(steps) }).totalBytes <=
+    availableBytes;
+  let fitting = 0;
+  let above = Math.ceil(most / CONTEXT_STEP) + 1;
+  while (above - fitting > 1) {
+    const middle = Math.floor((fitting + above) / 2);
+    if (fits(middle)) fitting = middle;
+    else above = middle;
+  }
+  return sizeOf(fitting);
+}
+
 /** The engine reads embedding inputs whole, and bounds their length. */
 function embedOptions(model: CatalogModel, asked: FitOptions): FitOptions {
   const contextLength = Math.min(asked.contextLength, model.maxContextLength, MOST_EMBED_CONTEXT);

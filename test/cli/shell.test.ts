@@ -8,7 +8,7 @@ import { tempFolder } from "../support/temp-folder.ts";
 setDefaultTimeout(60_000);
 
 const VERBS =
-  "serve status stop ls ps get import rm load unload chat log token install-service completions doctor version help";
+  "serve status stop ls ps get import rm load unload chat bench log token install-service completions doctor version help";
 
 /** What bash would offer for the words of a command line, the last of them unfinished. */
 function offered(script: string, ...words: readonly string[]): string[] {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { CatalogModel, ModelHeader } from "../../../src/catalog/model.ts";
-import { automaticContext, estimateMemory } from "../../../src/pool/fit.ts";
+import { automaticContext, estimateMemory, largestContext } from "../../../src/pool/fit.ts";
 import { LOAD_DEFAULTS, scriptedModel } from "../../support/pool-fixture.ts";
 
 const GIB = 2 ** 30;
@@ -115,4 +115,15 @@ test("automatic context is reduced until it fits, in steps of 256 tokens", () =>
   const at = (length: number) =>
     estimateMemory(model(), { ...fit, contextLength: length }).totalBytes;
   expect(at(contextLength)).toBeLessThanOrEqual(free);
+});
+
+test("the largest context is the last step that fits, and nothing when none does", () => {
+  const at = (length: number) =>
+    estimateMemory(model(), { ...fit, contextLength: length }).totalBytes;
+  const free = at(10_240);
+  expect(largestContext(model(), fit, free)).toBe(10_240);
+  expect(largestContext(model(), fit, free - 1)).toBe(9_984);
+  expect(largestContext(model(), fit, at(256) - 1)).toBe(0);
+  const facts = { maxContextLength: 1_000 };
+  expect(largestContext(model(facts), fit, Infinity)).toBe(1_000);
 });
