@@ -146,6 +146,8 @@ function openPool(
       gpuLayers: options.gpu,
       flashAttention: "auto",
       mmap: true,
+      // Random prompts have nothing to guess from.
+      speculation: "off",
       ...SIZES,
     },
     maxQueue: 64,

@@ -49,6 +49,10 @@ const Engine = Type.Object({
   saved_tokens: count("Prompt tokens found instead of computed, since the model was loaded"),
   slots: Type.Array(Slot, { description: "Slots at work, oldest request first" }),
   cache: Cache,
+  speculation: Type.Object({
+    drafted_tokens: count("Tokens that were guessed ahead, since the model was loaded"),
+    accepted_tokens: count("Of them, those that were right"),
+  }),
 });
 type Engine = Static<typeof Engine>;
 
@@ -80,6 +84,7 @@ const EXAMPLE: Engine = {
     hits: { running: 0, stored: 1, archive: 0 },
     misses: { off: 0, empty: 1, differs: 0, whole: 0, lost: 0 },
   },
+  speculation: { drafted_tokens: 40, accepted_tokens: 31 },
 };
 
 /** GET /api/lmserver/slots: what each engine computes at this moment; an extension of our own. */
@@ -119,7 +124,7 @@ function nothingToTell(error: unknown): null {
 }
 
 function toEngine(model: string, status: EngineStatus, savedTokens: number): Engine {
-  const { slots, parallel, queued, kvCells, kvCellsUsed, cache } = status;
+  const { slots, parallel, queued, kvCells, kvCellsUsed, cache, speculation } = status;
   return {
     model,
     parallel,
@@ -129,6 +134,10 @@ function toEngine(model: string, status: EngineStatus, savedTokens: number): Eng
     saved_tokens: savedTokens,
     slots: slots.map(toSlot),
     cache: toCache(cache),
+    speculation: {
+      drafted_tokens: speculation.draftedTokens,
+      accepted_tokens: speculation.acceptedTokens,
+    },
   };
 }
 

@@ -29,6 +29,7 @@ const STATUS: EngineStatus = {
     hits: { running: 1, stored: 2, archive: 3 },
     misses: { off: 4, empty: 5, differs: 6, whole: 7, lost: 8 },
   },
+  speculation: { draftedTokens: 40, acceptedTokens: 31 },
 };
 
 const busy = fakeInstance(fakeModel({ key: "acme/busy" }), {
@@ -86,6 +87,7 @@ test("shows slots, queue, cells, cache sizes, hits and misses of each engine tha
           hits: { running: 1, stored: 2, archive: 3 },
           misses: { off: 4, empty: 5, differs: 6, whole: 7, lost: 8 },
         },
+        speculation: { drafted_tokens: 40, accepted_tokens: 31 },
       },
     ],
   });
