@@ -5,6 +5,7 @@ import type { GenerateJob, GrammarSpec, JobPrompt } from "../protocol/commands.t
 import { DEFAULT_SAMPLING, type Sampling } from "../protocol/sampling.ts";
 import { type AnswerCheck, answerCheck, warningText } from "./answer-check.ts";
 import type { ChatTemplates } from "./chat-templates.ts";
+import type { Message } from "./conversation.ts";
 import { FormatDetector } from "./detection/format-detector.ts";
 import type {
   Generate,
@@ -26,9 +27,20 @@ export interface GenerateDeps {
   pool: Pick<Pool, "acquire" | "instances">;
   resolve: ResolveOptions;
   templates: ChatTemplates;
-  /** Sampling of a model where a request says nothing; absent = the defaults. */
-  samplingOf?: (model: CatalogModel) => Partial<Sampling>;
+  /** How a model answers where a request says nothing; absent = as all do. */
+  defaultsOf?: (model: CatalogModel) => ModelDefaults;
 }
+
+/** What a request leaves open, for one model. */
+export interface ModelDefaults {
+  sampling: Partial<Sampling>;
+  /** Texts that end every answer, besides the request's own. */
+  stops: readonly string[];
+  /** For conversations without a system message; null = none. */
+  system: string | null;
+}
+
+const NO_DEFAULTS: ModelDefaults = { sampling: {}, stops: [], system: null };
 
 /** What a request becomes: a prompt with its constraints, and how the output is read. */
 interface Prepared {
@@ -48,12 +60,9 @@ export function createGenerate(deps: GenerateDeps): Generate {
   return async function* generate(request, signal) {
     const lease = await leaseFor(deps, request, signal);
     try {
-      const prepared = await prepare(knowledge, lease, request, signal);
-      const sampling = {
-        ...DEFAULT_SAMPLING,
-        ...deps.samplingOf?.(lease.model),
-        ...request.sampling,
-      };
+      const defaults = deps.defaultsOf?.(lease.model) ?? NO_DEFAULTS;
+      const prepared = await prepare(knowledge, lease, request, defaults, signal);
+      const sampling = { ...DEFAULT_SAMPLING, ...defaults.sampling, ...request.sampling };
       const events = lease.generate(jobOf(request, prepared, sampling), signal);
       const { choices, stops } = request;
       yield* readGeneration(events, { ...prepared, model: lease.identifier, choices, stops });
@@ -69,7 +78,9 @@ export function createRenderChat(deps: GenerateDeps): RenderChat {
     assert(input.kind === "chat", "only chat requests are rendered");
     const lease = await leaseFor(deps, { input, ...request }, signal);
     try {
-      const text = await deps.templates.render(lease, input.messages, input.options, signal);
+      const { system } = deps.defaultsOf?.(lease.model) ?? NO_DEFAULTS;
+      const messages = withSystem(input.messages, system);
+      const text = await deps.templates.render(lease, messages, input.options, signal);
       const tokens = await lease.tokenize(textPrompt(text), signal);
       return { model: lease.identifier, prompt: text, promptTokens: tokens.length };
     } finally {
@@ -103,22 +114,34 @@ async function prepare(
   knowledge: ChatKnowledge,
   lease: Lease,
   { input }: GenerateRequest,
+  defaults: ModelDefaults,
   signal: AbortSignal,
 ): Promise<Prepared> {
   if (input.kind === "chat") {
-    const chat = await prepareChat(knowledge, lease, input.messages, input.options, signal);
-    return { ...chat, prompt: textPrompt(chat.prompt) };
+    const messages = withSystem(input.messages, defaults.system);
+    const chat = await prepareChat(knowledge, lease, messages, input.options, signal);
+    const textStops = [...chat.textStops, ...defaults.stops];
+    return { ...chat, prompt: textPrompt(chat.prompt), textStops };
   }
   const { grammar, warnings } = planFormat(input.format);
   return {
     prompt: rawPrompt(input.prompt),
     grammar,
     keepSpecial: [],
-    textStops: [],
+    textStops: defaults.stops,
     warnings: warnings.map(warningText),
     createParser: createPlainParser,
     check: answerCheck(input.format, [], warnings),
   };
+}
+
+/** The conversation, with the model's own system message when it has none. */
+function withSystem(messages: readonly Message[], system: string | null): readonly Message[] {
+  if (system === null || messages.some(({ role }) => role === "system" || role === "developer"))
+    return messages;
+  const content = [{ type: "text", text: system }] as const;
+  const facts = { reasoning: null, toolCalls: [], toolCallId: null, name: null };
+  return [{ role: "system", content, ...facts }, ...messages];
 }
 
 /** Everything is text. */

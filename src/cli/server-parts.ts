@@ -21,6 +21,7 @@ import { ResponseStore } from "../store/response-store.ts";
 import { ModelPool } from "../pool/model-pool.ts";
 import { withContentLog } from "./content-log.ts";
 import { gpuFreeBytes } from "./gpu-memory.ts";
+import { loadPresetOf, modelDefaultsOf } from "./model-defaults.ts";
 import { withPredictionFeed } from "./prediction-feed.ts";
 import { catalogFolders, type ServePlan } from "./serve-config.ts";
 
@@ -83,7 +84,7 @@ export function wireServer({
     pool,
     resolve,
     templates,
-    samplingOf: ({ key }: CatalogModel) => presets.of(key).sampling,
+    defaultsOf: (model: CatalogModel) => modelDefaultsOf(model, presets),
   };
   const generate = createGenerate(generation);
   const logged = config.logContent ? withContentLog(generate, log) : generate;
@@ -181,7 +182,7 @@ function createPool(
     ttlMs: autoUnload ? ttlSeconds * 1_000 : null,
     keepLastJit: config.autoEvict,
     memoryLimitBytes: config.memoryLimitBytes,
-    presetOf: ({ key }) => presets.of(key),
+    presetOf: (model) => loadPresetOf(model, presets, contextLength),
     gpuFreeBytes: async () => await gpuFreeBytes(bundle.engineCommand, log),
     clock: systemClock,
     log,

@@ -42,10 +42,30 @@ const PresetSampling = Type.Partial(
     dryMultiplier: number(0, 100),
     xtcProbability: number(0, 1),
     xtcThreshold: number(0, 1),
+    mirostat: Type.Union([Type.Literal(0), Type.Literal(1), Type.Literal(2)], {
+      description: "0, 1 or 2",
+    }),
+    mirostatTau: number(0, 100),
+    mirostatEta: number(0, 1),
     seed: integer(0, 2 ** 32 - 2),
   }),
   { additionalProperties: false, description: 'an object such as {"temperature": 0.6}' },
 );
+
+/** Those of a stranger's values that make sense as sampling of a model. */
+export function validSampling(
+  values: Readonly<Record<string, number>>,
+): Static<typeof PresetSampling> {
+  const { properties } = PresetSampling;
+  const known = Object.entries(properties) as [string, TSchema][];
+  return Object.fromEntries(
+    known.flatMap(([name, schema]) =>
+      Object.hasOwn(values, name) && Value.Check(schema, values[name])
+        ? [[name, values[name]]]
+        : [],
+    ),
+  );
+}
 
 /** A file of this machine: whoever writes the configuration may name any. */
 const PresetAdapter = Type.Object(

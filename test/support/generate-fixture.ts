@@ -8,7 +8,7 @@ import {
   type Tool,
 } from "../../src/chat/conversation.ts";
 import type { GenerateEvent, GenerateRequest, OwnedRequest } from "../../src/chat/events.ts";
-import { createGenerate, type GenerateDeps } from "../../src/chat/generate.ts";
+import { createGenerate, type GenerateDeps, type ModelDefaults } from "../../src/chat/generate.ts";
 import type { Lease } from "../../src/pool/pool.ts";
 import type { GenerateJob } from "../../src/protocol/commands.ts";
 import type { JobEvent, JobTimings, LoadedModelInfo } from "../../src/protocol/events.ts";
@@ -136,7 +136,7 @@ export interface Run {
 export async function run(
   script: readonly JobEvent[],
   request: Partial<GenerateRequest>,
-  preset: GenerateRequest["sampling"] = {},
+  defaults: Partial<ModelDefaults> = {},
 ): Promise<Run> {
   const jobs: GenerateJob[] = [];
   const result = { events: [] as GenerateEvent[], released: 0 };
@@ -149,7 +149,8 @@ export async function run(
     },
     release: () => void (result.released += 1),
   });
-  const generate = createGenerate({ ...depsWith(lease), samplingOf: () => preset });
+  const defaultsOf = () => ({ sampling: {}, stops: [], system: null, ...defaults });
+  const generate = createGenerate({ ...depsWith(lease), defaultsOf });
   const { signal } = new AbortController();
   try {
     for await (const event of generate({ ...BASE, ...request }, signal)) result.events.push(event);
@@ -161,7 +162,7 @@ export async function run(
   return { ...result, job };
 }
 
-const user: Message = {
+export const user: Message = {
   role: "user",
   content: [{ type: "text", text: "Hi" }],
   reasoning: null,

@@ -1,5 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { createGenerate, createRenderChat } from "../../../src/chat/generate.ts";
+import type { Message } from "../../../src/chat/conversation.ts";
+import type { GenerateRequest } from "../../../src/chat/events.ts";
+import type { GenerateJob } from "../../../src/protocol/commands.ts";
 import { hasCode } from "../../../src/lib/errors.ts";
 import type { JobEvent } from "../../../src/protocol/events.ts";
 import { DEFAULT_SAMPLING } from "../../../src/protocol/sampling.ts";
@@ -12,6 +15,7 @@ import {
   leaseWith,
   run,
   textOf,
+  user,
 } from "../../support/generate-fixture.ts";
 
 describe("an answer", () => {
@@ -78,11 +82,33 @@ describe("an answer", () => {
   });
 });
 
+test("a model's own stops and system message are used where a request leaves them open", async () => {
+  const promptOf = ({ prompt }: GenerateJob): string => (prompt.kind === "text" ? prompt.text : "");
+  const defaults = { stops: ["<eot>", "END"], system: "Be kind." };
+  const plain = await run(answer(["x"]), { stops: ["END"] }, defaults);
+  expect(plain.job.stops).toEqual(["END", "<eot>"]);
+  expect(promptOf(plain.job)).toContain("Be kind.");
+  const own: Message = { ...user, role: "system", content: [{ type: "text", text: "Be brief." }] };
+  const input = { ...BASE.input, messages: [own, user] } as GenerateRequest["input"];
+  const { job } = await run(answer(["x"]), { input }, defaults);
+  expect(promptOf(job)).toContain("Be brief.");
+  expect(promptOf(job)).not.toContain("Be kind.");
+  const raw = await run(
+    answer(["x"]),
+    {
+      input: { kind: "prompt", prompt: { kind: "text", text: "raw" }, format: { kind: "text" } },
+    },
+    defaults,
+  );
+  expect(promptOf(raw.job)).toBe("raw");
+  expect(raw.job.stops).toEqual(["<eot>", "END"]);
+});
+
 test("sampling: the request's word, then the model's preset, then the defaults", async () => {
   const { job } = await run(answer(["x"]), { sampling: { temperature: 0.1 } });
   expect(job.sampling).toEqual({ ...DEFAULT_SAMPLING, temperature: 0.1 });
-  const preset = { temperature: 0.6, topK: 7 };
-  const { job: tuned } = await run(answer(["x"]), { sampling: { temperature: 0.1 } }, preset);
+  const sampling = { temperature: 0.6, topK: 7 };
+  const { job: tuned } = await run(answer(["x"]), { sampling: { temperature: 0.1 } }, { sampling });
   expect(tuned.sampling).toEqual({ ...DEFAULT_SAMPLING, temperature: 0.1, topK: 7 });
 });
 
