@@ -1,6 +1,7 @@
 import type { Stats } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { sep } from "node:path";
+import { statterOf, turn, type StatFile } from "./disk-look.ts";
 import { printable } from "./model-names.ts";
 import type { BrokenModel } from "./model.ts";
 
@@ -8,6 +9,8 @@ import type { BrokenModel } from "./model.ts";
 const MAX_DEPTH = 5;
 const MAX_FOLDERS = 50_000;
 const MAX_FILES = 50_000;
+/** Looks at once, about two milliseconds. */
+const LOOKS_PER_TURN = 1_000;
 
 /** What tells that a file is still the one that was read. */
 export interface FileStamp {
@@ -22,6 +25,8 @@ export interface FileStamp {
 export interface FolderWalk {
   /** Everything that is called `*.gguf`, sorted by path. */
   files: FileStamp[];
+  /** Paths of files called `*.jinja`. */
+  templates: string[];
   broken: BrokenModel[];
 }
 
@@ -38,7 +43,7 @@ interface Listing {
 
 interface Entry {
   name: string;
-  kind: "folder" | "link" | "model";
+  kind: "folder" | "link" | "model" | "template";
 }
 
 interface Folder {
@@ -46,56 +51,130 @@ interface Folder {
   relative: string;
 }
 
+/** One walk on its way. */
+interface Visit {
+  look: StatFile;
+  /** Folders by device and inode: each is entered once. */
+  seen: Set<string>;
+  found: FolderWalk;
+  /** Files of the last walk, by path. */
+  known: ReadonlyMap<string, FileStamp>;
+  /** Files that were there the last time, in unchanged folders, are taken as they were. */
+  isQuick: boolean;
+  /** Every file is one of the last walk, unchanged. */
+  isSame: boolean;
+}
+
+interface LastWalk {
+  found: FolderWalk;
+  stamps: ReadonlyMap<string, FileStamp>;
+}
+
 /**
  * Lists the model files below folders, and remembers what unchanged folders hold. Follows links,
  * each folder once, so loops end. Projector files (`mmproj`) and hidden folders are passed over; a
- * folder that cannot be read is reported.
+ * folder that cannot be read is reported. Where nothing changed the last walk itself is returned.
  */
 export class FolderWalker {
   readonly #listings = new Map<string, Listing>();
+  /** By root. */
+  readonly #last = new Map<string, LastWalk>();
 
-  async walk(root: string): Promise<FolderWalk> {
-    const walk: FolderWalk = { files: [], broken: [] };
-    const seen = new Set<string>();
+  /** @param isQuick looks at folders only: a file that was written over in its place is not noticed. */
+  async walk(root: string, isQuick = false): Promise<FolderWalk> {
+    const last = this.#last.get(root);
+    const known = last?.stamps ?? new Map<string, FileStamp>();
+    const found: FolderWalk = { files: [], templates: [], broken: [] };
+    const look = await statterOf(root);
+    const visit: Visit = { look, seen: new Set(), found, known, isQuick, isSame: true };
     let level: Folder[] = [{ path: root, relative: "" }];
     for (let depth = 0; depth < MAX_DEPTH && level.length > 0; depth += 1) {
-      const found = await Promise.all(level.map((folder) => this.#readFolder(folder, seen, walk)));
-      const isTooMuch = seen.size > MAX_FOLDERS || walk.files.length > MAX_FILES;
-      level = isTooMuch ? [] : found.flat();
+      const inside = await this.#enterAll(level, visit);
+      const isTooMuch = visit.seen.size > MAX_FOLDERS || found.files.length > MAX_FILES;
+      level = isTooMuch ? [] : inside;
     }
-    walk.files.sort((a, b) => (a.path < b.path ? -1 : 1));
-    return walk;
+    if (last !== undefined && visit.isSame && isLike(found, last.found)) return last.found;
+    found.files.sort((a, b) => (a.path < b.path ? -1 : 1));
+    const stamps = new Map(found.files.map((stamp) => [stamp.path, stamp]));
+    this.#last.set(root, { found, stamps });
+    return found;
   }
 
   /** @returns the folders inside. */
-  async #readFolder(folder: Folder, seen: Set<string>, walk: FolderWalk): Promise<Folder[]> {
-    const folders: Folder[] = [];
-    try {
-      const facts = await stat(folder.path);
-      const identity = `${facts.dev}:${facts.ino}`;
-      if (seen.has(identity)) return [];
-      seen.add(identity);
-      const stats: Promise<void>[] = [];
-      for (const { name, kind } of await this.#list(folder.path, facts)) {
-        const path = join(folder.path, name);
-        const relative = folder.relative === "" ? name : `${folder.relative}/${name}`;
-        if (kind === "folder") folders.push({ path, relative });
-        else if (kind === "link") stats.push(followLink(path, relative, folders, walk));
-        else stats.push(stampFile(path, relative, walk));
-      }
-      await Promise.all(stats);
-    } catch (error) {
+  async #enterAll(level: readonly Folder[], visit: Visit): Promise<Folder[]> {
+    const inside: Folder[] = [];
+    const slow: Promise<void>[] = [];
+    for (const [index, folder] of level.entries()) {
+      const entering = this.#enter(folder, visit, inside);
+      if (entering !== undefined) slow.push(entering);
+      if (index % LOOKS_PER_TURN === LOOKS_PER_TURN - 1) await turn();
+    }
+    await Promise.all(slow);
+    return inside;
+  }
+
+  /** At once where looks are and the folder is unchanged; else when all of it was looked at. */
+  #enter(folder: Folder, visit: Visit, inside: Folder[]): Promise<void> | undefined {
+    const fail = (error: unknown): void => {
       const isAbsentRoot = folder.relative === "" && codeOf(error) === "ENOENT";
       const reason = `the folder cannot be read (${codeOf(error)})`;
-      if (!isAbsentRoot) walk.broken.push({ path: folder.path, reason });
+      if (!isAbsentRoot) visit.found.broken.push({ path: folder.path, reason });
+    };
+    try {
+      const facts = visit.look(folder.path);
+      const known = facts instanceof Promise ? null : this.#remembered(folder.path, facts);
+      if (known === null) return this.#read(folder, facts, visit, inside).catch(fail);
+      if (isNew(known.facts, visit)) return this.#take(folder, known.entries, visit, inside);
+    } catch (error) {
+      fail(error);
     }
-    return folders;
+    return undefined;
+  }
+
+  async #read(
+    folder: Folder,
+    looking: Stats | Promise<Stats>,
+    visit: Visit,
+    inside: Folder[],
+  ): Promise<void> {
+    const facts = await looking;
+    if (!isNew(facts, visit)) return;
+    const entries =
+      this.#remembered(folder.path, facts)?.entries ?? (await this.#list(folder.path, facts));
+    await this.#take(folder, entries, visit, inside);
+  }
+
+  /** Stamps the files of a folder, follows its links and notes its folders. */
+  #take(
+    folder: Folder,
+    entries: readonly Entry[],
+    visit: Visit,
+    inside: Folder[],
+  ): Promise<void> | undefined {
+    const slow: Promise<void>[] = [];
+    for (const { name, kind } of entries) {
+      const path = `${folder.path}${sep}${name}`;
+      const relative = folder.relative === "" ? name : `${folder.relative}/${name}`;
+      if (kind === "folder") inside.push({ path, relative });
+      else if (kind === "template") visit.found.templates.push(path);
+      else if (kind === "link") slow.push(this.#follow(path, relative, visit, inside));
+      else {
+        const stamping = stampFile(path, relative, visit.look, visit);
+        if (stamping !== undefined) slow.push(stamping);
+      }
+    }
+    return slow.length === 0 ? undefined : Promise.all(slow).then(() => undefined);
+  }
+
+  /** What a folder held when it was listed; null when it may hold something else now. */
+  #remembered(path: string, facts: Stats): { facts: Stats; entries: readonly Entry[] } | null {
+    const known = this.#listings.get(path);
+    const isSame = known?.modifiedMs === facts.mtimeMs && known.inode === facts.ino;
+    const isSettled = isSame && facts.mtimeMs < known.listedMs - CLOCK_GRAIN_MS;
+    return isSettled ? { facts, entries: known.entries } : null;
   }
 
   async #list(path: string, { mtimeMs, ino }: Stats): Promise<readonly Entry[]> {
-    const known = this.#listings.get(path);
-    const isSame = known?.modifiedMs === mtimeMs && known.inode === ino;
-    if (isSame && mtimeMs < known.listedMs - CLOCK_GRAIN_MS) return known.entries;
     const listedMs = Date.now();
     const found = await readdir(path, { withFileTypes: true });
     const entries = found.flatMap((entry): Entry[] => {
@@ -103,49 +182,88 @@ export class FolderWalker {
       if (name.startsWith(".")) return [];
       if (entry.isDirectory()) return [{ name, kind: "folder" }];
       if (entry.isSymbolicLink()) return [{ name, kind: "link" }];
+      if (name.endsWith(".jinja")) return [{ name, kind: "template" }];
       return isModelName(name) ? [{ name, kind: "model" }] : [];
     });
     this.#listings.set(path, { modifiedMs: mtimeMs, inode: ino, listedMs, entries });
     return entries;
   }
+
+  /** A link may lead to another disk, where a look may hang. */
+  async #follow(path: string, relative: string, visit: Visit, inside: Folder[]): Promise<void> {
+    const { found } = visit;
+    try {
+      if ((await stat(path)).isDirectory()) {
+        inside.push({ path, relative });
+        return;
+      }
+    } catch (error) {
+      const reason = `the link leads nowhere (${codeOf(error)})`;
+      if (isModelName(path)) found.broken.push({ path, reason });
+      return;
+    }
+    if (isModelName(path)) await stampFile(path, relative, stat, visit);
+    else if (path.endsWith(".jinja")) found.templates.push(path);
+  }
 }
 
-async function followLink(
+/** At once where looks are; else when the look has ended. */
+function stampFile(
   path: string,
   relative: string,
-  folders: Folder[],
-  walk: FolderWalk,
-): Promise<void> {
-  try {
-    if ((await stat(path)).isDirectory()) {
-      folders.push({ path, relative });
-      return;
+  look: StatFile,
+  visit: Visit,
+): Promise<void> | undefined {
+  const { files, broken } = visit.found;
+  const known = visit.known.get(path);
+  const add = (facts: Stats): void => {
+    if (!facts.isFile()) {
+      broken.push({ path, reason: "it is not a regular file" });
+    } else if (known !== undefined && isStampOf(known, facts)) {
+      files.push(known);
+    } else {
+      visit.isSame = false;
+      files.push(stampOf(path, relative, facts));
     }
+  };
+  const fail = (error: unknown): void =>
+    void broken.push({ path, reason: `the file cannot be read (${codeOf(error)})` });
+  try {
+    if (visit.isQuick && known !== undefined) return void files.push(known);
+    const facts = look(path);
+    if (facts instanceof Promise) return facts.then(add, fail);
+    add(facts);
   } catch (error) {
-    if (isModelName(path))
-      walk.broken.push({ path, reason: `the link leads nowhere (${codeOf(error)})` });
-    return;
+    fail(error);
   }
-  if (isModelName(path)) await stampFile(path, relative, walk);
+  return undefined;
 }
 
-async function stampFile(path: string, relativePath: string, walk: FolderWalk): Promise<void> {
-  try {
-    const facts = await stat(path);
-    if (!facts.isFile()) {
-      walk.broken.push({ path, reason: "it is not a regular file" });
-      return;
-    }
-    walk.files.push({
-      path,
-      relativePath,
-      sizeBytes: facts.size,
-      modifiedMs: facts.mtimeMs,
-      inode: facts.ino,
-    });
-  } catch (error) {
-    walk.broken.push({ path, reason: `the file cannot be read (${codeOf(error)})` });
-  }
+/** Whether this walk enters the folder for the first time. */
+function isNew({ dev, ino }: Stats, { seen }: Visit): boolean {
+  const count = seen.size;
+  return seen.add(`${dev}:${ino}`).size > count;
+}
+
+/** Of two walks with equal files. */
+function isLike(one: FolderWalk, other: FolderWalk): boolean {
+  return (
+    one.files.length === other.files.length &&
+    Bun.deepEquals([one.templates, one.broken], [other.templates, other.broken])
+  );
+}
+
+const isStampOf = (stamp: FileStamp, { size, mtimeMs, ino }: Stats): boolean =>
+  stamp.sizeBytes === size && stamp.modifiedMs === mtimeMs && stamp.inode === ino;
+
+export function stampOf(path: string, relativePath: string, facts: Stats): FileStamp {
+  return {
+    path,
+    relativePath,
+    sizeBytes: facts.size,
+    modifiedMs: facts.mtimeMs,
+    inode: facts.ino,
+  };
 }
 
 /** Partial downloads end in `.part`, so the ending alone passes over them. */

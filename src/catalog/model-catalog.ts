@@ -5,7 +5,7 @@ import { describeModel, isProjector, type ModelDraft } from "./describe-model.ts
 import { UnreadableFile } from "./file-bytes.ts";
 import { FileCache, type ScannedFile } from "./file-cache.ts";
 import { findModel, type ModelAlias } from "./find-model.ts";
-import { codeOf, type FileStamp } from "./folder-walk.ts";
+import { codeOf, stampOf, type FileStamp } from "./folder-walk.ts";
 import { assignKeys, type KeyedModels } from "./model-keys.ts";
 import { shardOf, stemOf } from "./model-names.ts";
 import type { GgufHeader } from "./gguf-scan.ts";
@@ -13,7 +13,7 @@ import { Duplicates } from "./duplicates.ts";
 import type { BrokenModel, Catalog, CatalogAdapter, CatalogModel } from "./model.ts";
 import { readSidecars } from "./sidecar-template.ts";
 import type { StoreWalk } from "./stores/store-file.ts";
-import { StoreReader, type StorePlace } from "./stores/store-reader.ts";
+import { StoreReader, type LookDepth, type StorePlace } from "./stores/store-reader.ts";
 import { stat } from "node:fs/promises";
 
 /** A list younger than this is given out without a look at the folders. */
@@ -35,20 +35,25 @@ export interface CatalogOptions {
   log: Log;
 }
 
-/** Models in folders on disk. Folders are looked at again when someone asks, at most once a second. */
+/**
+ * Models in folders on disk. They are looked at again when someone asks, at most once a second: the
+ * folders alone for a list, every file for a name that is not known.
+ */
 export class ModelCatalog implements Catalog {
   readonly #options: CatalogOptions;
   readonly #stores: StoreReader;
   readonly #files = new FileCache();
   readonly #duplicates = new Duplicates();
   #scanned: readonly ScannedFile[] = [];
+  #walks: readonly StoreWalk[] = [];
+  #demo: FileStamp | null = null;
   #sidecars: ReadonlyMap<string, string> = new Map();
   #keyed: KeyedModels = { models: [], byName: new Map(), relativePaths: new Map(), broken: [] };
   #adapters: readonly CatalogAdapter[] = [];
   #unusable: readonly BrokenModel[] = [];
   #broken: readonly BrokenModel[] = [];
-  #checkedMs = Number.NEGATIVE_INFINITY;
-  #refreshing: Promise<void> | null = null;
+  readonly #checkedMs: Record<LookDepth, number> = { folders: -Infinity, files: -Infinity };
+  #refreshing: { depth: LookDepth; done: Promise<void> } | null = null;
   readonly #reported = new Set<string>();
 
   constructor(options: CatalogOptions) {
@@ -57,17 +62,17 @@ export class ModelCatalog implements Catalog {
   }
 
   async list(): Promise<readonly CatalogModel[]> {
-    await this.#refreshIfStale();
+    await this.#refreshIfStale("folders");
     return this.#keyed.models;
   }
 
   async broken(): Promise<readonly BrokenModel[]> {
-    await this.#refreshIfStale();
+    await this.#refreshIfStale("files");
     return this.#broken;
   }
 
   async adapters(): Promise<readonly CatalogAdapter[]> {
-    await this.#refreshIfStale();
+    await this.#refreshIfStale("folders");
     return this.#adapters;
   }
 
@@ -76,34 +81,56 @@ export class ModelCatalog implements Catalog {
     const known = findModel(this.#keyed, aliases(), name);
     // A file that is still there needs no look at all the others.
     if (known !== null && (await isUnchanged(known))) return known;
-    await this.#refreshIfStale();
+    await this.#refreshIfStale("files");
     return findModel(this.#keyed, aliases(), name);
   }
 
   /** Looks at every folder now. Concurrent calls share one look. */
   async rescan(): Promise<void> {
-    await this.#refreshing;
+    await this.#refreshing?.done;
     this.#stores.forget();
-    await this.#refresh();
+    await this.#refresh("files");
   }
 
-  async #refreshIfStale(): Promise<void> {
-    if (this.#options.clock.monotonicMs() - this.#checkedMs < FRESH_MS) return;
-    await this.#refresh();
+  async #refreshIfStale(depth: LookDepth): Promise<void> {
+    const checkedMs = this.#checkedMs[depth];
+    if (this.#options.clock.monotonicMs() - checkedMs >= FRESH_MS) await this.#refresh(depth);
   }
 
-  #refresh(): Promise<void> {
-    this.#refreshing ??= this.#scan().finally(() => (this.#refreshing = null));
-    return this.#refreshing;
+  /** Joins a look that is under way, if that looks as closely. */
+  async #refresh(depth: LookDepth): Promise<void> {
+    const running = this.#refreshing;
+    if (running !== null && depth === "files" && running.depth === "folders") {
+      await running.done;
+      return this.#refresh(depth);
+    }
+    this.#refreshing ??= {
+      depth,
+      done: this.#scan(depth).finally(() => (this.#refreshing = null)),
+    };
+    await this.#refreshing.done;
   }
 
-  async #scan(): Promise<void> {
+  async #scan(depth: LookDepth): Promise<void> {
     const { folders, demoPath, clock } = this.#options;
-    const walks = await Promise.all(folders.map((folder) => this.#stores.walk(folder)));
+    const walks = await Promise.all(folders.map((folder) => this.#stores.walk(folder, depth)));
+    const demo = demoPath === null ? null : await this.#stampDemo(demoPath);
+    const nowMs = clock.monotonicMs();
+    this.#checkedMs.folders = nowMs;
+    if (depth === "files") this.#checkedMs.files = nowMs;
+    const isKnown =
+      walks.every((walk, index) => walk === this.#walks[index]) && demo === this.#demo;
+    // Templates beside models may change without their folder.
+    if (isKnown && walks.every(({ templates }) => templates.length === 0)) return;
+    this.#walks = walks;
+    this.#demo = demo;
     const stamps = walks.flatMap((walk) => walk.files);
-    const demo = demoPath === null ? null : await stampDemo(demoPath);
     const scanned = await this.#files.scanAll(demo === null ? stamps : [...stamps, demo]);
-    const sidecars = await readSidecars(stamps.map((stamp) => stamp.path));
+    const templates = walks.flatMap((walk) => walk.templates);
+    const sidecars = await readSidecars(
+      stamps.map(({ path }) => path),
+      templates,
+    );
     const isSame =
       scanned.length === this.#scanned.length &&
       scanned.every((file, index) => file === this.#scanned[index]) &&
@@ -119,7 +146,6 @@ export class ModelCatalog implements Catalog {
       ...this.#unusable,
       ...this.#keyed.broken,
     ].sort((a, b) => (a.path < b.path ? -1 : 1));
-    this.#checkedMs = clock.monotonicMs();
     this.#report();
   }
 
@@ -142,6 +168,15 @@ export class ModelCatalog implements Catalog {
     this.#unusable = described.broken;
     this.#adapters = keyAdapters(described.adapters);
     this.#keyed = assignKeys(this.#withOwnTemplates(merged));
+  }
+
+  /** The same object as long as the file is. */
+  async #stampDemo(path: string): Promise<FileStamp | null> {
+    const facts = await stat(path).catch(() => null);
+    const stamp = facts === null ? null : stampOf(path, "demo.gguf", facts);
+    const isSame =
+      stamp?.modifiedMs === this.#demo?.modifiedMs && stamp?.inode === this.#demo?.inode;
+    return isSame ? this.#demo : stamp;
   }
 
   /** The templates that are given for keys, which the models have only once all are known. */
@@ -182,18 +217,6 @@ function sourcesOf(
   }
   if (demo !== null) sources.set(demo.path, "demo");
   return sources;
-}
-
-async function stampDemo(path: string): Promise<FileStamp | null> {
-  const facts = await stat(path).catch(() => null);
-  if (facts === null) return null;
-  return {
-    path,
-    relativePath: "demo.gguf",
-    sizeBytes: facts.size,
-    modifiedMs: facts.mtimeMs,
-    inode: facts.ino,
-  };
 }
 
 async function isUnchanged(model: CatalogModel): Promise<boolean> {

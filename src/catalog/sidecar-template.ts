@@ -5,18 +5,25 @@ import { MAX_TEMPLATE_LENGTH } from "../lib/limits.ts";
 export const sidecarOf = (modelPath: string): string =>
   modelPath.replace(/(?:-\d{5}-of-\d{5})?\.gguf$/i, ".jinja");
 
-/** Templates beside models, by the model's path. What cannot be read is not there. */
+/**
+ * Templates beside models, by the model's path. What cannot be read is not there.
+ * @param templatePaths the files called `*.jinja` in the models' folders.
+ */
 export async function readSidecars(
   modelPaths: readonly string[],
+  templatePaths: readonly string[],
 ): Promise<ReadonlyMap<string, string>> {
+  if (templatePaths.length === 0) return new Map();
+  const present = new Set(templatePaths);
   const found = await Promise.all(
-    modelPaths.map(async (path) => [path, await readTemplate(sidecarOf(path))] as const),
+    modelPaths
+      .filter((path) => present.has(sidecarOf(path)))
+      .map(async (path) => [path, await readTemplate(sidecarOf(path))] as const),
   );
   return new Map(found.flatMap(([path, text]) => (text === null ? [] : [[path, text]])));
 }
 
 async function readTemplate(path: string): Promise<string | null> {
-  if (!path.endsWith(".jinja")) return null;
   const facts = await stat(path).catch(() => null);
   // A pipe would never end, and a template has a bounded length.
   if (facts === null || !facts.isFile() || facts.size > MAX_TEMPLATE_LENGTH) return null;

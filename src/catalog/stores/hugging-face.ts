@@ -15,7 +15,7 @@ const MAX_ENTRIES = 10_000;
  * listed, or the newest one.
  */
 export async function walkHuggingFace(path: string): Promise<StoreWalk> {
-  const walk: StoreWalk = { files: [], broken: [], defaults: new Map() };
+  const walk: StoreWalk = { files: [], templates: [], broken: [], defaults: new Map() };
   const root = await realRoot(path);
   if (root === null) return walk;
   const names = (await foldersIn(root)).filter((name) => name.startsWith("models--"));
@@ -64,6 +64,7 @@ async function addFolder(
       await addFolder(walk, root, path, inside, depth + 1);
     else if (!entry.isDirectory() && isModelName(entry.name))
       await addStoreFile(walk, root, path, inside);
+    else if (entry.isFile() && entry.name.endsWith(".jinja")) walk.templates.push(path);
   };
   await Promise.all(entries.slice(0, MAX_ENTRIES).map(addEntry));
 }

@@ -8,11 +8,13 @@ import { addStoreFile, realRoot, type StoreWalk } from "./store-file.ts";
  * may hold more of these marks, so the repository is known only by the `-GGUF` most of them end in.
  */
 export async function walkLlamaCpp(path: string): Promise<StoreWalk> {
-  const walk: StoreWalk = { files: [], broken: [], defaults: new Map() };
+  const walk: StoreWalk = { files: [], templates: [], broken: [], defaults: new Map() };
   const root = await realRoot(path);
   if (root === null) return walk;
   const entries = await readdir(root, { withFileTypes: true }).catch(() => []);
   for (const entry of entries) {
+    if (entry.isFile() && entry.name.endsWith(".jinja"))
+      walk.templates.push(join(root, entry.name));
     if (entry.isDirectory() || !isModelName(entry.name)) continue;
     await addStoreFile(walk, root, join(root, entry.name), placeOf(entry.name));
   }

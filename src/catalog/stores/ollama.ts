@@ -21,7 +21,7 @@ interface Named {
  */
 export async function walkOllama(path: string): Promise<StoreWalk> {
   const defaults = new Map<string, ModelDefaults>();
-  const walk: StoreWalk = { files: [], broken: [], defaults };
+  const walk: StoreWalk = { files: [], templates: [], broken: [], defaults };
   const root = await realRoot(path);
   if (root === null) return walk;
   const listed = new Set<string>();

@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { open, realpath, stat } from "node:fs/promises";
 import { sep } from "node:path";
-import { codeOf, type FileStamp, type FolderWalk } from "../folder-walk.ts";
+import { codeOf, stampOf, type FolderWalk } from "../folder-walk.ts";
 import type { ModelDefaults } from "../model.ts";
 
 /** What a foreign store holds. `defaults` by path of the file. */
@@ -61,17 +61,3 @@ export async function readSmallText(path: string): Promise<string | null> {
 
 const isInside = (root: string, path: string): boolean =>
   path.startsWith(root.endsWith(sep) ? root : root + sep);
-
-function stampOf(
-  path: string,
-  relativePath: string,
-  facts: { size: number; mtimeMs: number; ino: number },
-): FileStamp {
-  return {
-    path,
-    relativePath,
-    sizeBytes: facts.size,
-    modifiedMs: facts.mtimeMs,
-    inode: facts.ino,
-  };
-}

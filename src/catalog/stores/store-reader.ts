@@ -1,12 +1,12 @@
 import type { Clock } from "../../lib/clock.ts";
-import { FolderWalker } from "../folder-walk.ts";
+import { FolderWalker, type FolderWalk } from "../folder-walk.ts";
 import type { ModelOrigin } from "../model.ts";
 import { walkHuggingFace } from "./hugging-face.ts";
 import { walkLlamaCpp } from "./llama-cpp.ts";
 import { walkOllama } from "./ollama.ts";
 import type { StoreWalk } from "./store-file.ts";
 
-/** Age at which a foreign store is read again, beside the answer that is given. */
+/** Age at which files are looked at again, and foreign stores read, beside the answer given. */
 const FRESH_MS = 10_000;
 
 const WALKS = {
@@ -14,6 +14,9 @@ const WALKS = {
   ollama: walkOllama,
   "llama.cpp": walkLlamaCpp,
 } as const;
+
+/** How closely: the folders alone, or every file in them. */
+export type LookDepth = "folders" | "files";
 
 export interface StorePlace {
   path: string;
@@ -28,6 +31,8 @@ export interface StorePlace {
 export class StoreReader {
   readonly #clock: Clock;
   readonly #walker = new FolderWalker();
+  /** When the files of our own folders were looked at. */
+  readonly #lookedMs = new Map<string, number>();
   readonly #known = new Map<string, { walk: StoreWalk; readMs: number }>();
   readonly #reading = new Map<string, Promise<StoreWalk>>();
 
@@ -35,9 +40,8 @@ export class StoreReader {
     this.#clock = clock;
   }
 
-  async walk({ path, source }: StorePlace): Promise<StoreWalk> {
-    if (source === "models-dir" || source === "lm-studio")
-      return { ...(await this.#walker.walk(path)), defaults: new Map() };
+  async walk({ path, source }: StorePlace, depth: LookDepth = "files"): Promise<StoreWalk> {
+    if (source === "models-dir" || source === "lm-studio") return this.#walkOwn(path, depth);
     const key = `${source}\0${path}`;
     const known = this.#known.get(key);
     if (known === undefined) return this.#read(key, WALKS[source], path);
@@ -49,6 +53,21 @@ export class StoreReader {
   /** The next walk reads every store. */
   forget(): void {
     this.#known.clear();
+    this.#lookedMs.clear();
+  }
+
+  /**
+   * New, renamed and removed files show in their folders. What was written over in its place shows in
+   * a look at the files, which also follows a look at folders when the last one is a while ago.
+   */
+  async #walkOwn(path: string, depth: LookDepth): Promise<StoreWalk> {
+    const nowMs = this.#clock.monotonicMs();
+    const lookedMs = this.#lookedMs.get(path) ?? -Infinity;
+    const isOld = nowMs - lookedMs >= FRESH_MS;
+    if (isOld || depth === "files") this.#lookedMs.set(path, nowMs);
+    const walk = await this.#walker.walk(path, depth === "folders" && lookedMs > -Infinity);
+    if (isOld && depth === "folders") void this.#walker.walk(path);
+    return asStore(walk);
   }
 
   #read(
@@ -68,4 +87,15 @@ export class StoreReader {
     this.#reading.set(key, reading);
     return reading;
   }
+}
+
+const STORES = new WeakMap<FolderWalk, StoreWalk>();
+
+/** The same for the same walk: an unchanged one is known by itself. */
+function asStore(walk: FolderWalk): StoreWalk {
+  const known = STORES.get(walk);
+  if (known !== undefined) return known;
+  const store = { ...walk, defaults: new Map() };
+  STORES.set(walk, store);
+  return store;
 }

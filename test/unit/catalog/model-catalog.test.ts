@@ -199,14 +199,43 @@ test("new, changed and removed files are seen without a restart", async () => {
   expect((await catalog.find("m"))?.path).toBe(path);
   writeFileSync(path, "no model any more");
   age();
-  expect(await catalog.list()).toEqual([]);
   expect(await catalog.broken()).toHaveLength(1);
+  expect(await catalog.list()).toEqual([]);
   writeFileSync(path, tinyModel());
   age();
   expect(await catalog.broken()).toEqual([]);
   rmSync(path);
   age();
   expect(await catalog.find("m")).toBeNull();
+});
+
+test("a file that is written over in its place shows in a list soon, and in its name at once", async () => {
+  using folder = tempFolder();
+  const path = addModel(folder.path, "m.gguf");
+  const { catalog, age } = catalogOf(folder.path);
+  const [old] = await catalog.list();
+  writeFileSync(path, tinyModel({ architecture: "qwen2" }));
+  utimesSync(path, new Date(5_000), new Date(5_000));
+  while ((await catalog.list())[0] === old) {
+    age();
+    await Bun.sleep(0);
+  }
+  expect((await catalog.list())[0]?.architecture).toBe("qwen2");
+  writeFileSync(path, tinyModel({ architecture: "bert" }));
+  utimesSync(path, new Date(9_000), new Date(9_000));
+  age();
+  expect((await catalog.find("m.gguf"))?.architecture).toBe("bert");
+});
+
+test("a broken file that is mended in its place is found by its name at once", async () => {
+  using folder = tempFolder();
+  const path = join(folder.path, "m.gguf");
+  writeFileSync(path, "broken");
+  const { catalog, age } = catalogOf(folder.path);
+  expect(await catalog.find("m")).toBeNull();
+  writeFileSync(path, tinyModel());
+  age();
+  expect((await catalog.find("m"))?.path).toBe(path);
 });
 
 test("a model that was replaced is not given out from memory", async () => {
