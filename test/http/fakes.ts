@@ -8,6 +8,7 @@ import { LmError } from "../../src/lib/errors.ts";
 import { silentLog } from "../../src/lib/log.ts";
 import type { Embeddings, InstanceStatus, Lease, PoolStatistics } from "../../src/pool/pool.ts";
 import type { LoadedModelInfo, TokenLogprob } from "../../src/protocol/events.ts";
+import { MODEL_INFO } from "../support/model-info.ts";
 
 export const settings: HttpSettings = {
   apiKeys: [],
@@ -57,21 +58,11 @@ export function fakeModel(over: Partial<CatalogModel> = {}): CatalogModel {
 export const embedder = fakeModel({ key: "acme/embed", kind: "embedding", pooling: "mean" });
 
 export const modelInfo: LoadedModelInfo = {
+  ...MODEL_INFO,
   contextLength: 2048,
   trainContextLength: 4096,
   vocabularySize: 1000,
   embeddingSize: 3,
-  parallel: 4,
-  layerCount: 1,
-  gpuLayers: 0,
-  bosText: "",
-  eosText: "",
-  addsBos: false,
-  addsEos: false,
-  supportsInfill: false,
-  isRecurrent: false,
-  threads: 1,
-  devices: ["CPU"],
   memory: { modelBytes: 1, kvBytes: 2, computeBytes: 3 },
   loadMs: 1,
 };

@@ -1,6 +1,7 @@
 import type { EngineChannel, EngineListener, SpawnEngine } from "../../src/pool/engine-channel.ts";
 import type { Command } from "../../src/protocol/commands.ts";
 import type { JobEvent, LoadedModelInfo } from "../../src/protocol/events.ts";
+import { MODEL_INFO } from "./model-info.ts";
 import { BUILD_ID } from "./pool-fixture.ts";
 
 /** An engine in this thread: the test says what it sends and when it ends. */
@@ -58,7 +59,7 @@ export class FakeChannel implements EngineChannel {
   }
 
   ready(facts: Partial<LoadedModelInfo> = {}): void {
-    this.#number({ type: "ready", model: { ...INFO, ...facts } });
+    this.#number({ type: "ready", model: { ...MODEL_INFO, ...facts } });
   }
 
   refuse(reason: string): void {
@@ -103,23 +104,3 @@ export function doneEvents(jobId: number): JobEvent[] {
     { type: "jobDone", jobId, timings },
   ];
 }
-
-export const INFO: LoadedModelInfo = {
-  contextLength: 1_024,
-  trainContextLength: 1_024,
-  vocabularySize: 256,
-  embeddingSize: 2,
-  parallel: 4,
-  layerCount: 1,
-  gpuLayers: 0,
-  bosText: "",
-  eosText: "",
-  addsBos: false,
-  addsEos: false,
-  supportsInfill: false,
-  isRecurrent: false,
-  threads: 1,
-  devices: ["CPU"],
-  memory: { modelBytes: 0, kvBytes: 0, computeBytes: 0 },
-  loadMs: 0,
-};

@@ -12,6 +12,7 @@ import { createGenerate, type GenerateDeps, type ModelDefaults } from "../../src
 import type { Lease } from "../../src/pool/pool.ts";
 import type { GenerateJob } from "../../src/protocol/commands.ts";
 import type { JobEvent, JobTimings, LoadedModelInfo } from "../../src/protocol/events.ts";
+import { MODEL_INFO } from "./model-info.ts";
 
 /** Generation over a lease that answers with written events, for tests of what is made of them. */
 
@@ -63,23 +64,13 @@ const model: CatalogModel = {
 };
 
 const info: LoadedModelInfo = {
+  ...MODEL_INFO,
   contextLength: 100,
   trainContextLength: 100,
   vocabularySize: 10,
   embeddingSize: 1,
   parallel: 1,
-  layerCount: 1,
-  gpuLayers: 0,
-  bosText: "",
-  eosText: "",
-  addsBos: false,
-  addsEos: false,
-  supportsInfill: false,
-  isRecurrent: false,
-  threads: 1,
   devices: [],
-  memory: { modelBytes: 0, kvBytes: 0, computeBytes: 0 },
-  loadMs: 0,
 };
 
 /** One text event per piece, one token each. */

@@ -5,12 +5,8 @@
  */
 import { writeSync } from "node:fs";
 import type { Command } from "../../src/protocol/commands.ts";
-import type {
-  CacheLoad,
-  EngineStatus,
-  JobEvent,
-  LoadedModelInfo,
-} from "../../src/protocol/events.ts";
+import type { CacheLoad, EngineStatus, JobEvent } from "../../src/protocol/events.ts";
+import { MODEL_INFO } from "./model-info.ts";
 
 /** What happens at `load`: ready, a refusal, a death, or nothing for ever. */
 export interface LoadScript {
@@ -208,7 +204,7 @@ function loadModel(script: LoadScript): void {
   send({ type: "loading", fraction: 0.5 });
   switch (script.load ?? "ready") {
     case "ready":
-      setTimeout(() => send({ type: "ready", model: info }), script.delayMs ?? 0);
+      setTimeout(() => send({ type: "ready", model: MODEL_INFO }), script.delayMs ?? 0);
       return;
     case "refuse":
       send({ type: "loadFailed", reason: "unknown architecture: 'wobble'" });
@@ -227,26 +223,6 @@ function loadModel(script: LoadScript): void {
       process.exit(0);
   }
 }
-
-const info: LoadedModelInfo = {
-  contextLength: 1_024,
-  trainContextLength: 1_024,
-  vocabularySize: 256,
-  embeddingSize: 2,
-  parallel: 4,
-  layerCount: 1,
-  gpuLayers: 0,
-  bosText: "",
-  eosText: "",
-  addsBos: false,
-  addsEos: false,
-  supportsInfill: false,
-  isRecurrent: false,
-  threads: 1,
-  devices: ["CPU"],
-  memory: { modelBytes: 0, kvBytes: 0, computeBytes: 0 },
-  loadMs: 0,
-};
 
 function receive(command: Command): void {
   switch (command.type) {
