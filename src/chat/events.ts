@@ -29,6 +29,8 @@ export interface GenerateRequest {
   cachePrompt: boolean;
   /** LoRA adapters to use, all others off; absent = those of the load, at their scales. */
   adapters?: readonly AdapterScale[];
+  /** A small model that drafts for it, as the client named it; absent or null = none. */
+  draftModel?: string | null;
   /** Idle seconds before a model loaded by this request is unloaded; null = server default. */
   ttlSeconds: number | null;
 }

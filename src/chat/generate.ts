@@ -1,6 +1,6 @@
 import type { Catalog, CatalogModel } from "../catalog/model.ts";
 import { assert } from "../lib/assert.ts";
-import type { Lease, Pool } from "../pool/pool.ts";
+import { DRAFT_LIMITS, type Lease, type Pool } from "../pool/pool.ts";
 import type { GenerateJob, GrammarSpec, JobPrompt } from "../protocol/commands.ts";
 import { DEFAULT_SAMPLING, type Sampling } from "../protocol/sampling.ts";
 import { type AnswerCheck, answerCheck, warningText } from "./answer-check.ts";
@@ -19,6 +19,7 @@ import { planFormat } from "./grammar/plan-grammar.ts";
 import { createParser, type Parser } from "./parser/parser.ts";
 import { type ChatKnowledge, prepareChat } from "./prepare-chat.ts";
 import { readGeneration } from "./read-generation.ts";
+import { resolveDraft } from "./resolve-draft.ts";
 import { resolveModel, type ResolveOptions } from "./resolve-model.ts";
 
 /** All that generation needs from the rest of the program. */
@@ -61,7 +62,9 @@ export function createGenerate(deps: GenerateDeps): Generate {
     const lease = await leaseFor(deps, request, signal);
     try {
       const defaults = deps.defaultsOf?.(lease.model) ?? NO_DEFAULTS;
-      const prepared = await prepare(knowledge, lease, request, defaults, signal);
+      const ready = await prepare(knowledge, lease, request, defaults, signal);
+      const warnings = [...ready.warnings, ...(await draftWarnings(deps, request, lease))];
+      const prepared = { ...ready, warnings };
       const sampling = { ...DEFAULT_SAMPLING, ...defaults.sampling, ...request.sampling };
       const events = lease.generate(jobOf(request, prepared, sampling), signal);
       const { choices, stops } = request;
@@ -96,10 +99,35 @@ async function leaseFor(
 ): Promise<Lease> {
   const model = await resolveModel(deps, request.model, "llm", deps.resolve);
   const { ttlSeconds } = request;
+  const draft = await draftFor(deps, request, model);
   return deps.pool.acquire(model, signal, {
     name: request.model,
     ttlMs: ttlSeconds === null ? null : ttlSeconds * 1000,
+    ...(draft !== null && { settings: { draft: { ...DRAFT_LIMITS, model: draft } } }),
   });
+}
+
+async function draftFor(
+  { catalog }: GenerateDeps,
+  { draftModel }: GenerateRequest,
+  main: CatalogModel,
+): Promise<CatalogModel | null> {
+  return draftModel == null || draftModel === ""
+    ? null
+    : await resolveDraft(catalog, draftModel, main);
+}
+
+/** A draft model is loaded together with its model, not later. */
+async function draftWarnings(
+  deps: GenerateDeps,
+  request: GenerateRequest,
+  lease: Lease,
+): Promise<string[]> {
+  const draft = await draftFor(deps, request, lease.model);
+  const loaded = lease.info.draftModel ?? null;
+  if (draft === null || draft.key === loaded) return [];
+  const beside = loaded === null ? "without a draft model" : `with the draft model "${loaded}"`;
+  return [`draft_model is ignored: "${lease.identifier}" is loaded ${beside}.`];
 }
 
 /** Control-token text counts as the token: prompts are written with it. */

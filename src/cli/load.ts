@@ -60,6 +60,38 @@ const FLAGS = {
     read: (texts) => texts.map(readLora),
     help: "A LoRA adapter to load with it; may be repeated (see: lmserver ls --lora)",
   }),
+  draftSimple: kinds.flagSetting({
+    flag: "speculative-draft-simple",
+    fallback: false,
+    flagOnly: true,
+    help: "Let a smaller model draft for it; needs --speculative-draft-model",
+  }),
+  draftModel: kinds.textSetting({
+    flag: "speculative-draft-model",
+    argument: "<model>",
+    flagOnly: true,
+    help: "The installed model that drafts, with the same vocabulary",
+  }),
+  draftMaxTokens: kinds.autoIntegerSetting({
+    flag: "speculative-draft-max-tokens",
+    minimum: 1,
+    maximum: 1_024,
+    flagOnly: true,
+    help: "Tokens drafted at once (default 16)",
+  }),
+  draftMinTokens: kinds.autoIntegerSetting({
+    flag: "speculative-draft-min-tokens",
+    minimum: 0,
+    maximum: 1_024,
+    flagOnly: true,
+    help: "Shorter drafts are dropped (default 0)",
+  }),
+  draftMinProbability: kinds.textSetting({
+    flag: "speculative-draft-min-continue-probability",
+    argument: "<0..1>",
+    flagOnly: true,
+    help: "A token less likely than this is not drafted (default 0)",
+  }),
   estimateOnly: kinds.flagSetting({
     flag: "estimate-only",
     fallback: false,
@@ -100,6 +132,7 @@ export const load: Command = {
       ...(values.parallel !== null && { parallel: values.parallel }),
       ...(values.ttl !== null && { ttl: values.ttl }),
       ...(values.identifier !== null && { identifier: values.identifier }),
+      ...draftOptions(values),
       ...(values.lora.length > 0 && { lora: values.lora }),
     };
     const isQuiet = values.quiet || values.json;
@@ -125,8 +158,43 @@ export const load: Command = {
   },
 };
 
+interface DraftFlags {
+  draftSimple: boolean;
+  draftModel: string | null;
+  draftMaxTokens: number | null;
+  draftMinTokens: number | null;
+  draftMinProbability: string | null;
+}
+
+/** What the flags of speculation mean to the server. @throws ExitError when they contradict. */
+function draftOptions(flags: DraftFlags): Record<string, unknown> {
+  const { draftSimple, draftModel, draftMaxTokens, draftMinTokens, draftMinProbability } = flags;
+  const limits = [draftMaxTokens, draftMinTokens, draftMinProbability];
+  const refuse = (message: string): never => {
+    throw new ExitError(EXIT.usage, message);
+  };
+  if (draftSimple !== (draftModel !== null))
+    refuse("--speculative-draft-simple and --speculative-draft-model go together.");
+  if (draftModel === null) {
+    return limits.every((limit) => limit === null)
+      ? {}
+      : refuse("Limits of drafts need --speculative-draft-simple and --speculative-draft-model.");
+  }
+  if (draftMinTokens !== null && draftMaxTokens !== null && draftMinTokens > draftMaxTokens)
+    refuse("--speculative-draft-min-tokens must not exceed --speculative-draft-max-tokens.");
+  const probability = draftMinProbability === null ? null : Number(draftMinProbability);
+  if (probability !== null && !(probability >= 0 && probability <= 1))
+    refuse("--speculative-draft-min-continue-probability is a number from 0 to 1.");
+  return {
+    draft_model: draftModel,
+    ...(draftMaxTokens !== null && { draft_max_tokens: draftMaxTokens }),
+    ...(draftMinTokens !== null && { draft_min_tokens: draftMinTokens }),
+    ...(probability !== null && { draft_min_probability: probability }),
+  };
+}
+
 /** The fields beyond LM Studio's need a server that accepts them. */
-const EXTENSIONS = ["gpu", "parallel", "ttl", "identifier", "lora"];
+const EXTENSIONS = ["gpu", "parallel", "ttl", "identifier", "lora", "draft_model"];
 
 async function loadModel(target: Target, body: Record<string, unknown>, signal: AbortSignal) {
   const path = "/api/v1/models/load";

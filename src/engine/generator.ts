@@ -6,6 +6,7 @@ import type { GenerateJob } from "../protocol/commands.ts";
 import { AdapterSets } from "./adapter-sets.ts";
 import type {
   CacheLoad,
+  DraftCounts,
   EngineLoad,
   EngineStatus,
   JobEvent,
@@ -18,6 +19,7 @@ import { Choice } from "./choice.ts";
 import { failureEvent } from "./failure.ts";
 import { Job } from "./job.ts";
 import { KvCache } from "./kv-cache.ts";
+import type { LoadedDraft } from "./load-draft.ts";
 import { scoreToken, unscoredToken } from "./logprobs.ts";
 import type { PieceTable } from "./pieces.ts";
 import { PrefillPacer } from "./prefill-pacer.ts";
@@ -48,6 +50,8 @@ export interface GeneratorOptions {
   governor: ThreadGovernor | null;
   /** Guesses tokens ahead where that is likely to pay. */
   speculates: boolean;
+  /** Its own from now on; absent or null = guesses come from the text alone. */
+  draft?: LoadedDraft | null;
   /** Takes the events of the jobs, in order. */
   emit: (event: JobEvent) => void;
 }
@@ -85,7 +89,15 @@ export class Generator {
     const archive = kept === null ? null : new PrefixArchive(kept, this.#kv, isDivisible);
     this.#saving = archive === null ? null : new BackgroundSaving(archive, clock);
     this.#reuse = new PrefixReuse(this.#kv, { isCuttable: isDivisible, archive });
-    this.#speculator = options.speculates && isDivisible ? new Speculator(options.pieces) : null;
+    const draft = options.draft ?? null;
+    assert(
+      isDivisible || draft === null,
+      "a draft model is loaded where guesses can be taken back",
+    );
+    this.#speculator =
+      isDivisible && (options.speculates || draft !== null)
+        ? new Speculator(options.pieces, draft?.drafter)
+        : null;
     this.#scheduler = new Scheduler(context, this.#kv, this.#reuse, {
       parallel,
       speculator: this.#speculator,
@@ -221,6 +233,7 @@ export class Generator {
   dispose(): void {
     for (const choices of this.#jobs.values()) this.#remove(choices);
     this.#reuse.clear();
+    this.#speculator?.dispose();
     this.#options.context.dispose();
   }
 
@@ -334,8 +347,17 @@ export class Generator {
     this.#finish(job, choices);
   }
 
+  #draftCounts({ drafts }: Job): DraftCounts | null {
+    const { draft } = this.#options;
+    if (draft == null) return null;
+    const { drafted: total, accepted, rejected } = drafts;
+    return { model: draft.name, total, accepted, rejected, ignored: total - accepted - rejected };
+  }
+
   #finish(job: Job, choices: readonly Choice[]): void {
-    const timings = job.timings(this.#options.clock.monotonicMs());
+    const own = job.timings(this.#options.clock.monotonicMs());
+    const drafts = this.#draftCounts(job);
+    const timings = drafts === null ? own : { ...own, drafts };
     this.#options.emit({ type: "jobDone", jobId: job.id, timings });
     this.#remove(choices);
   }

@@ -27,8 +27,8 @@ export class Job {
   /** The prompt's own tokens are to be scored, and are not yet. */
   wantsPromptScores: boolean;
   computedPromptTokens = 0;
-  /** Guessed tokens of all choices, and how many of them were right. */
-  readonly drafts = { drafted: 0, accepted: 0 };
+  /** Guessed tokens of all choices, how many of them were right, and found wrong. */
+  readonly drafts = { drafted: 0, accepted: 0, rejected: 0 };
 
   constructor(facts: {
     id: number;

@@ -9,6 +9,7 @@ import { openArchive } from "./archive/open-archive.ts";
 import { Embedder } from "./embedder.ts";
 import { Engine, type SendStep } from "./engine.ts";
 import { Generator } from "./generator.ts";
+import { type DraftDeps, loadDraft } from "./load-draft.ts";
 import { decodeLenient, PieceTable } from "./pieces.ts";
 import { ThreadGovernor } from "./thread-governor.ts";
 
@@ -71,7 +72,9 @@ export function loadEngine(
       return context;
     };
     const generating =
-      options.purpose === "generate" ? createContext(model, options, threads) : null;
+      options.purpose === "generate"
+        ? createGenerating(model, options, { backend, clock, threads, isGoverned })
+        : null;
     // An embedding model makes its context at once: what cannot be allocated is a failed load.
     const embedding = options.purpose === "embed" ? createEmbedContext() : null;
     const archive =
@@ -99,12 +102,13 @@ export function loadEngine(
       createEmbedder: (emit) =>
         new Embedder(embedding ?? createEmbedContext, model.vocabulary, emit, governor()),
     });
-    const { memory } = defined(generating?.context ?? embedding, "a loaded model has a context");
+    const { memory } = defined(generating ?? embedding, "a loaded model has a context");
     const info = describe(model, pieces, {
       contextLength: generating?.contextLength ?? embedShape.contextLength,
       parallel: options.parallel,
       threads,
       memory,
+      ...(options.draft !== undefined && { draftModel: options.draft.name }),
       loadMs: clock.monotonicMs() - startMs,
     });
     return { engine, info };
@@ -124,6 +128,26 @@ function shared(options: LoadOptions, threads: number) {
     ...(ropeFreqBase !== undefined && { ropeFreqBase }),
     ...(ropeFreqScale !== undefined && { ropeFreqScale }),
   };
+}
+
+/** The context that generates and the draft model beside it, with the memory of both. */
+function createGenerating(model: Model, options: LoadOptions, deps: DraftDeps) {
+  const made = createContext(model, options, deps.threads);
+  try {
+    const draft = loadDraft(options, model, made.context, deps);
+    const parts = [made.context.memory, ...(draft === null ? [] : [draft.memory])];
+    const sum = (field: keyof ModelContext["memory"]): number =>
+      parts.reduce((total, part) => total + part[field], 0);
+    const memory = {
+      modelBytes: sum("modelBytes"),
+      kvBytes: sum("kvBytes"),
+      computeBytes: sum("computeBytes"),
+    };
+    return { ...made, draft, memory };
+  } catch (error) {
+    made.context.dispose();
+    throw error;
+  }
 }
 
 function createContext(
@@ -170,7 +194,7 @@ function embedContextShape(model: Model, options: LoadOptions) {
 
 type Measured = Pick<
   LoadedModelInfo,
-  "contextLength" | "parallel" | "threads" | "memory" | "loadMs"
+  "contextLength" | "parallel" | "threads" | "memory" | "loadMs" | "draftModel"
 >;
 
 function describe(model: Model, pieces: PieceTable, measured: Measured): LoadedModelInfo {

@@ -39,6 +39,11 @@ function logSumExp(values: Float32Array): number {
   return max + Math.log(sum);
 }
 
+/** 0 to 1, before any sampler had its say. */
+export function probabilityOf(logits: Float32Array, token: number): number {
+  return Math.exp((logits[token] ?? -Infinity) - logSumExp(logits));
+}
+
 /**
  * The log probability of `token` and of the `topCount` best, from raw logits of shape [vocabSize]:
  * before any sampler had its say.

@@ -294,6 +294,7 @@ export class Scheduler {
     const index = this.#slots.indexOf(slot);
     assert(index >= 0, "a slot is released once");
     this.#slots.splice(index, 1);
+    this.#options.speculator?.release(slot.choice);
   }
 
   #pack(slot: Slot, count: number): PackedSlot {

@@ -35,6 +35,8 @@ export interface FitOptions {
   purpose: "generate" | "embed";
   /** LoRA adapters that are loaded with it; absent = none. */
   adapters?: readonly { sizeBytes: number }[];
+  /** A draft model that is loaded with it; absent = none. */
+  draft?: { model: CatalogModel };
 }
 
 /** Expected bytes of a loaded model, by purpose. */
@@ -48,12 +50,28 @@ export interface MemoryEstimate {
 /** Architectures that read a whole input at once and keep no KV cache. */
 const ENCODER = /bert|t5encoder|gemma-embedding/;
 
+/** What a loaded model needs, with its draft model. */
+export function estimateMemory(model: CatalogModel, asked: FitOptions): MemoryEstimate {
+  const { draft, ...options } = asked;
+  const main = estimateOne(model, options);
+  if (draft === undefined) return main;
+  const { adapters: _adapters, ...shape } = options;
+  const beside = estimateOne(draft.model, shape);
+  return {
+    weightBytes: safe(main.weightBytes + beside.weightBytes),
+    kvBytes: safe(main.kvBytes + beside.kvBytes),
+    computeBytes: safe(main.computeBytes + beside.computeBytes),
+    // Both are in one process.
+    totalBytes: safe(main.totalBytes + beside.totalBytes - PROCESS_BYTES),
+  };
+}
+
 /**
- * What a loaded model needs. The KV cache has one key and one value row per layer, head and token;
+ * What one model needs. The KV cache has one key and one value row per layer, head and token;
  * compute buffers hold the widest activations of one batch and the logits. Header numbers are
  * untrusted: everything is clamped to safe integers, so that a header full of lies is refused.
  */
-export function estimateMemory(model: CatalogModel, asked: FitOptions): MemoryEstimate {
+function estimateOne(model: CatalogModel, asked: FitOptions): MemoryEstimate {
   const header = model.header ?? null;
   const options = asked.purpose === "embed" ? embedOptions(model, asked) : asked;
   const adapterBytes = (asked.adapters ?? []).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);

@@ -82,7 +82,7 @@ export class MemoryGate {
     const victims = plan.victims.map(({ instance: victim }) => victim);
     await Promise.all(victims.map((victim) => victim.drain("unloaded", unloaded(victim.model))));
     instance.demand = plan.demand;
-    return { ...load, contextLength, purpose, modelPath: model.path };
+    return { ...toOptions(load), contextLength, purpose, modelPath: model.path };
   }
 
   /** 0 where no layer may or can go to a GPU, null where nobody knows what is free there. */
@@ -107,6 +107,13 @@ export class MemoryGate {
       totalBytes: left(memoryLimitBytes === null ? null : memoryLimitBytes - totalOf(held)),
     };
   }
+}
+
+/** The engine is told where the draft model lies and what it is called. */
+function toOptions({ draft, ...load }: LoadDefaults): Omit<LoadOptions, "modelPath" | "purpose"> {
+  if (draft === undefined) return load;
+  const { model, ...limits } = draft;
+  return { ...load, draft: { ...limits, name: model.key, modelPath: model.path } };
 }
 
 type ResidentInstance = Resident & { instance: ModelInstance };

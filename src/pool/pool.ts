@@ -1,5 +1,11 @@
 import type { CatalogModel } from "../catalog/model.ts";
-import type { EmbedInput, GenerateJob, JobPrompt, LoadOptions } from "../protocol/commands.ts";
+import type {
+  DraftOptions,
+  EmbedInput,
+  GenerateJob,
+  JobPrompt,
+  LoadOptions,
+} from "../protocol/commands.ts";
 import type { EngineLoad, EngineStatus, JobEvent, LoadedModelInfo } from "../protocol/events.ts";
 
 /**
@@ -72,7 +78,16 @@ export interface LoadRequest extends Partial<LoadDefaults> {
 }
 
 /** The load options that configuration decides. */
-export type LoadDefaults = Omit<LoadOptions, "modelPath" | "purpose">;
+export type LoadDefaults = Omit<LoadOptions, "modelPath" | "purpose" | "draft"> & {
+  /** A draft model to load with it; absent = none. */
+  draft?: LoadedDraft;
+};
+
+/** A draft model and how far it guesses. */
+export type LoadedDraft = Omit<DraftOptions, "name" | "modelPath"> & { model: CatalogModel };
+
+/** How far a draft model guesses where nobody says. */
+export const DRAFT_LIMITS = { maxTokens: 16, minTokens: 0, minProbability: 0 } as const;
 
 /** How the configuration wants one model loaded; what it leaves open is absent. */
 export interface LoadPreset {

@@ -43,6 +43,21 @@ export const AdapterScale = Type.Object({
 });
 export type AdapterScale = Static<typeof AdapterScale>;
 
+/** A small model that guesses what the loaded one will say. */
+export const DraftOptions = Type.Object({
+  /** Its key, by which it is told of. */
+  name: Type.String(),
+  /** Absolute path of the GGUF; of the first shard when it is split. */
+  modelPath: Type.String(),
+  /** Guesses per step and sequence. */
+  maxTokens: Type.Integer({ minimum: 1 }),
+  /** Fewer guesses are not checked. */
+  minTokens: Type.Integer({ minimum: 0 }),
+  /** A guess less likely than this, by the draft model itself, ends its guesses; 0 = never. */
+  minProbability: Type.Number({ minimum: 0, maximum: 1 }),
+});
+export type DraftOptions = Static<typeof DraftOptions>;
+
 /** Everything that decides how a model file becomes a loaded model. */
 export const LoadOptions = Type.Object({
   /** Absolute path of the GGUF; of the first shard when the model is split. */
@@ -79,6 +94,8 @@ export const LoadOptions = Type.Object({
       memoryBytes: Type.Integer({ minimum: 0 }),
     }),
   ),
+  /** Absent = guesses come from the text alone. */
+  draft: Type.Optional(DraftOptions),
   /** What the model is used for: an embedding model needs no KV cache for generation. */
   purpose: Type.Union([Type.Literal("generate"), Type.Literal("embed")]),
 });

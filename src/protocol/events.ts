@@ -30,6 +30,8 @@ export interface LoadedModelInfo {
   /** Bytes by purpose, as allocated. */
   memory: { modelBytes: number; kvBytes: number; computeBytes: number };
   loadMs: number;
+  /** Key of the draft model that was loaded with it; absent = none. */
+  draftModel?: string;
 }
 
 /** One candidate token. `bytes` are its exact bytes; `text` may hold U+FFFD for partial UTF-8. */
@@ -58,6 +60,17 @@ export interface JobTimings {
   ttftMs: number;
   /** Prompt tokens that had to be computed. */
   computedPromptTokens: number;
+  /** Of all choices together; absent without a draft model. */
+  drafts?: DraftCounts;
+}
+
+/** Guessed tokens of one job: sampled, found wrong, and those after a wrong one or an end. */
+export interface DraftCounts {
+  model: string;
+  total: number;
+  accepted: number;
+  rejected: number;
+  ignored: number;
 }
 
 export type JobEvent =

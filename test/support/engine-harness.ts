@@ -2,6 +2,7 @@ import type { Clock } from "../../src/lib/clock.ts";
 import { AdapterSets } from "../../src/engine/adapter-sets.ts";
 import type { ArchiveOptions } from "../../src/engine/archive/prefix-archive.ts";
 import { Engine } from "../../src/engine/engine.ts";
+import type { LoadedDraft } from "../../src/engine/load-draft.ts";
 import { Embedder } from "../../src/engine/embedder.ts";
 import { Generator } from "../../src/engine/generator.ts";
 import { PieceTable } from "../../src/engine/pieces.ts";
@@ -22,6 +23,8 @@ export interface HarnessOptions {
   adapters?: LoadedAdapter[];
   /** Default: one token per step, so that tests can count steps. */
   speculates?: boolean;
+  /** A draft model with its context; absent = none. */
+  draft?: LoadedDraft;
 }
 
 /** A clock that stands still: every decode seems to take no time. */
@@ -91,6 +94,7 @@ export function engineHarness(options: HarnessOptions) {
         governor: null,
         speculates: options.speculates ?? false,
         archive: options.archive ?? null,
+        draft: options.draft ?? null,
         emit,
       }),
     createEmbedder: (emit) =>

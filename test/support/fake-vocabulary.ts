@@ -31,7 +31,7 @@ export const FakeToken = {
 
 /** One token per byte, and a few control tokens. BOS is added on request; there is no EOS added. */
 export class FakeVocabulary implements Vocabulary {
-  readonly size = 256 + SPECIALS.length;
+  readonly size: number = 256 + SPECIALS.length;
   readonly bos = FakeToken.bos;
   readonly eos = FakeToken.eos;
   readonly addsBos = true;

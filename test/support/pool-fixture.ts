@@ -12,7 +12,7 @@ import type { JobScript, LoadScript } from "./scripted-engine.ts";
 
 export const BUILD_ID = "build-of-the-test";
 
-export const LOAD_DEFAULTS: LoadDefaults = {
+export const LOAD_DEFAULTS: Omit<LoadDefaults, "draft"> = {
   contextLength: 1_024,
   parallel: 4,
   batchCapacity: 512,

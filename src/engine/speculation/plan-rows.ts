@@ -11,6 +11,8 @@ export interface Offer {
   most: number;
   /** That each next one is right when those before it are. */
   chance: number;
+  /** What guessing one costs, beside the row that checks it; in the unit of the cost line. */
+  guessCost: number;
 }
 
 /**
@@ -30,16 +32,21 @@ export function planRows(
   const longest = streams > 1 ? alone * LONGEST_STRETCH : Infinity;
   let duration = alone;
   let expected = streams;
-  for (let left = room; left > 0 && duration + cost.row <= longest; left--) {
+  for (let left = room; left > 0; left--) {
     const best = largestIndex(chances);
+    const offer = offers[best];
     const chance = chances[best] ?? 0;
-    if (chance * duration <= MARGIN * cost.row * expected) break;
+    if (offer === undefined || chance === 0) break;
+    const price = cost.row + offer.guessCost;
+    if (duration + price > longest || chance * duration <= MARGIN * price * expected) {
+      chances[best] = 0;
+      continue;
+    }
     expected += chance;
-    duration += cost.row;
+    duration += price;
     const count = (counts[best] ?? 0) + 1;
     counts[best] = count;
-    const { most, chance: each } = offers[best] ?? { most: 0, chance: 0 };
-    chances[best] = count < most ? chance * each : 0;
+    chances[best] = count < offer.most ? chance * offer.chance : 0;
   }
   return counts;
 }

@@ -87,6 +87,7 @@ export function toGenerateRequest(body: ExtendedChat, chat: StoredChat): Generat
     promptLogprobs: false,
     cachePrompt: true,
     ttlSeconds: body.ttl ?? null,
+    draftModel: body.draft_model ?? null,
   };
 }
 

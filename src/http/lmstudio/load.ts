@@ -1,9 +1,10 @@
 import { Type, type Static } from "typebox";
-import type { CatalogAdapter } from "../../catalog/model.ts";
+import type { CatalogAdapter, CatalogModel } from "../../catalog/model.ts";
 import { findAdapter } from "../../catalog/adapters.ts";
 import { invalidRequest } from "../../lib/errors.ts";
 import { MAX_ADAPTERS } from "../../lib/limits.ts";
-import type { LoadRequest } from "../../pool/pool.ts";
+import { resolveDraft } from "../../chat/resolve-draft.ts";
+import { DRAFT_LIMITS, type LoadRequest } from "../../pool/pool.ts";
 import type { Deps } from "../deps.ts";
 import type { Server } from "../generation.ts";
 import { jsonResponse } from "../json-response.ts";
@@ -48,6 +49,14 @@ const ExtendedLoad = Type.Object({
       maxItems: MAX_ADAPTERS,
       description: "LoRA adapters; their order gives the numbers by which requests name them.",
     }),
+  ),
+  draft_model: opt(
+    Type.String({ minLength: 1, description: "Installed model that drafts for this one." }),
+  ),
+  draft_max_tokens: opt(integer("Guesses per step. Default 16.", { minimum: 1, maximum: 1024 })),
+  draft_min_tokens: opt(integer("Fewer are not checked. Default 0.", { minimum: 0 })),
+  draft_min_probability: opt(
+    decimal("A guess less likely than this is not made. Default 0.", { minimum: 0, maximum: 1 }),
   ),
   gpu: opt(
     Type.Union([
@@ -97,7 +106,11 @@ export function nativeLoad({ deps }: Server): PostRoute {
       context.facts.model = model.key;
       holdOpen(context);
       const startMs = deps.clock.monotonicMs();
-      const load = { ...toLoad(request), ...(await toAdapters(deps, request.lora ?? [])) };
+      const load = {
+        ...toLoad(request),
+        ...(await toAdapters(deps, request.lora ?? [])),
+        ...(await toDraft(deps, request, model)),
+      };
       const instance = await deps.pool.load(model, load, context.request.signal);
       const seconds = (deps.clock.monotonicMs() - startMs) / 1000;
       return jsonResponse({
@@ -134,6 +147,24 @@ function toLoad(request: ExtendedLoad): LoadRequest {
     ...(parallel != null && { parallel }),
     ...(gpu != null && { gpuLayers: gpu === 0 ? "off" : gpu === 1 ? "max" : gpu }),
   };
+}
+
+/** @throws LmError model_not_found, or invalid_value when it does not suit the model. */
+async function toDraft(
+  { catalog }: Deps,
+  request: ExtendedLoad,
+  model: CatalogModel,
+): Promise<Pick<LoadRequest, "draft">> {
+  if (request.draft_model == null) return {};
+  const maxTokens = request.draft_max_tokens ?? DRAFT_LIMITS.maxTokens;
+  const minTokens = request.draft_min_tokens ?? DRAFT_LIMITS.minTokens;
+  if (minTokens > maxTokens) {
+    const message = "Invalid 'draft_min_tokens': it must not exceed draft_max_tokens.";
+    throw invalidRequest("draft_min_tokens", "invalid_value", message);
+  }
+  const minProbability = request.draft_min_probability ?? DRAFT_LIMITS.minProbability;
+  const draft = await resolveDraft(catalog, request.draft_model, model);
+  return { draft: { model: draft, maxTokens, minTokens, minProbability } };
 }
 
 /**

@@ -1,7 +1,9 @@
 import { Type, type Static } from "typebox";
 import type { GenerateEvent, GenerateRequest } from "../../chat/events.ts";
+import type { DraftCounts } from "../../protocol/events.ts";
 import type { AnswerExtras } from "../answer-extras.ts";
 import type { Deps } from "../deps.ts";
+import { draftFields, toDraftStats } from "../draft-stats.ts";
 import type { Server } from "../generation.ts";
 import { oneOf } from "../schema.ts";
 
@@ -21,6 +23,7 @@ export const V0Extras = Type.Object({
       ],
       "Why it ended.",
     ),
+    ...draftFields,
   }),
   model_info: Type.Object({
     arch: Type.String(),
@@ -76,6 +79,7 @@ class AnswerFacts {
   ttftMs = 0;
   generationMs = 0;
   stopReason: StopReason = "eosFound";
+  drafts: DraftCounts | undefined;
 
   observe(event: GenerateEvent, { maxTokens }: GenerateRequest): void {
     if (event.type === "started") this.model = event.model;
@@ -85,10 +89,22 @@ class AnswerFacts {
     } else if (event.type === "done") this.#time(event.timings);
   }
 
-  #time({ ttftMs, queuedMs, decodeMs }: Timings): void {
+  #time({ ttftMs, queuedMs, decodeMs, drafts }: Timings): void {
+    if (drafts !== undefined) this.drafts = addDrafts(this.drafts, drafts);
     this.ttftMs = Math.max(this.ttftMs, ttftMs - queuedMs);
     this.generationMs = Math.max(this.generationMs, decodeMs);
   }
+}
+
+function addDrafts(sum: DraftCounts | undefined, more: DraftCounts): DraftCounts {
+  if (sum === undefined) return more;
+  return {
+    model: more.model,
+    total: sum.total + more.total,
+    accepted: sum.accepted + more.accepted,
+    rejected: sum.rejected + more.rejected,
+    ignored: sum.ignored + more.ignored,
+  };
 }
 
 function stopReason(
@@ -111,6 +127,7 @@ function toExtras({ pool, version }: Deps, facts: AnswerFacts): V0Extras {
       time_to_first_token: facts.ttftMs / 1000,
       generation_time: seconds,
       stop_reason: facts.stopReason,
+      ...toDraftStats(facts.drafts),
     },
     model_info: {
       arch: instance?.model.architecture ?? "unknown",

@@ -46,6 +46,7 @@ export function toChatRequest(body: ChatCompletionRequest, maxChoices: number): 
     promptLogprobs: false,
     cachePrompt: body.cache_prompt ?? true,
     ttlSeconds: body.ttl ?? null,
+    draftModel: body.draft_model ?? null,
     ...toAdapters(body.lora ?? null),
   };
   return {

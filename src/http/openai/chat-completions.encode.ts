@@ -1,7 +1,9 @@
 import type { AnswerIssue } from "../../chat/answer-check.ts";
 import type { FinishReason, GenerateEvent } from "../../chat/events.ts";
 import { defined } from "../../lib/assert.ts";
+import type { JobTimings } from "../../protocol/events.ts";
 import type { HttpSettings } from "../deps.ts";
+import { toDraftStats } from "../draft-stats.ts";
 import type { AnswerMessage, ChatCompletion, WireLogprob } from "./response.schema.ts";
 import { type Stamp, toWireLogprob, UsageCounter } from "./stamp.ts";
 
@@ -69,6 +71,7 @@ export async function chatCompletion(
   const drafts = Array.from({ length: encoding.choices }, () => new ChoiceDraft());
   const usage = new UsageCounter();
   let model = "";
+  let timings: JobTimings | null = null;
   for await (const event of events) {
     if (event.type === "started") {
       model = event.model;
@@ -76,7 +79,7 @@ export async function chatCompletion(
     } else if ("choice" in event) {
       collect(defined(drafts[event.choice], "an event of a choice nobody asked for"), event);
       if (event.type === "finished") usage.finished(event);
-    }
+    } else if (event.type === "done") timings = event.timings;
   }
   return {
     id: encoding.stamp.id,
@@ -93,7 +96,17 @@ export async function chatCompletion(
       ...issuesField(draft.schemaIssues),
     })),
     usage: usage.toWire(),
-    stats: {},
+    stats: toStats(timings, usage.completionTokens),
+  };
+}
+
+/** Empty without a draft model. */
+function toStats(timings: JobTimings | null, tokens: number): ChatCompletion["stats"] {
+  if (timings?.drafts === undefined) return {};
+  const seconds = timings.decodeMs / 1000;
+  return {
+    tokens_per_second: seconds > 0 ? tokens / seconds : 0,
+    ...toDraftStats(timings.drafts),
   };
 }
 

@@ -145,7 +145,7 @@ async function decode(deps: Deps, body: unknown): Promise<DecodedChat> {
   return decoded;
 }
 
-/** A draft model must exist; it is not attached per request, and the log says so. */
+/** A draft model must exist, also where nothing is generated. */
 export async function checkDraftModel(deps: Deps, name: string | null): Promise<void> {
   if (name === null || name === "") return;
   if ((await deps.catalog.find(name)) === null) {
@@ -157,5 +157,4 @@ export async function checkDraftModel(deps: Deps, name: string | null): Promise<
         `Your models:\n\n${available.join("\n")}`,
     );
   }
-  deps.log.warn("draft_model is ignored: it cannot be attached at request time");
 }

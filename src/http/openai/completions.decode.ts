@@ -69,6 +69,7 @@ export function toCompletionRequests(
     promptLogprobs: echo && (logprobs !== null || readsTokens),
     cachePrompt: body.cache_prompt ?? true,
     ttlSeconds: body.ttl ?? null,
+    draftModel: body.draft_model ?? null,
     ...toAdapters(body.lora ?? null),
   };
   const format = toAnswerFormat(body, false);

@@ -1,3 +1,4 @@
+import { draftFields } from "../draft-stats.ts";
 import { Type, type Static } from "typebox";
 import { oneOf } from "../schema.ts";
 
@@ -94,7 +95,10 @@ export const ChatCompletion = Type.Object({
     }),
   ),
   usage: Usage,
-  stats: Type.Object({}),
+  stats: Type.Object({
+    tokens_per_second: Type.Optional(Type.Number()),
+    ...draftFields,
+  }),
 });
 export type ChatCompletion = Static<typeof ChatCompletion>;
 

@@ -31,6 +31,18 @@ test("the KV cache is two rows per layer, head and token", () => {
   expect(estimateMemory(model(), quantized).kvBytes).toBe((kvBytes / 2) * (34 / 32));
 });
 
+test("a draft model counts with weights, cache and buffers of its own, in the same process", () => {
+  const small = model({ header: { ...header, tensorBytes: GIB, blockCount: 8 } });
+  const asked = { ...fit, contextLength: 4_096 };
+  const [alone, beside] = [estimateMemory(model(), asked), estimateMemory(small, asked)];
+  const both = estimateMemory(model(), { ...asked, draft: { model: small } });
+  expect(both.weightBytes).toBe(6 * GIB);
+  expect(both.kvBytes).toBe(alone.kvBytes * 1.25);
+  expect(both.computeBytes).toBe(alone.computeBytes + beside.computeBytes);
+  expect(both.totalBytes).toBeLessThan(alone.totalBytes + beside.totalBytes);
+  expect(both.totalBytes).toBeGreaterThan(alone.totalBytes + beside.kvBytes + GIB);
+});
+
 test("heads may differ per layer", () => {
   const mixed = model({ header: { ...header, blockCount: 3, headCountKv: [8, 0, 2] } });
   const { kvBytes } = estimateMemory(mixed, { ...fit, contextLength: 256 });

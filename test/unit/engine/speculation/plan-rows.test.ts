@@ -6,7 +6,7 @@ const memoryBound = { fixed: 9, row: 1 };
 const computeBound = { fixed: 0, row: 1 };
 
 test("likely guesses join while memory is the limit, and none where computing is", () => {
-  const sure = { most: 16, chance: 0.99 };
+  const sure = { most: 16, chance: 0.99, guessCost: 0 };
   expect(planRows([sure], 1, memoryBound, 64)).toEqual([16]);
   expect(planRows([sure], 1, computeBound, 64)).toEqual([0]);
   const many = Array.from({ length: 64 }, () => sure);
@@ -15,24 +15,31 @@ test("likely guesses join while memory is the limit, and none where computing is
 
 test("a guess joins when it brings more than its time would otherwise", () => {
   // One row costs a tenth of a step; the margin asks for a little more.
-  expect(planRows([{ most: 1, chance: 0.12 }], 1, memoryBound, 8)).toEqual([1]);
-  expect(planRows([{ most: 1, chance: 0.1 }], 1, memoryBound, 8)).toEqual([0]);
+  expect(planRows([{ most: 1, chance: 0.12, guessCost: 0 }], 1, memoryBound, 8)).toEqual([1]);
+  expect(planRows([{ most: 1, chance: 0.1, guessCost: 0 }], 1, memoryBound, 8)).toEqual([0]);
 });
 
 test("the likeliest come first, and neither room nor offers are exceeded", () => {
   const offers = [
-    { most: 3, chance: 0.5 },
-    { most: 4, chance: 0.99 },
-    { most: 0, chance: 1 },
+    { most: 3, chance: 0.5, guessCost: 0 },
+    { most: 4, chance: 0.99, guessCost: 0 },
+    { most: 0, chance: 1, guessCost: 0 },
   ];
   expect(planRows(offers, 3, memoryBound, 4)).toEqual([0, 4, 0]);
   expect(planRows(offers, 3, memoryBound, 5)).toEqual([1, 4, 0]);
 });
 
+test("what guessing itself costs is weighed too", () => {
+  const guessed = { most: 16, chance: 0.6, guessCost: 2 };
+  expect(planRows([guessed], 1, memoryBound, 8)).toEqual([1]);
+  expect(planRows([{ ...guessed, guessCost: 9 }], 1, memoryBound, 8)).toEqual([0]);
+  expect(planRows([guessed, { ...guessed, guessCost: 0 }], 2, memoryBound, 8)).toEqual([0, 2]);
+});
+
 test("beside other streams a step grows to twice its time at most", () => {
   const offers = [
-    { most: 16, chance: 0.99 },
-    { most: 0, chance: 0 },
+    { most: 16, chance: 0.99, guessCost: 0 },
+    { most: 0, chance: 0, guessCost: 0 },
   ];
   const [count] = planRows(offers, 2, { fixed: 4, row: 1 }, 64);
   expect(count).toBe(6);

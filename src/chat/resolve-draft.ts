@@ -1,0 +1,46 @@
+import type { Catalog, CatalogModel } from "../catalog/model.ts";
+import { invalidRequest, LmError } from "../lib/errors.ts";
+
+/** Padding at the end of a vocabulary may differ by so many tokens. */
+const SIZE_DIFFERENCE = 128;
+
+/**
+ * The installed model that is to draft for `main`, by what the headers of both say; the engine
+ * compares the tokens themselves when it loads them.
+ * @throws LmError model_not_found, or invalid_request (invalid_value) when their vocabularies differ.
+ */
+export async function resolveDraft(
+  catalog: Pick<Catalog, "find" | "list">,
+  name: string,
+  main: CatalogModel,
+): Promise<CatalogModel> {
+  const draft = await catalog.find(name);
+  if (draft === null) {
+    const available = (await catalog.list()).map((model) => model.key);
+    const shown = name.slice(0, 128).replace(/[\p{C}\u2028\u2029]/gu, "\uFFFD");
+    throw new LmError(
+      "model_not_found",
+      { model: name, available, param: "draft_model" },
+      `Model "${shown}" not found. Please specify a valid model.\n\n` +
+        `Your models:\n\n${available.join("\n")}`,
+    );
+  }
+  const problem = whyUnsuited(main, draft);
+  if (problem === null) return draft;
+  const message = `"${draft.key}" cannot draft for "${main.key}": ${problem}.`;
+  throw invalidRequest("draft_model", "invalid_value", message);
+}
+
+function whyUnsuited(main: CatalogModel, draft: CatalogModel): string | null {
+  if (draft.kind !== "llm") return "it is an embedding model";
+  if (main.kind !== "llm") return "an embedding model says nothing";
+  const [mainSize, draftSize] = [main, draft].map(({ header }) => header?.vocabularySize ?? null);
+  if (mainSize != null && draftSize != null && Math.abs(mainSize - draftSize) > SIZE_DIFFERENCE) {
+    return `its vocabulary has ${draftSize} tokens instead of ${mainSize}`;
+  }
+  const isOther = (field: "bosText" | "eosText"): boolean =>
+    main[field] !== null && draft[field] !== null && main[field] !== draft[field];
+  return isOther("bosText") || isOther("eosText")
+    ? "their texts begin or end with different tokens"
+    : null;
+}

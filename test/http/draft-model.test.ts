@@ -1,0 +1,113 @@
+import { describe, expect, test } from "bun:test";
+import type { GenerateRequest } from "../../src/chat/events.ts";
+import type { LoadRequest } from "../../src/pool/pool.ts";
+import {
+  appWith,
+  chatBody,
+  done,
+  errorOf,
+  fakeDeps,
+  fakeInstance,
+  fakeModel,
+  finished,
+  play,
+  post,
+  started,
+  text,
+} from "./fakes.ts";
+
+const drafted = {
+  ...done,
+  timings: {
+    ...done.timings,
+    decodeMs: 500,
+    drafts: { model: "small", total: 12, accepted: 8, rejected: 1, ignored: 3 },
+  },
+};
+const stats = {
+  draft_model: "small",
+  total_draft_tokens_count: 12,
+  accepted_draft_tokens_count: 8,
+  rejected_draft_tokens_count: 1,
+  ignored_draft_tokens_count: 3,
+};
+const small = fakeModel({ key: "small" });
+
+test("stats tell of drafts where there was a draft model, and of nothing else", async () => {
+  const answer = async (path: string, end: typeof drafted | typeof done) => {
+    const app = appWith({ generate: play([started(), text("a"), finished(), end]) });
+    return (await (await app.handle(post(path, chatBody))).json()) as { stats: object };
+  };
+  const plain = await answer("/v1/chat/completions", done);
+  expect(plain.stats).toEqual({});
+  const quick = await answer("/v1/chat/completions", drafted);
+  expect(quick.stats).toMatchObject(stats);
+  expect(quick.stats).toHaveProperty("tokens_per_second");
+  const v0 = await answer("/api/v0/chat/completions", drafted);
+  expect(v0.stats).toMatchObject(stats);
+  expect(Object.keys((await answer("/api/v0/chat/completions", done)).stats)).not.toContain(
+    "draft_model",
+  );
+});
+
+test.each([
+  ["/v1/chat/completions", chatBody],
+  ["/v1/completions", { model: "acme/tiny", prompt: "x" }],
+  ["/api/v0/chat/completions", chatBody],
+])("%s hands the draft model's name on", async (path, body) => {
+  const seen: GenerateRequest[] = [];
+  const generate = play([started(), finished(), done], (request) => seen.push(request));
+  const app = appWith({ generate });
+  for (const draft_model of [fakeModel().key, null]) {
+    await (await app.handle(post(path, { ...body, draft_model }))).text();
+  }
+  expect(seen.map(({ draftModel }) => draftModel)).toEqual([fakeModel().key, null]);
+});
+
+describe("draft_model of a load", () => {
+  function loading(settings: object) {
+    const loads: LoadRequest[] = [];
+    const { catalog, pool } = fakeDeps();
+    const app = appWith({
+      settings,
+      deps: {
+        catalog: {
+          ...catalog,
+          find: async (name) => (name === "small" ? small : await catalog.find(name)),
+        },
+        pool: {
+          ...pool,
+          load: async (model, request) => {
+            loads.push(request);
+            return fakeInstance(model, { jit: false });
+          },
+        },
+      },
+    });
+    const ask = (fields: object) =>
+      app.handle(post("/api/v1/models/load", { model: fakeModel().key, ...fields }));
+    return { loads, ask };
+  }
+
+  test("names an installed model and how far it guesses", async () => {
+    const { loads, ask } = loading({ restExtensions: true });
+    expect((await ask({ draft_model: "small" })).status).toBe(200);
+    const limits = { draft_max_tokens: 6, draft_min_tokens: 2, draft_min_probability: 0.5 };
+    expect((await ask({ draft_model: "small", ...limits })).status).toBe(200);
+    expect(loads.map(({ draft }) => draft)).toEqual([
+      { model: small, maxTokens: 16, minTokens: 0, minProbability: 0 },
+      { model: small, maxTokens: 6, minTokens: 2, minProbability: 0.5 },
+    ]);
+  });
+
+  test("one that is unknown, limits that contradict, and a server without extensions refuse", async () => {
+    const { loads, ask } = loading({ restExtensions: true });
+    const unknown = await ask({ draft_model: "/etc/passwd" });
+    expect([unknown.status, (await errorOf(unknown)).type]).toEqual([404, "model_not_found"]);
+    const limits = await ask({ draft_model: "small", draft_max_tokens: 2, draft_min_tokens: 3 });
+    expect([limits.status, (await errorOf(limits)).param]).toEqual([400, "draft_min_tokens"]);
+    const strict = await loading({}).ask({ draft_model: "small" });
+    expect((await errorOf(strict)).code).toBe("unrecognized_keys");
+    expect(loads).toEqual([]);
+  });
+});
