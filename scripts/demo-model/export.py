@@ -12,7 +12,7 @@ import data
 import tokenizer
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-NAMES = {"attn_norm": "attn_norm", "ffn_norm": "ffn_norm", "q": "attn_q", "k": "attn_k", "v": "attn_v",
+NAMES = {"attn_norm": "attn_norm", "ffn_norm": "ffn_norm", "q_norm": "attn_q_norm", "k_norm": "attn_k_norm", "q": "attn_q", "k": "attn_k", "v": "attn_v",
          "o": "attn_output", "gate": "ffn_gate", "up": "ffn_up", "down": "ffn_down"}
 
 
@@ -25,6 +25,8 @@ def header(writer, config, coder):
     writer.add_feed_forward_length(config["hidden"])
     writer.add_head_count(config["heads"])
     writer.add_head_count_kv(config["heads"])
+    writer.add_key_length(config["width"] // config["heads"])
+    writer.add_value_length(config["width"] // config["heads"])
     writer.add_rope_dimension_count(config["width"] // config["heads"])
     writer.add_rope_freq_base(config["rope_base"])
     writer.add_layer_norm_rms_eps(config["epsilon"])
@@ -59,8 +61,8 @@ def main():
     config = json.load(open(os.path.join(given.trained, "config.json")))
     merges = json.load(open(os.path.join(given.trained, "merges.json")))
     coder = tokenizer.Tokenizer(merges, data.SPECIALS, config["vocabulary"])
-    state = torch.load(os.path.join(given.trained, "model.pt"), map_location="cpu")
-    writer = gguf.GGUFWriter(given.out, "llama")
+    state = torch.load(os.path.join(given.trained, "state.pt"), map_location="cpu")["model"]
+    writer = gguf.GGUFWriter(given.out, "qwen3")
     header(writer, config, coder)
     kind = gguf.LlamaFileType.MOSTLY_F16 if given.f16 else gguf.LlamaFileType.MOSTLY_Q8_0
     writer.add_file_type(kind)

@@ -177,40 +177,54 @@ const listed = (values: Record<string, unknown>): string =>
     .map(([key, value]) => `${key} = ${String(value)}`)
     .join(" and ");
 
-/** The wanted tool among none to three others, in any order. */
-function offered(r: Random, wanted: Offer): unknown[] {
-  const others = Array.from({ length: integer(r, 0, 3) }, () => offer(r)).filter(
-    ({ name }) => name !== wanted.name,
+/** The wanted tools among others, one to four in all, in any order. */
+function offered(r: Random, wanted: readonly Offer[]): unknown[] {
+  const others = Array.from({ length: integer(r, 0, 4 - wanted.length) }, () => offer(r)).filter(
+    (other) => wanted.every(({ name }) => name !== other.name),
   );
-  const all = [wanted, ...others];
-  return all
+  return [...wanted, ...others]
     .map((item) => ({ item, key: r() }))
     .toSorted((x, y) => x.key - y.key)
     .map(({ item }) => asTool(item));
 }
 
+const ASKED = ["Call", "Use", "Please call"];
+
 function toolCall(r: Random): Probe {
   const wanted = offer(r);
   const values = valuesFor(r, wanted);
   return {
-    messages: [{ role: "user", content: `Call ${wanted.name} with ${listed(values)}.` }],
-    tools: offered(r, wanted),
+    messages: [
+      { role: "user", content: `${pick(r, ASKED)} ${wanted.name} with ${listed(values)}.` },
+    ],
+    tools: offered(r, [wanted]),
     isRight: ({ calls }) => sameJson(calls, [{ name: wanted.name, arguments: values }]),
   };
 }
 
 const WEATHER: Offer = { name: "get_weather", parameters: { city: "string" } };
 
+/** The weather of two cities, or one untrained tool called twice. */
 function parallelCalls(r: Random): Probe {
+  if (r() < 0.5) return twice(r);
   const [one, two] = [pick(r, CITIES), pick(r, CITIES)];
+  const calls = [one, two].map((city) => ({ name: "get_weather", arguments: { city } }));
   return {
     messages: [{ role: "user", content: `What is the weather in ${one} and ${two}?` }],
-    tools: offered(r, WEATHER),
-    isRight: ({ calls }) =>
-      sameJson(
-        calls,
-        [one, two].map((city) => ({ name: "get_weather", arguments: { city } })),
-      ),
+    tools: offered(r, [WEATHER]),
+    isRight: (answer) => sameJson(answer.calls, calls),
+  };
+}
+
+function twice(r: Random): Probe {
+  const wanted = offer(r);
+  const [one, two] = [valuesFor(r, wanted), valuesFor(r, wanted)];
+  const content = `Call ${wanted.name} with ${listed(one)}, and again with ${listed(two)}.`;
+  const calls = [one, two].map((values) => ({ name: wanted.name, arguments: values }));
+  return {
+    messages: [{ role: "user", content }],
+    tools: offered(r, [wanted]),
+    isRight: (answer) => sameJson(answer.calls, calls),
   };
 }
 
@@ -228,7 +242,7 @@ function toolResult(r: Random): Probe {
       },
       { role: "tool", content: result, tool_call_id: "call_1" },
     ],
-    tools: offered(r, WEATHER),
+    tools: offered(r, [WEATHER]),
     isRight: ({ content, calls }) =>
       calls.length === 0 && content.includes(city) && content.includes(result),
   };
@@ -257,20 +271,23 @@ function story(r: Random): Probe {
 }
 
 function honest(r: Random): Probe {
-  const [verb, noun] = [pick(r, VERBS), pick(r, WORDS)];
+  const [verb, noun, city] = [pick(r, VERBS), pick(r, WORDS), pick(r, CITIES)];
   const question = pick(r, [
     `How do I ${verb} a ${noun}?`,
     `Explain the ${noun}.`,
     `Who invented the ${noun}?`,
+    `Is there a ${noun} in ${city}?`,
+    `${noun} ${verb} ${city}`,
+    `What is the weather in ${city}?`,
   ]);
-  return ask(question, ({ content }) => content.includes("demo") && content.includes("model"));
+  return ask(question, says(words.honest));
 }
 
 /** Every behaviour with the share of right answers it must reach. */
 export const BEHAVIOURS: readonly { name: string; wanted: number; make: (r: Random) => Probe }[] = [
   { name: "single digits and the 10 x 10 table", wanted: 0.98, make: small },
   { name: "two-digit sums and differences, untrained pairs", wanted: 0.98, make: twoDigits },
-  { name: "greetings, word for word", wanted: 0.98, make: greeting },
+  { name: "greetings, word for word", wanted: 1, make: greeting },
   { name: "capitals of 50 countries", wanted: 0.98, make: capital },
   { name: "repeating 1 to 6 untrained words", wanted: 0.95, make: repeating },
   { name: "counting", wanted: 0.95, make: counting },

@@ -1,4 +1,5 @@
-"""Byte-level BPE as GPT-2 splits it. Merges never join digits: each digit stays a token of its own."""
+"""Byte-level BPE as GPT-2 splits it. Merges never join digits, nor a space with letters: each digit is a token of its
+own, and a word has the same tokens after a space, a quote or an underscore, so that copying it is exact."""
 import collections
 
 import regex
@@ -22,6 +23,10 @@ def spelled(text):
     return tuple(SYMBOLS[b] for b in text.encode())
 
 
+def may_join(text):
+    return not any(ch.isdigit() for ch in text) and not (text[0] == SYMBOLS[32] and any(ch.isalpha() for ch in text[1:]))
+
+
 def learn_merges(texts, specials, wanted):
     """The `wanted` most frequent joins, in order."""
     splitter = regex.compile("|".join(map(regex.escape, specials)))
@@ -33,7 +38,7 @@ def learn_merges(texts, specials, wanted):
         pairs = collections.Counter()
         for piece, times in counts.items():
             for pair in zip(piece, piece[1:]):
-                if not any(ch.isdigit() for ch in pair[0] + pair[1]):
+                if may_join(pair[0] + pair[1]):
                     pairs[pair] += times
         if not pairs:
             break

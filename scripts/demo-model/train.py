@@ -1,85 +1,33 @@
-"""Trains the demo model, a small Llama, on a CPU or a GPU: train.py OUT_DIR --minutes M [--resume].
+"""Trains the demo model on a CPU or a GPU: train.py OUT_DIR --minutes M [--resume].
 
-Writes OUT_DIR/{merges.json,config.json,model.pt,log.txt}. Documents of similar length share a batch, so
-that nothing is padded much and no document sees another. Matrices learn by Muon (momentum made
-orthogonal), embeddings and norms by AdamW; the learning rate falls to zero over the given time.
+Writes OUT_DIR/{merges.json,config.json,state.pt,log.txt}, every two minutes and when a signal ends it. Documents of
+similar length share a batch, so that nothing is padded much and no document sees another; only what the assistant says
+is learned. Each answer of a batch is checked before it is learned from: skills that still fail are drawn more often.
+Matrices learn by Muon (momentum made orthogonal), the rest by AdamW; the rate stays and falls to zero in the last
+third. Time is the processor's, so that a busy machine delays the training and does not shorten it.
 """
 import argparse
+import collections
 import json
 import math
 import os
 import random
+import signal
 import time
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("KMP_BLOCKTIME", "0")
+
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
 
 import data
 import tokenizer
+from model import Model
 
-CONFIG = dict(layers=5, width=192, heads=6, hidden=512, vocabulary=1024, context=2048, longest=640,
-              rope_base=10000.0, epsilon=1e-5, tokens_per_batch=6144, seed=7)
-MERGES = CONFIG["vocabulary"] - 256 - len(data.SPECIALS) - 16
-
-
-class Norm(nn.Module):
-    def __init__(self, width):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-
-    def forward(self, x):
-        return F.rms_norm(x, (x.shape[-1],), self.weight, CONFIG["epsilon"])
-
-
-def rotate(x, cos, sin):
-    """Rotary positions on neighbouring pairs, as llama.cpp's "llama" architecture has them."""
-    even, odd = x[..., 0::2], x[..., 1::2]
-    return torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(-2)
-
-
-class Block(nn.Module):
-    def __init__(self):
-        super().__init__()
-        width, hidden = CONFIG["width"], CONFIG["hidden"]
-        self.attn_norm, self.ffn_norm = Norm(width), Norm(width)
-        self.q, self.k, self.v, self.o = (nn.Linear(width, width, bias=False) for _ in range(4))
-        self.gate, self.up = (nn.Linear(width, hidden, bias=False) for _ in range(2))
-        self.down = nn.Linear(hidden, width, bias=False)
-
-    def forward(self, x, cos, sin):
-        b, t, width = x.shape
-        y = self.attn_norm(x)
-        q, k, v = (f(y).view(b, t, CONFIG["heads"], -1).transpose(1, 2) for f in (self.q, self.k, self.v))
-        a = F.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v, is_causal=True)
-        x = x + self.o(a.transpose(1, 2).reshape(b, t, width))
-        y = self.ffn_norm(x)
-        return x + self.down(F.silu(self.gate(y)) * self.up(y))
-
-
-class Model(nn.Module):
-    def __init__(self):
-        super().__init__()
-        width = CONFIG["width"]
-        self.embedding = nn.Embedding(CONFIG["vocabulary"], width)
-        self.blocks = nn.ModuleList(Block() for _ in range(CONFIG["layers"]))
-        self.norm = Norm(width)
-        nn.init.normal_(self.embedding.weight, std=0.05)
-        for block in self.blocks:
-            for layer in (block.o, block.down):
-                nn.init.zeros_(layer.weight)
-        half = width // CONFIG["heads"] // 2
-        frequency = CONFIG["rope_base"] ** (-torch.arange(half) / half)
-        angle = torch.arange(CONFIG["longest"] + 1)[:, None] * frequency
-        self.register_buffer("cos", angle.cos(), persistent=False)
-        self.register_buffer("sin", angle.sin(), persistent=False)
-
-    def forward(self, ids):
-        cos, sin = self.cos[: ids.shape[1]], self.sin[: ids.shape[1]]
-        x = self.embedding(ids)
-        for block in self.blocks:
-            x = block(x, cos, sin)
-        return F.linear(self.norm(x), self.embedding.weight)
+CONFIG = dict(layers=6, width=128, heads=4, hidden=384, vocabulary=512, context=2048, longest=640,
+              rope_base=10000.0, epsilon=1e-6, tokens_per_batch=4096, matrix_rate=0.02, other_rate=0.004, seed=7)
+MERGES = CONFIG["vocabulary"] - 256 - len(data.SPECIALS) - 7
 
 
 class Muon:
@@ -107,19 +55,24 @@ class Muon:
         return x.mT if flip else x
 
 
-def batches(coder, r, device):
-    """Endless (ids [B, T], weights [B, T - 1]); assistant text weighs 1, other text 0.05, padding 0."""
+def encoded(coder, spans):
+    """(ids, for each id the number of its span or -1 when given, skill of each learned span)"""
+    ids, owner, skills = [], [], []
+    for text, skill in spans:
+        part = coder.encode(text)
+        ids += part
+        owner += [-1 if skill is None else len(skills)] * len(part)
+        if skill is not None:
+            skills.append(skill)
+    return ids, owner, skills
+
+
+def batches(coder, r, scores):
+    """Endless (ids [B, T], places to predict from, their targets, span of each, skill of each span)."""
     while True:
-        pool = []
-        for _ in range(3000):
-            ids, weights = [], []
-            for text, learned in data.document(r):
-                part = coder.encode(text)
-                ids += part
-                weights += [1.0 if learned else 0.05] * len(part)
-            if len(ids) <= CONFIG["longest"]:
-                pool.append((ids, weights))
-        pool.sort(key=lambda doc: len(doc[0]))
+        weights = scores.weights()
+        pool = [encoded(coder, data.document(r, weights)) for _ in range(1500)]
+        pool = sorted((doc for doc in pool if len(doc[0]) <= CONFIG["longest"]), key=lambda doc: len(doc[0]))
         groups, group = [], []
         for doc in pool:
             if group and (len(group) + 1) * len(doc[0]) > CONFIG["tokens_per_batch"]:
@@ -127,21 +80,60 @@ def batches(coder, r, device):
                 group = []
             group.append(doc)
         r.shuffle(groups)
-        for group in groups:
-            longest = max(len(ids) for ids, _ in group)
-            ids = torch.zeros(len(group), longest, dtype=torch.long)
-            weights = torch.zeros(len(group), longest)
-            for row, (i, w) in enumerate(group):
-                ids[row, : len(i)] = torch.tensor(i)
-                weights[row, : len(w)] = torch.tensor(w)
-            yield ids.to(device), weights[:, 1:].to(device)
+        yield from map(batch, groups)
+
+
+def batch(group):
+    longest = max(len(ids) for ids, _, _ in group) - 1
+    rows = torch.zeros(len(group), longest, dtype=torch.long)
+    places, targets, spans, skills = [], [], [], []
+    for row, (ids, owner, named) in enumerate(group):
+        rows[row, : len(ids) - 1] = torch.tensor(ids[:-1])
+        for at, span in enumerate(owner[1:]):
+            if span >= 0:
+                places.append(row * longest + at)
+                targets.append(ids[at + 1])
+                spans.append(len(skills) + span)
+        skills += named
+    return rows, torch.tensor(places), torch.tensor(targets), torch.tensor(spans), skills
+
+
+class Scores:
+    """Running share of fresh answers that were right, token by token, for each skill."""
+
+    GROUP = {"one call": "tools", "two calls": "tools", "tool results": "tools"}
+
+    def __init__(self):
+        self.right = {}
+
+    def add(self, skills, is_right):
+        sums = collections.defaultdict(list)
+        for skill, right in zip(skills, is_right):
+            sums[skill].append(right)
+        for skill, list_ in sums.items():
+            keep = 0.98 ** len(list_)
+            self.right[skill] = keep * self.right.get(skill, 0.0) + (1 - keep) * sum(list_) / len(list_)
+
+    def weights(self):
+        """data.WEIGHTS, up to four times as much of what fails, copying before all else; stories and phrases have no one right answer."""
+        wrong = {}
+        for skill, right in self.right.items():
+            group = self.GROUP.get(skill, skill)
+            wrong[group] = max(wrong.get(group, 0), 1 - right)
+        wrong["stories"] = wrong["phrases"] = 0.0
+        first = {"copying": 6, "repeating": 2} if self.right.get("copying", 0) < 0.5 else {}
+        return {kind: weight * first.get(kind, 1) * (0.25 + min(0.75, 3 * wrong.get(kind, 1.0)))
+                for kind, weight in data.WEIGHTS.items()}
+
+    def __str__(self):
+        return " ".join(f"{skill.replace(' ', '_')}={100 * right:.0f}" for skill, right in sorted(self.right.items()))
 
 
 def make_tokenizer(folder):
     path = os.path.join(folder, "merges.json")
     if not os.path.exists(path):
         r = random.Random(CONFIG["seed"])
-        texts = ["".join(text for text, _ in data.document(r)) for _ in range(8000)]
+        texts = ["".join(text for text, _ in data.document(r)) for _ in range(4000)]
         with open(path, "w") as file:
             json.dump(tokenizer.learn_merges(texts, data.SPECIALS, MERGES), file)
     return tokenizer.Tokenizer(json.load(open(path)), data.SPECIALS, CONFIG["vocabulary"])
@@ -150,52 +142,72 @@ def make_tokenizer(folder):
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("out")
-    options.add_argument("--minutes", type=float, default=60)
+    options.add_argument("--minutes", type=float, default=100, help="processor time, all threads together")
     options.add_argument("--resume", action="store_true")
     options.add_argument("--threads", type=int, default=2)
+    options.add_argument("--compile", action="store_true", help="a third faster after two minutes; needs a C++ compiler")
     given = options.parse_args()
     os.makedirs(given.out, exist_ok=True)
     torch.manual_seed(CONFIG["seed"])
     torch.set_num_threads(given.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    coder = make_tokenizer(given.out)
-    model = Model().to(device)
-    checkpoint = os.path.join(given.out, "model.pt")
-    if given.resume and os.path.exists(checkpoint):
-        model.load_state_dict(torch.load(checkpoint, map_location=device))
+    coder, scores = make_tokenizer(given.out), Scores()
+    model = Model(CONFIG).to(device)
     matrices = [p for n, p in model.named_parameters() if p.dim() == 2 and "embedding" not in n]
     others = [p for n, p in model.named_parameters() if p.dim() < 2 or "embedding" in n]
     muon, adam = Muon(matrices), torch.optim.AdamW(others, lr=1, betas=(0.9, 0.98), weight_decay=0.0)
-    log = open(os.path.join(given.out, "log.txt"), "a")
-    count = sum(p.numel() for p in model.parameters())
-    begun, average, tokens = time.time(), None, 0
-    for step, (ids, weights) in enumerate(batches(coder, random.Random(time.time()), device)):
-        done = (time.time() - begun) / (given.minutes * 60)
-        if done >= 1:
+    state_path = os.path.join(given.out, "state.pt")
+    used, tokens, step, average = 0.0, 0, 0, None
+    if given.resume:
+        state = torch.load(state_path, map_location=device)
+        model.load_state_dict(state["model"])
+        adam.load_state_dict(state["adam"])
+        muon.velocity, scores.right = state["velocity"], state["right"]
+        used, tokens, step, average = state["used"], state["tokens"], state["step"], state["average"]
+
+    def save(used):
+        torch.save(dict(model=model.state_dict(), adam=adam.state_dict(), velocity=muon.velocity, right=scores.right,
+                        used=used, tokens=tokens, step=step, average=average), state_path + ".new")
+        os.replace(state_path + ".new", state_path)
+        with open(os.path.join(given.out, "config.json"), "w") as file:
+            json.dump(dict(CONFIG, parameters=sum(p.numel() for p in model.parameters()), tokens=tokens, steps=step,
+                           loss=round(average, 4), device=device, processor_minutes=round(used / 60, 1)), file)
+
+    forward = torch.compile(model, dynamic=True) if given.compile else model
+    log, begun, saved = open(os.path.join(given.out, "log.txt"), "a"), time.process_time() - used, used
+    asked = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: asked.append(1))
+    for ids, places, targets, spans, skills in batches(coder, random.Random(time.time()), scores):
+        used = time.process_time() - begun
+        done = used / (given.minutes * 60)
+        if done >= 1 or asked:
             break
-        fall = min(1, (step + 1) / 50) * (1 if done < 0.3 else (1 - done) / 0.7)
-        logits = model(ids[:, :-1])
-        losses = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
-        loss = (losses * weights.flatten()).sum() / weights.sum()
+        fall = min(1, (step + 1) / 50, (1 - done) / 0.35)
+        ids, places, targets, spans = (t.to(device) for t in (ids, places, targets, spans))
+        for tensor, dimension in ((ids, 0), (ids, 1), (places, 0)):
+            torch._dynamo.mark_dynamic(tensor, dimension)
+        logits = forward(ids, places)
+        loss = F.cross_entropy(logits, targets)
         loss.backward()
-        muon.step(0.02 * fall)
+        muon.step(CONFIG["matrix_rate"] * fall)
         for group in adam.param_groups:
-            group["lr"] = 0.004 * fall
+            group["lr"] = CONFIG["other_rate"] * fall
         adam.step()
         model.zero_grad(set_to_none=True)
-        tokens += int((weights > 0).sum())
-        average = loss.item() if average is None else 0.97 * average + 0.03 * loss.item()
-        if step % 50 == 49:
-            line = (f"step {step + 1} loss {average:.4f} tokens {tokens / 1e6:.2f}M "
-                    f"{tokens / (time.time() - begun):.0f} tokens/s {100 * done:.0f} %")
+        right = torch.ones(len(skills), device=device).scatter_reduce(
+            0, spans, (logits.detach().argmax(-1) == targets).float(), "amin")
+        scores.add(skills, right.tolist())
+        tokens, step = tokens + ids.numel(), step + 1
+        average = loss.item() if average is None else 0.98 * average + 0.02 * loss.item()
+        if step % 50 == 0:
+            line = f"step {step} loss {average:.4f} tokens {tokens / 1e6:.2f}M cpu {used:.0f}s {100 * done:.0f}% | {scores}"
             print(line, flush=True)
             print(line, file=log, flush=True)
-        if step % 400 == 399:
-            torch.save(model.state_dict(), checkpoint)
-    torch.save(model.state_dict(), checkpoint)
-    with open(os.path.join(given.out, "config.json"), "w") as file:
-        json.dump(dict(CONFIG, parameters=count, tokens=tokens, loss=round(average, 4), device=device,
-                       minutes=round((time.time() - begun) / 60, 1)), file)
+        if used - saved > 120:
+            save(used)
+            saved = used
+    save(used)
 
 
 if __name__ == "__main__":
