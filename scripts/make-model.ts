@@ -15,6 +15,7 @@ const USAGE = `Writes a GGUF with random weights.
   --vocab FILE.gguf      vocabulary of another GGUF (a built-in one that spells every byte)
   --chat-template FILE   Jinja text to put in
   --pooling NAME         ${Object.keys(POOLINGS).join(", ")} (encoders: mean)
+  --copies               continues texts as they went on before (qwen2, F32 or Q8_0)
   --seed N               same seed, same file (1)
   --adapter              a LoRA adapter for such a model instead
 `;
@@ -46,6 +47,7 @@ const { values, positionals } = parseArgs({
     ffn: text,
     context: text,
     adapter: { type: "boolean" },
+    copies: { type: "boolean" },
     help: { type: "boolean", short: "h" },
   },
 });
@@ -79,6 +81,7 @@ const { sizeBytes, parameters } = makeModel({
   architecture: known,
   shape,
   type: type as TensorType,
+  copies: values.copies ?? false,
   seed,
   ...(values.vocab === undefined ? {} : { vocabularyPath: values.vocab }),
   ...(values.pooling === undefined ? {} : { pooling: values.pooling as Pooling }),

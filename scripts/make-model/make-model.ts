@@ -8,6 +8,8 @@ import {
   type TensorPlan,
 } from "./architectures.ts";
 import { byteVocabulary } from "./byte-vocabulary.ts";
+import { COPYING_ROPE_BASE, copyingWeights, type RowWriter } from "./copying-weights.ts";
+import { encodeRows } from "./encode-rows.ts";
 import { readTokenizer } from "./gguf-tokenizer.ts";
 import {
   type MetadataValue,
@@ -36,6 +38,8 @@ export interface MakeModelOptions {
   chatTemplate?: string;
   /** Default: none for decoders, mean for encoders. */
   pooling?: Pooling;
+  /** Continues texts as they went on before, instead of at random; qwen2 in F32 or Q8_0 only. */
+  copies?: boolean;
 }
 
 /** `general.file_type`. */
@@ -70,7 +74,14 @@ export function makeModel(options: MakeModelOptions): { sizeBytes: number; param
   if (options.chatTemplate !== undefined) {
     metadata.set("tokenizer.chat_template", { type: "string", value: options.chatTemplate });
   }
-  const sources = plans.map((plan) => tensorSource(plan, seed));
+  if (options.copies === true) {
+    if (architecture !== "qwen2") throw new Error("only qwen2 has the biases that copying needs");
+    metadata.set("qwen2.rope.freq_base", { type: "f32", value: COPYING_ROPE_BASE });
+  }
+  const sources = plans.map((plan) => {
+    const copying = options.copies === true ? copyingWeights(plan, shape) : null;
+    return copying === null ? tensorSource(plan, seed) : rowSource(plan, copying);
+  });
   const elements = (plan: TensorPlan) => plan.shape.reduce((product, size) => product * size, 1);
   return {
     sizeBytes: writeGguf(options.path, metadata, sources),
@@ -90,6 +101,10 @@ function completeShape(architecture: Architecture, partial: Partial<Shape>): Sha
     throw new Error("the heads must be a multiple of the KV heads");
   }
   return shape;
+}
+
+function rowSource({ name, shape, type }: TensorPlan, { row }: RowWriter): TensorSource {
+  return { name, shape, type, chunks: () => encodeRows(type, shape, row) };
 }
 
 const MEANS = { norm: 1, decay: -1, bias: 0 } as const;
