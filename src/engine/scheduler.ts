@@ -7,7 +7,7 @@ import type { PrefillPacer } from "./prefill-pacer.ts";
 import type { PrefixReuse } from "./prefix-reuse.ts";
 import { heldTokens, type Share } from "./prefix-share.ts";
 import { insertByAge } from "./age-order.ts";
-import { Slot, wantsScores } from "./slot.ts";
+import { NO_DRAFTS, Slot, wantsScores } from "./slot.ts";
 import type { Speculator } from "./speculation/speculator.ts";
 
 /**
@@ -270,7 +270,7 @@ export class Scheduler {
 
   /** Chooses guesses. Stored prefixes make room for them, other slots do not. */
   #draft(decoding: readonly Slot[]): void {
-    for (const slot of this.#slots) slot.drafts = slot.drafts.subarray(0, 0);
+    for (const slot of this.#slots) slot.drafts = NO_DRAFTS;
     const { speculator } = this.#options;
     if (speculator === null) return;
     const rows = this.#context.batch.capacity - decoding.length;

@@ -8,7 +8,8 @@ export interface Miss {
   readonly atToken: number;
 }
 
-const NO_DRAFTS = new Int32Array(0);
+/** Of a slot that has no guesses in the batch. */
+export const NO_DRAFTS = new Int32Array(0);
 
 /** A choice at work: which sequence of the KV cache is its own and how far it is computed. */
 export class Slot {

@@ -1,4 +1,5 @@
 import type { Choice } from "../choice.ts";
+import { NO_DRAFTS } from "../slot.ts";
 import { type Continuation, NgramLookup } from "./ngram-lookup.ts";
 
 /** Most tokens guessed at once. */
@@ -86,7 +87,7 @@ export class SequenceDrafts {
   /** The first `count` tokens of the repetition that was offered last. */
   read(count: number): Int32Array {
     return this.#found === null || count === 0
-      ? new Int32Array(0)
+      ? NO_DRAFTS
       : this.#lookup.read(this.#found.at, count);
   }
 
