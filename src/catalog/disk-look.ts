@@ -13,14 +13,18 @@ const LOCAL = new Set([
 ]);
 
 /**
- * How to look at the files of a folder. On a local disk at once: a thousand looks take 2 ms that way
- * and 17 ms by threads. Whatever may be a network, where a look may hang, is left to threads.
+ * Whether the files of a folder may be looked at at once: a thousand looks take 2 ms that way and
+ * 17 ms by threads. Whatever may be a network, where a look may hang, is left to threads.
  */
-export async function statterOf(root: string): Promise<StatFile> {
-  if (process.platform !== "linux") return stat;
+export async function isLocalDisk(root: string): Promise<boolean> {
+  if (process.platform !== "linux") return false;
   const facts = await statfs(root).catch(() => null);
-  return facts !== null && LOCAL.has(facts.type) ? (path) => statSync(path) : stat;
+  return facts !== null && LOCAL.has(facts.type);
 }
+
+/** At once for a local disk, else by threads. */
+export const statterOf = (isLocal: boolean): StatFile =>
+  isLocal ? (path) => statSync(path) : (path) => stat(path);
 
 /** Lets others have their turn of the event loop. */
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

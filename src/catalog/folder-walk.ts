@@ -1,7 +1,7 @@
-import type { Stats } from "node:fs";
+import { statSync, type Stats } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { sep } from "node:path";
-import { statterOf, turn, type StatFile } from "./disk-look.ts";
+import { isLocalDisk, statterOf, turn, type StatFile } from "./disk-look.ts";
 import { printable } from "./model-names.ts";
 import type { BrokenModel } from "./model.ts";
 
@@ -63,11 +63,22 @@ interface Visit {
   isQuick: boolean;
   /** Every file is one of the last walk, unchanged. */
   isSame: boolean;
+  folders: ListedFolder[];
+  /** No link leads elsewhere, and no folder may have changed again since it was listed. */
+  isTold: boolean;
 }
 
 interface LastWalk {
   found: FolderWalk;
   stamps: ReadonlyMap<string, FileStamp>;
+  /** As they were listed; null when they do not tell everything: then all is walked again. */
+  folders: readonly ListedFolder[] | null;
+}
+
+interface ListedFolder {
+  path: string;
+  modifiedMs: number;
+  inode: number;
 }
 
 /**
@@ -85,18 +96,34 @@ export class FolderWalker {
     const last = this.#last.get(root);
     const known = last?.stamps ?? new Map<string, FileStamp>();
     const found: FolderWalk = { files: [], templates: [], broken: [] };
-    const look = await statterOf(root);
-    const visit: Visit = { look, seen: new Set(), found, known, isQuick, isSame: true };
+    const isLocal = await isLocalDisk(root);
+    if (isQuick && isLocal && last !== undefined && isUnchanged(last)) return last.found;
+    const look = statterOf(isLocal);
+    const visit: Visit = {
+      look,
+      seen: new Set(),
+      found,
+      known,
+      isQuick,
+      isSame: true,
+      folders: [],
+      isTold: true,
+    };
     let level: Folder[] = [{ path: root, relative: "" }];
     for (let depth = 0; depth < MAX_DEPTH && level.length > 0; depth += 1) {
       const inside = await this.#enterAll(level, visit);
       const isTooMuch = visit.seen.size > MAX_FOLDERS || found.files.length > MAX_FILES;
       level = isTooMuch ? [] : inside;
     }
-    if (last !== undefined && visit.isSame && isLike(found, last.found)) return last.found;
+    const isWhole = visit.isTold && found.broken.length === 0 && visit.folders.length > 0;
+    const folders = isWhole ? visit.folders : null;
+    if (last !== undefined && visit.isSame && isLike(found, last.found)) {
+      this.#last.set(root, { ...last, folders });
+      return last.found;
+    }
     found.files.sort((a, b) => (a.path < b.path ? -1 : 1));
     const stamps = new Map(found.files.map((stamp) => [stamp.path, stamp]));
-    this.#last.set(root, { found, stamps });
+    this.#last.set(root, { found, stamps, folders });
     return found;
   }
 
@@ -124,7 +151,8 @@ export class FolderWalker {
       const facts = visit.look(folder.path);
       const known = facts instanceof Promise ? null : this.#remembered(folder.path, facts);
       if (known === null) return this.#read(folder, facts, visit, inside).catch(fail);
-      if (isNew(known.facts, visit)) return this.#take(folder, known.entries, visit, inside);
+      if (isNew(known.facts, visit))
+        return this.#take(folder, known.facts, known.entries, visit, inside);
     } catch (error) {
       fail(error);
     }
@@ -141,17 +169,21 @@ export class FolderWalker {
     if (!isNew(facts, visit)) return;
     const entries =
       this.#remembered(folder.path, facts)?.entries ?? (await this.#list(folder.path, facts));
-    await this.#take(folder, entries, visit, inside);
+    await this.#take(folder, facts, entries, visit, inside);
   }
 
   /** Stamps the files of a folder, follows its links and notes its folders. */
   #take(
     folder: Folder,
+    facts: Stats,
     entries: readonly Entry[],
     visit: Visit,
     inside: Folder[],
   ): Promise<void> | undefined {
     const slow: Promise<void>[] = [];
+    visit.folders.push({ path: folder.path, modifiedMs: facts.mtimeMs, inode: facts.ino });
+    const hasLinks = entries.some(({ kind }) => kind === "link");
+    visit.isTold &&= !hasLinks && this.#remembered(folder.path, facts) !== null;
     for (const { name, kind } of entries) {
       const path = `${folder.path}${sep}${name}`;
       const relative = folder.relative === "" ? name : `${folder.relative}/${name}`;
@@ -237,6 +269,20 @@ function stampFile(
     fail(error);
   }
   return undefined;
+}
+
+/** Whether every folder of a walk is as it was listed. */
+function isUnchanged({ folders }: LastWalk): boolean {
+  if (folders === null) return false;
+  try {
+    return folders.every(({ path, modifiedMs, inode }) => {
+      const facts = statSync(path);
+      return facts.mtimeMs === modifiedMs && facts.ino === inode;
+    });
+  } catch {
+    // One is gone, or closed to us: the walk tells which.
+    return false;
+  }
 }
 
 /** Whether this walk enters the folder for the first time. */

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { piece, tinyModel } from "../../../scripts/make-hostile-gguf.ts";
 import { FileCache } from "../../../src/catalog/file-cache.ts";
@@ -236,6 +236,40 @@ test("a broken file that is mended in its place is found by its name at once", a
   writeFileSync(path, tinyModel());
   age();
   expect((await catalog.find("m"))?.path).toBe(path);
+});
+
+test("folders that come, go and are renamed show in the next list", async () => {
+  using folder = tempFolder();
+  const root = join(folder.path, "later");
+  const { catalog, age } = catalogOf(root);
+  const keys = async () => {
+    age();
+    return (await catalog.list()).map(({ key }) => key);
+  };
+  expect(await keys()).toEqual([]);
+  addModel(root, "pub/repo/one.gguf");
+  // So old that their folders count as settled: only then are files not looked at.
+  const settle = () => {
+    for (const path of [root, join(root, "pub"), ...readdirSync(join(root, "pub"))])
+      utimesSync(resolve(root, "pub", path), new Date(1_000), new Date(1_000));
+  };
+  settle();
+  expect(await keys()).toEqual(["one"]);
+  expect(await keys()).toEqual(["one"]);
+  addModel(root, "pub/repo/two.gguf");
+  expect(await keys()).toEqual(["one", "two"]);
+  settle();
+  expect(await keys()).toEqual(["one", "two"]);
+  addModel(root, "pub/new/three.gguf");
+  expect(await keys()).toEqual(["one", "three", "two"]);
+  settle();
+  await keys();
+  rmSync(join(root, "pub", "repo"), { recursive: true });
+  expect(await keys()).toEqual(["three"]);
+  settle();
+  await keys();
+  rmSync(root, { recursive: true });
+  expect(await keys()).toEqual([]);
 });
 
 test("a model that was replaced is not given out from memory", async () => {
