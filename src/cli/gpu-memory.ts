@@ -3,12 +3,16 @@ import { mayHaveGpu } from "../pool/free-memory.ts";
 import { ExitError } from "./command.ts";
 import { probeEngine } from "./engine-probe.ts";
 
-/** Free memory of all GPUs, as a probe of the engine sees it; null when the probe fails. */
+/**
+ * Free memory of all GPUs, as a probe of the engine sees it; null when the probe fails.
+ * @param mayHave whether the machine shows a device at all: the probe takes time.
+ */
 export async function gpuFreeBytes(
   engineCommand: readonly string[],
   log: Log,
+  mayHave: () => boolean = mayHaveGpu,
 ): Promise<number | null> {
-  if (!mayHaveGpu()) return 0;
+  if (!mayHave()) return 0;
   try {
     const { devices } = await probeEngine(engineCommand, process.env);
     return devices.reduce((sum, device) => sum + (device.isGpu ? device.freeBytes : 0), 0);
