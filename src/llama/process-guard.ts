@@ -27,9 +27,13 @@ export function forbidNewPrivileges(): boolean {
 /** No core files, and no other process of this user may read this one's memory. Linux only. */
 export function forbidMemoryDumps(): boolean {
   if (process.platform !== "linux") return false;
-  const { prctl, setrlimit } = systemCalls();
-  const limited = setrlimit(RLIMIT_CORE, new BigUint64Array(2)) === 0;
-  return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) === 0 && limited;
+  return systemCalls().prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) === 0 && forbidCoreFiles();
+}
+
+/** A process that crashes leaves no file with what it held: prompts, answers, keys. Linux only. */
+export function forbidCoreFiles(): boolean {
+  if (process.platform !== "linux") return false;
+  return systemCalls().setrlimit(RLIMIT_CORE, new BigUint64Array(2)) === 0;
 }
 
 function systemCalls() {

@@ -90,6 +90,70 @@ test("T-L4: everything a run creates is for its owner only", async () => {
   expect(await server.stop()).toBe(0);
 });
 
+test.if(process.platform === "linux")(
+  "T-L8: neither server nor engine leaves a core file",
+  async () => {
+    const server = await startServer({ args: ["--load", "demo"] });
+    for (const pid of [server.pid, ...childrenOf(server.pid)]) {
+      const limits = readFileSync(`/proc/${pid}/limits`, "utf8");
+      expect(limits).toMatch(/^Max core file size +0 +0 /m);
+    }
+    expect(childrenOf(server.pid)).toHaveLength(1);
+    expect(await server.stop()).toBe(0);
+  },
+);
+
+test("T-L6: nothing of a run lives in the temporary folder", async () => {
+  using folder = tempFolder();
+  const server = await startServer({ args: ["--load", "demo"], env: { TMPDIR: folder.path } });
+  expect(readdirSync(folder.path)).toEqual([]);
+  expect(await server.stop()).toBe(0);
+  expect(readdirSync(folder.path)).toEqual([]);
+});
+
+test("T-L1: what clients send is in no log, no metric and no file", async () => {
+  const canary = (name: string): string => `canary-${name}-4711`;
+  const server = await startServer({
+    args: ["--log-level", "debug", "--api-key", canary("key")],
+  });
+  const authorization = `Bearer ${canary("key")}`;
+  const send = async (path: string, body: unknown, headers = { authorization }) => {
+    const url = `${server.url}${path}?secret=${canary("query")}`;
+    const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(body) });
+    return response.text();
+  };
+  const messages = [{ role: "user", content: canary("prompt") }];
+  const chat = "/v1/chat/completions";
+  await send(chat, { model: "demo", messages, max_tokens: 4 });
+  await send(chat, { model: "demo", messages, max_tokens: 4, stream: true });
+  await send(chat, { model: canary("model"), messages });
+  await send(chat, { model: "demo", messages: canary("messages") });
+  await send(chat, { model: "demo", messages, temperature: canary("value") });
+  await send(chat, { model: "demo", messages, response_format: { type: canary("format") } });
+  await send(chat, { model: "demo", messages }, { authorization: `Bearer ${canary("wrong")}` });
+  await send("/v1/completions", {
+    model: "demo",
+    prompt: canary("raw"),
+    max_tokens: 2,
+    echo: true,
+  });
+  await send("/v1/embeddings", { model: "demo", input: canary("input") });
+  await send("/api/v1/chat", { model: "demo", input: canary("native"), store: false });
+  await send("/api/v1/models/download", { model: canary("download") });
+  const metrics = await fetch(`${server.url}/metrics`, { headers: { authorization } });
+  const said = [await metrics.text(), server.stderr()].join("\n");
+  const found = said.match(/canary-(\w+)-4711/g) ?? [];
+  // A name that no model has is told, as the name it is.
+  expect(found.filter((word) => word !== canary("model"))).toEqual([]);
+  const state = join(server.home, "state");
+  const files = readdirSync(state, { recursive: true }).map((name) => join(state, String(name)));
+  expect(files.length).toBeGreaterThan(1);
+  for (const file of files.filter((path) => lstatSync(path).isFile()))
+    expect([file, readFileSync(file).includes("canary-")]).toEqual([file, false]);
+  expect(await server.stop()).toBe(0);
+  expect(server.stderr().replaceAll(canary("model"), "")).not.toContain("canary-");
+});
+
 test("G2: a stream that fits in the grace time ends as if nothing had happened", async () => {
   const server = await startServer({ args: [...ONE_THREAD, "--shutdown-grace", "60"] });
   const { rest } = await openStream(server, 300);
