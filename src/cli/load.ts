@@ -7,6 +7,7 @@ import { watchInterrupt } from "./interrupt.ts";
 import { CATALOG_FLAGS } from "./local-catalog.ts";
 import { watchLoad } from "./load-progress.ts";
 import { gibText } from "./model-json.ts";
+import { TUNING_FLAGS, tuningBody } from "./load-tuning.ts";
 import { openProgress } from "./progress.ts";
 import { CLIENT_FLAGS, findServer, type Target } from "./server-client.ts";
 import { listServerModels, matchModel } from "./server-models.ts";
@@ -92,6 +93,7 @@ const FLAGS = {
     flagOnly: true,
     help: "A token less likely than this is not drafted (default 0)",
   }),
+  ...TUNING_FLAGS,
   estimateOnly: kinds.flagSetting({
     flag: "estimate-only",
     fallback: false,
@@ -134,6 +136,7 @@ export const load: Command = {
       ...(values.identifier !== null && { identifier: values.identifier }),
       ...draftOptions(values),
       ...(values.lora.length > 0 && { lora: values.lora }),
+      ...tuningBody(values),
     };
     const isQuiet = values.quiet || values.json;
     if (!isQuiet) note(`Loading ${model.key} ...`);
@@ -194,7 +197,19 @@ function draftOptions(flags: DraftFlags): Record<string, unknown> {
 }
 
 /** The fields beyond LM Studio's need a server that accepts them. */
-const EXTENSIONS = ["gpu", "parallel", "ttl", "identifier", "lora", "draft_model"];
+const EXTENSIONS = [
+  "gpu",
+  "parallel",
+  "ttl",
+  "identifier",
+  "lora",
+  "draft_model",
+  "threads",
+  "cache_type_k",
+  "cache_type_v",
+  "rope_freq_base",
+  "rope_freq_scale",
+];
 
 async function loadModel(target: Target, body: Record<string, unknown>, signal: AbortSignal) {
   const path = "/api/v1/models/load";
@@ -202,7 +217,9 @@ async function loadModel(target: Target, body: Record<string, unknown>, signal: 
     return await askServer(target, { path, schema: Loaded, body, timeoutMs: null, signal });
   } catch (error) {
     const isRefused = error instanceof ExitError && error.code === "unrecognized_keys";
-    const used = EXTENSIONS.filter((key) => key in body).map((key) => `--${key}`);
+    const used = EXTENSIONS.filter((key) => key in body).map(
+      (key) => `--${key.replaceAll("_", "-")}`,
+    );
     if (!isRefused || used.length === 0) throw error;
     const message = `The server accepts ${used.join(", ")} only when it was started with --rest-extensions.`;
     throw new ExitError(EXIT.failed, message, { cause: error, code: error.code });

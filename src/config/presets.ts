@@ -4,7 +4,7 @@ import { MAX_ADAPTERS } from "../lib/limits.ts";
 import { nearest } from "./nearest.ts";
 
 const LARGEST = 2 ** 31 - 1;
-const KV_TYPES = ["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"] as const;
+export const KV_TYPES = ["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"] as const;
 
 /** A schema whose description completes "... is not". */
 const integer = (minimum: number, maximum: number) =>

@@ -119,12 +119,13 @@ export function loadEngine(
 }
 
 function shared(options: LoadOptions, threads: number) {
-  const { kvTypeK, kvTypeV, flashAttention, ropeFreqBase, ropeFreqScale } = options;
+  const { kvTypeK, kvTypeV, flashAttention, kvOnGpu, ropeFreqBase, ropeFreqScale } = options;
   return {
     threads,
     kvTypeK,
     kvTypeV,
     flashAttention,
+    ...(kvOnGpu !== undefined && { kvOnGpu }),
     ...(ropeFreqBase !== undefined && { ropeFreqBase }),
     ...(ropeFreqScale !== undefined && { ropeFreqScale }),
   };

@@ -114,6 +114,8 @@ export interface ContextOptions {
   kvTypeK: KvType;
   kvTypeV: KvType;
   flashAttention: "auto" | "on" | "off";
+  /** The KV cache lies where its layers are computed; false = in main memory. Absent = true. */
+  kvOnGpu?: boolean;
   /** Rotary positions; absent = the model's own. */
   ropeFreqBase?: number;
   ropeFreqScale?: number;

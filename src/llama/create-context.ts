@@ -115,6 +115,7 @@ function create(
   set("rope_freq_scale", options.ropeFreqScale ?? 0);
   set("embeddings", options.purpose === "embed" ? 1 : 0);
   set("kv_unified", 1);
+  set("offload_kqv", options.kvOnGpu === false ? 0 : 1);
   log.collect();
   const pointer = shim.lm_create_context(
     addressOf(llama.llama_init_from_model),

@@ -69,9 +69,11 @@ export class MemoryGate {
     const mostBytes = Math.min(roomy.totalBytes, totalOf(roomy));
     const contextLength = load.contextLength ?? automaticContext(model, fit, mostBytes);
     const estimate = estimateMemory(model, { ...fit, contextLength });
+    // A cache that stays in main memory belongs to no layer.
+    const layered = load.kvOnGpu === false ? { ...estimate, kvBytes: 0 } : estimate;
     const plan = planAdmission({
       needed: ({ gpuBytes }) =>
-        demandOf(model, estimate, load.gpuLayers, gpuFree === null ? 0 : gpuBytes),
+        demandOf(model, layered, load.gpuLayers, gpuFree === null ? 0 : gpuBytes),
       jit: instance.jit,
       kind: model.kind,
       available,

@@ -75,6 +75,8 @@ export const LoadOptions = Type.Object({
   kvTypeV: KvType,
   flashAttention: Type.Union([Type.Literal("auto"), Type.Literal("on"), Type.Literal("off")]),
   mmap: Type.Boolean(),
+  /** The KV cache lies where its layers are computed; false = in main memory. Absent = true. */
+  kvOnGpu: Type.Optional(Type.Boolean()),
   /** Base frequency of the rotary positions; absent = the model's own. */
   ropeFreqBase: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
   /** Factor of their frequencies, 0.5 = positions at half the distance; absent = the model's own. */

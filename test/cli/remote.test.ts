@@ -215,6 +215,39 @@ test("load tells how far the server is, until it is done", async () => {
   expect(stderr).toContain("Model loaded successfully in 1.50s.");
 });
 
+test("load passes on how the model shall compute, and refuses what makes no sense", async () => {
+  using server = startFakeServer({
+    "/api/v1/models": () => modelList("big"),
+    "/api/v1/models/load": () => Response.json({ instance_id: "big", load_time_seconds: 1 }),
+  });
+  const words = "--threads 2 --flash-attention off --cache-type-k q8_0 --cache-type-v q4_0";
+  const rope = "--rope-freq-base 1000000 --rope-freq-scale 0.5 --lora pirate:0.5 --lora a:b";
+  const flags = `${words} ${rope}`.split(" ");
+  const where = ["--quiet", ...server.where];
+  expect((await runCommand(["load", "big", ...flags, ...where], env)).code).toBe(2);
+  const loaded = await runCommand(["load", "big", ...flags.slice(0, -2), ...where], env);
+  expect(loaded).toEqual({ code: 0, stdout: "big\n", stderr: "" });
+  expect(server.requests.at(-1)?.body).toEqual({
+    model: "big",
+    threads: 2,
+    flash_attention: false,
+    cache_type_k: "q8_0",
+    cache_type_v: "q4_0",
+    rope_freq_base: 1_000_000,
+    rope_freq_scale: 0.5,
+    lora: [{ id: "pirate", scale: 0.5 }],
+  });
+  for (const bad of [
+    ["--cache-type-k", "q9"],
+    ["--rope-freq-scale", "0"],
+    ["--threads", "0"],
+    ["--flash-attention", "maybe"],
+  ]) {
+    const { code, stderr } = await runCommand(["load", "big", ...bad, ...where], env);
+    expect([code, stderr]).toEqual([2, expect.stringContaining(bad[0] ?? "")]);
+  }
+});
+
 describe("a hostile server", () => {
   const huge = "x".repeat(1_024 * 1_024);
   const endless = (): Response => {

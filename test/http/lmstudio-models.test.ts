@@ -184,12 +184,16 @@ describe("load and unload", () => {
       eval_batch_size: 64,
       flash_attention: true,
       num_experts: 2,
+      offload_kv_cache_to_gpu: false,
       echo_load_config: true,
     };
     const response = await app.handle(post(load, request));
     expect(response.headers.get("x-lmserver-warning")).toContain("num_experts");
     expect((await bodyOf(response, "LoadResponse"))["load_config"]).toMatchObject({ parallel: 4 });
-    expect(loads).toEqual([{}, { contextLength: 1024, batchCapacity: 64, flashAttention: "on" }]);
+    expect(loads).toEqual([
+      {},
+      { contextLength: 1024, batchCapacity: 64, flashAttention: "on", kvOnGpu: false },
+    ]);
     const embedding = await app.handle(post(load, { model: embedder.key, echo_load_config: true }));
     expect(await bodyOf(embedding, "LoadResponse")).toMatchObject({
       type: "embedding",

@@ -13,6 +13,7 @@ import type { PostRoute } from "../route.ts";
 import { decimal, integer, opt } from "../schema.ts";
 import { LOAD_EXAMPLE, LOAD_REQUEST_EXAMPLE } from "./examples.ts";
 import { findModel } from "./model-facts.ts";
+import { toTuning, tuningFields } from "./load-tuning.ts";
 import { LoadConfig } from "./models.schema.ts";
 import { loadConfig } from "./models.ts";
 import { printable } from "../validate.ts";
@@ -24,7 +25,7 @@ const fields = {
   eval_batch_size: opt(integer("Tokens per decode. Default 512.", { minimum: 1, maximum: 65_536 })),
   flash_attention: opt(Type.Boolean({ description: "Default automatic." })),
   num_experts: opt(integer("Not applied: the model's own number holds.", { minimum: 1 })),
-  offload_kv_cache_to_gpu: opt(Type.Boolean({ description: "Not applied: with the layers." })),
+  offload_kv_cache_to_gpu: opt(Type.Boolean({ description: "Default true: with the layers." })),
   echo_load_config: opt(Type.Boolean({ description: "Answer with the configuration." })),
 };
 
@@ -41,6 +42,7 @@ const LoadedLora = Type.Object({
 /** With the fields that LM Studio does not have. */
 const ExtendedLoad = Type.Object({
   ...fields,
+  ...tuningFields,
   identifier: opt(Type.String({ minLength: 1, maxLength: 256 })),
   ttl: opt(integer("Idle seconds before unload.", { minimum: 1, maximum: 2_000_000 })),
   parallel: opt(integer("Requests worked on at the same time.", { minimum: 1, maximum: 256 })),
@@ -142,6 +144,8 @@ function toLoad(request: ExtendedLoad): LoadRequest {
     ...(context_length != null && { contextLength: context_length }),
     ...(eval_batch_size != null && { batchCapacity: eval_batch_size }),
     ...(flash_attention != null && { flashAttention: flash_attention ? "on" : "off" }),
+    ...(request.offload_kv_cache_to_gpu === false && { kvOnGpu: false }),
+    ...toTuning(request),
     ...(identifier != null && { identifier }),
     ...(ttl != null && { ttlMs: ttl * 1_000 }),
     ...(parallel != null && { parallel }),
@@ -194,7 +198,5 @@ function unknownAdapter(param: string, id: string, known: readonly CatalogAdapte
 }
 
 function warnOfIgnored(request: ExtendedLoad, warnings: string[]): void {
-  for (const field of ["num_experts", "offload_kv_cache_to_gpu"] as const) {
-    if (request[field] != null) warnings.push(`${field}: not applied`);
-  }
+  if (request.num_experts != null) warnings.push("num_experts: not applied");
 }

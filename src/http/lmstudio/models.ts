@@ -88,7 +88,7 @@ function toCapabilities(model: CatalogModel): NonNullable<NativeModel["capabilit
 export function loadConfig({ model, info, settings, parallel }: InstanceStatus): LoadConfig {
   const context = { context_length: info?.contextLength ?? 0 };
   if (model.kind === "embedding") return context;
-  const isOnGpu = (info?.gpuLayers ?? 0) > 0;
+  const isOnGpu = (info?.gpuLayers ?? 0) > 0 && settings?.kvOnGpu !== false;
   return {
     ...context,
     ...(settings && { eval_batch_size: settings.batchCapacity }),

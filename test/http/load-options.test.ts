@@ -135,3 +135,49 @@ describe("lora of a load", () => {
     });
   });
 });
+
+describe("tuning of a load", () => {
+  const fields = {
+    threads: 2,
+    cache_type_k: "q8_0",
+    cache_type_v: "q4_0",
+    rope_freq_base: 1_000_000,
+    rope_freq_scale: 0.5,
+  };
+  const loading = async (body: object) => {
+    const { pool } = fakeDeps();
+    const loads: LoadRequest[] = [];
+    const load: typeof pool.load = async (model, request) => {
+      loads.push(request);
+      return fakeInstance(model, { jit: false });
+    };
+    const app = appWith({ settings: { restExtensions: true }, deps: { pool: { ...pool, load } } });
+    const model = fakeModel().key;
+    return { loads, response: await app.handle(post("/api/v1/models/load", { model, ...body })) };
+  };
+
+  test("threads, types of the cache and positions reach the pool", async () => {
+    const { loads, response } = await loading(fields);
+    expect(response.status).toBe(200);
+    expect(loads).toEqual([
+      {
+        threads: 2,
+        kvTypeK: "q8_0",
+        kvTypeV: "q4_0",
+        ropeFreqBase: 1_000_000,
+        ropeFreqScale: 0.5,
+      },
+    ]);
+  });
+
+  test.each([
+    ["threads", 0],
+    ["cache_type_k", "q9_9"],
+    ["rope_freq_scale", 0],
+    ["rope_freq_base", "1"],
+  ])("%s of %p is refused by name", async (name, value) => {
+    const { loads, response } = await loading({ [name]: value });
+    expect([response.status, (await errorOf(response)).param]).toEqual([400, name]);
+    expect(loads).toEqual([]);
+  });
+});
