@@ -2,6 +2,7 @@ import { flagSetting } from "../config/setting.ts";
 import { SERVE_SETTINGS } from "../config/settings.ts";
 import { EXIT, ExitError, type Command, type Terminal } from "./command.ts";
 import { getHere, getThere, type GetResult, type GetState } from "./get-model.ts";
+import { isAboutJobs, JOB_FLAGS, runJobs } from "./get-jobs.ts";
 import { watchInterrupt } from "./interrupt.ts";
 import { ownModelsDirs } from "./local-catalog.ts";
 import { sizeText } from "./model-json.ts";
@@ -16,6 +17,7 @@ const FLAGS = {
     flagOnly: true,
     help: "Let the running server do it, and do not wait",
   }),
+  ...JOB_FLAGS,
   modelsDirs: SERVE_SETTINGS.modelsDirs,
   ...CLIENT_FLAGS,
 };
@@ -27,6 +29,7 @@ export const get: Command = {
   async run(args, terminal) {
     const { values, operands } = parseVerb(FLAGS, args, terminal.env, { operands: 1 });
     const [model] = operands;
+    if (isAboutJobs(values)) return runJobs(values, findServer(values, terminal), terminal);
     if (model === undefined)
       throw new ExitError(EXIT.usage, "Which model? For example: lmserver get owner/repo@Q4_K_M");
     const target = findServer(values, terminal);

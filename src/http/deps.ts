@@ -65,7 +65,7 @@ export interface Deps {
   /** Answers that may be continued; null = none is kept. */
   responses: Pick<ResponseStore, "save" | "chain"> | null;
   /** null = models cannot be fetched. */
-  downloads: Pick<Downloads, "start" | "status" | "list"> | null;
+  downloads: Omit<Downloads, "close" | "restore" | "settled"> | null;
   version: VersionInfo;
   clock: Clock;
   log: Log;

@@ -248,6 +248,38 @@ test("load passes on how the model shall compute, and refuses what makes no sens
   }
 });
 
+test("get lists, pauses, resumes and cancels the server's downloads", async () => {
+  const job = (status: string) => ({
+    job_id: "job_0123456789",
+    status,
+    model: "o/r",
+    quantization: "Q4_0",
+    total_size_bytes: 2_000,
+    downloaded_bytes: 500,
+    started_at: "2026-01-31T12:00:00.000Z",
+  });
+  using server = startFakeServer({
+    "/api/lmserver/downloads": () => Response.json({ downloads: [job("downloading")] }),
+    "/api/lmserver/downloads/control": ({ body }) =>
+      (body as { job_id: string }).job_id === "job_0123456789"
+        ? Response.json(job("paused"))
+        : Response.json(
+            { error: { message: "not found", code: "job_not_found" } },
+            { status: 404 },
+          ),
+  });
+  const listed = await runCommand(["get", "--jobs", ...server.where], env);
+  expect(listed).toMatchObject({ code: 0, stderr: "" });
+  expect(listed.stdout).toMatch(/^job_0123456789 +o\/r@Q4_0 +downloading +2\.00 KB +25%$/m);
+  for (const action of ["pause", "resume", "cancel"]) {
+    const words = ["get", `--${action}`, "job_0123456789", "--json", ...server.where];
+    const { code, stdout } = await runCommand(words, env);
+    expect([code, json(stdout)]).toMatchObject([0, [{ job_id: "job_0123456789" }]]);
+    expect(server.requests.at(-1)?.body).toEqual({ job_id: "job_0123456789", action });
+  }
+  expect((await runCommand(["get", "--cancel", "job_x", ...server.where], env)).code).toBe(1);
+});
+
 describe("a hostile server", () => {
   const huge = "x".repeat(1_024 * 1_024);
   const endless = (): Response => {

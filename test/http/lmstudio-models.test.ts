@@ -337,6 +337,9 @@ describe("downloads", () => {
       },
       status: (id: string) => (id === job.id ? job : null),
       list: () => [job],
+      pause: async () => job,
+      resume: () => job,
+      cancel: async () => job,
     };
     return { asked, app: appWith({ ...options, deps: { ...options.deps, downloads } }) };
   };
@@ -417,6 +420,9 @@ describe("downloads", () => {
       },
       status: () => job,
       list: () => [job],
+      pause: async () => job,
+      resume: () => job,
+      cancel: async () => job,
     };
     const app = appWith({ settings, deps: { downloads } });
     await app.handle(post(path, { model: "a/b" }, as("one")));

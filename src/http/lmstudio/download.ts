@@ -1,13 +1,22 @@
 import { Type, type Static } from "typebox";
-import type { Downloads, DownloadSnapshot } from "../../catalog/download/downloads.ts";
 import { LmError } from "../../lib/errors.ts";
-import type { Deps } from "../deps.ts";
 import type { Server } from "../generation.ts";
 import { jsonResponse } from "../json-response.ts";
 import { holdOpen } from "../request-context.ts";
 import type { GetRoute, PostRoute } from "../route.ts";
-import { oneOf, opt } from "../schema.ts";
+import { opt } from "../schema.ts";
 import { printable } from "../validate.ts";
+import { downloadChange, downloadJobs } from "./download-jobs.ts";
+import {
+  downloadsOf,
+  DownloadStatus,
+  JobState,
+  stateOf,
+  times,
+  timesOf,
+  Told,
+  toStatus,
+} from "./download-status.ts";
 import { DOWNLOAD_EXAMPLE, DOWNLOAD_REQUEST_EXAMPLE, DOWNLOAD_STATUS_EXAMPLE } from "./examples.ts";
 import { strictValidator } from "./strict.ts";
 
@@ -16,9 +25,6 @@ export const NativeDownload = Type.Object({
   model: Type.String({ minLength: 1, maxLength: 1_024, description: "owner/name, or its URL." }),
   quantization: opt(Type.String({ minLength: 1, maxLength: 64, description: "Such as Q4_K_M." })),
 });
-
-const JobState = oneOf(["downloading", "paused", "completed", "failed"], "Of the job.");
-const times = { started_at: Type.String(), completed_at: Type.Optional(Type.String()) };
 
 const DownloadAnswer = Type.Union([
   Type.Object({ status: Type.Literal("already_downloaded") }),
@@ -31,45 +37,17 @@ const DownloadAnswer = Type.Union([
 ]);
 type DownloadAnswer = Static<typeof DownloadAnswer>;
 
-const DownloadStatus = Type.Object({
-  job_id: Type.String(),
-  status: JobState,
-  bytes_per_second: Type.Optional(Type.Number()),
-  estimated_completion: Type.Optional(Type.String()),
-  total_size_bytes: Type.Integer(),
-  downloaded_bytes: Type.Integer(),
-  ...times,
-  error: Type.Optional(Type.Object({ type: Type.String(), message: Type.String() })),
-});
-type DownloadStatus = Static<typeof DownloadStatus>;
-
 const parse = strictValidator(NativeDownload);
 
-/** Both routes of downloads, which know who was told of which job. */
+/** The routes of downloads, which know who was told of which job. */
 export function nativeDownloads(server: Server): (GetRoute | PostRoute)[] {
   const told = new Told();
-  return [start(server, told), status(server, told)];
-}
-
-/**
- * Callers that were handed a job of somebody else, because they asked for the same files. Whoever
- * is not here and did not start the job does not see it.
- */
-class Told {
-  readonly #pairs = new Set<string>();
-
-  add(jobId: string, caller: string): void {
-    this.#pairs.add(`${jobId} ${caller}`);
-  }
-
-  has(job: DownloadSnapshot, caller: string): boolean {
-    return (job.owner ?? "") === caller || this.#pairs.has(`${job.id} ${caller}`);
-  }
-}
-
-function downloadsOf({ downloads }: Deps): Pick<Downloads, "start" | "status"> {
-  if (downloads !== null) return downloads;
-  throw new LmError("not_implemented", { feature: "downloads" }, "Downloads are not available.");
+  return [
+    start(server, told),
+    status(server, told),
+    downloadJobs(server, told),
+    downloadChange(server),
+  ];
 }
 
 /** POST /api/v1/models/download: begins, and does not wait. */
@@ -129,31 +107,3 @@ function status({ deps }: Server, told: Told): GetRoute {
     },
   };
 }
-
-function toStatus(job: DownloadSnapshot): DownloadStatus {
-  const isActive = stateOf(job) === "downloading";
-  const { estimatedCompletionMs: doneMs, failure } = job;
-  return {
-    job_id: job.id,
-    status: stateOf(job),
-    ...(isActive && { bytes_per_second: job.bytesPerSecond ?? 0 }),
-    ...(isActive && doneMs !== null && { estimated_completion: isoTime(doneMs) }),
-    total_size_bytes: job.totalBytes,
-    downloaded_bytes: job.downloadedBytes,
-    ...timesOf(job),
-    ...(failure !== null && { error: { type: "internal_error", message: failure } }),
-  };
-}
-
-/** A job that waits its turn counts as under way. */
-const stateOf = ({ state }: DownloadSnapshot): Static<typeof JobState> =>
-  state === "queued" ? "downloading" : state;
-
-function timesOf({ startedMs, completedMs, state }: DownloadSnapshot) {
-  return {
-    started_at: isoTime(startedMs),
-    ...(state === "completed" && { completed_at: isoTime(completedMs ?? startedMs) }),
-  };
-}
-
-const isoTime = (ms: number): string => new Date(ms).toISOString();
