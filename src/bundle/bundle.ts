@@ -1,9 +1,15 @@
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { LmError } from "../lib/errors.ts";
+import { mayHaveGpu } from "../lib/graphics-devices.ts";
 import { openCacheFolder } from "./cache-folder.ts";
 import { extractFiles, sweepTemporary } from "./extract.ts";
-import { type BundleManifest, readBundledFile, readBundleManifest } from "./manifest.ts";
+import {
+  type BundledFile,
+  type BundleManifest,
+  readBundledFile,
+  readBundleManifest,
+} from "./manifest.ts";
 
 /** Who we are; known without touching the disk outside the executable. */
 export interface BuildInfo {
@@ -82,10 +88,11 @@ export function prepareBundle({ cacheDir }: { cacheDir: string }): PreparedBundl
 function prepareFromExecutable(manifest: BundleManifest, cacheDir: string): PreparedBundle {
   openCacheFolder(cacheDir);
   sweepTemporary(cacheDir, Date.now(), HOUR_MS);
-  const folder = join(cacheDir, `engine-${contentHash(manifest)}`);
-  extractFiles(folder, manifest.extracted, readBundledFile);
+  const files = neededFiles(manifest.extracted, mayHaveGpu());
+  const folder = join(cacheDir, `engine-${contentHash(files)}`);
+  extractFiles(folder, files, readBundledFile);
   const libraryDir = join(folder, "lib");
-  const hasDemo = manifest.extracted.some((file) => file.path === "demo.gguf");
+  const hasDemo = files.some((file) => file.path === "demo.gguf");
   // Not process.execPath on Linux: after an upgrade in place that path holds another build.
   const program = process.platform === "linux" ? "/proc/self/exe" : process.execPath;
   return {
@@ -113,10 +120,24 @@ function engineCommand(program: readonly string[], libraryDir: string, buildId: 
   return [...program, "engine", "--libraries", libraryDir, "--build-id", buildId];
 }
 
-/** Name of the folder: changes when any carried file changes, and only then. */
-function contentHash(manifest: BundleManifest): string {
+/**
+ * The files to extract. GPU backends are two thirds of the bytes and of no use without a device; a
+ * machine that gets one has another folder from then on.
+ */
+export function neededFiles(
+  files: readonly BundledFile[],
+  hasGpu: boolean,
+): readonly BundledFile[] {
+  return hasGpu ? files : files.filter(({ path }) => !GPU_BACKEND.test(path));
+}
+
+/** `libggml-vulkan.so`, `ggml-cuda.dll`; not `libggml-base.so` and `libggml-cpu-haswell.so`. */
+const GPU_BACKEND = /(?:^|\/)(?:lib)?ggml-(?!base|cpu)[a-z]+\.(?:so|dll|dylib)$/;
+
+/** Name of the folder: changes when any of its files changes, and only then. */
+function contentHash(files: readonly BundledFile[]): string {
   const hasher = new Bun.CryptoHasher("sha256");
-  for (const file of manifest.extracted) hasher.update(`${file.path}\0${file.sha256}\n`);
+  for (const file of files) hasher.update(`${file.path}\0${file.sha256}\n`);
   return hasher.digest("hex").slice(0, 24);
 }
 

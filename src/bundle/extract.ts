@@ -15,9 +15,11 @@ import {
 import { dirname, join } from "node:path";
 import { reasonOf, unusable } from "./cache-folder.ts";
 import type { BundledFile } from "./manifest.ts";
+import { isStamped, stamp } from "./verified-stamp.ts";
 
 /**
- * Puts `files` into `folder`, all or nothing, and returns when every byte there is known to be right.
+ * Puts `files` into `folder`, all or nothing, and returns when every byte there is known to be right:
+ * verified now, or earlier and untouched since.
  * They are written under a temporary name beside it and renamed at once, so two processes may do
  * this at the same time: one wins, the other verifies the winner's files. A folder whose contents
  * differ (a flipped byte, a missing file) is replaced.
@@ -30,13 +32,15 @@ export function extractFiles(
   read: (file: BundledFile) => Uint8Array,
 ): void {
   if (existsSync(folder)) {
-    if (isIntact(folder, files)) return;
+    if (isStamped(folder, files)) return;
+    if (isIntact(folder, files)) return stamp(folder, files);
     discard(folder);
   }
   const temporary = `${folder}.${process.pid}.${crypto.randomUUID()}.tmp`;
   try {
     for (const file of files) writeDurably(join(temporary, file.path), read(file));
     rename(temporary, folder, files);
+    stamp(folder, files);
   } catch (error) {
     throw unusable(dirname(folder), `writing the libraries failed (${reasonOf(error)})`, error);
   } finally {

@@ -1,5 +1,5 @@
 import type { Log } from "../lib/log.ts";
-import { mayHaveGpu } from "../pool/free-memory.ts";
+import { mayHaveGpu } from "../lib/graphics-devices.ts";
 import { ExitError } from "./command.ts";
 import { probeEngine } from "./engine-probe.ts";
 

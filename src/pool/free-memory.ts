@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { freemem, totalmem } from "node:os";
 
 export interface MemoryState {
@@ -34,15 +34,6 @@ export function memoryState(read: ReadSystemFile = readSystemFile): MemoryState 
     availableBytes = Math.min(availableBytes, Math.max(0, limit - held));
   }
   return { totalBytes, availableBytes };
-}
-
-/** Whether this machine shows a device that may hold weights outside of main memory. */
-export function mayHaveGpu(): boolean {
-  if (process.platform !== "linux") return true;
-  if (existsSync("/dev/nvidiactl") || existsSync("/dev/kfd")) return true;
-  return (
-    existsSync("/dev/dri") && readdirSync("/dev/dri").some((name) => name.startsWith("renderD"))
-  );
 }
 
 interface GroupFolder {

@@ -1,8 +1,9 @@
+import { mayHaveGpu } from "../lib/graphics-devices.ts";
 import type { LoadOptions } from "../protocol/commands.ts";
 import { planAdmission, type Resident } from "./admission.ts";
 import { after, demandOf, NOTHING, sumOf, totalOf, type Availability } from "./demand.ts";
 import { automaticContext, estimateMemory } from "./fit.ts";
-import { mayHaveGpu, memoryState } from "./free-memory.ts";
+import { memoryState } from "./free-memory.ts";
 import { unloaded, type ModelInstance } from "./instance.ts";
 import { insufficientMemory } from "./memory-refusal.ts";
 import type { LoadDefaults } from "./pool.ts";

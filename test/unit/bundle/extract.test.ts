@@ -16,6 +16,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mountOptions, openCacheFolder } from "../../../src/bundle/cache-folder.ts";
 import { extractFiles, sha256, sweepTemporary } from "../../../src/bundle/extract.ts";
+import { isStamped, stamp } from "../../../src/bundle/verified-stamp.ts";
+import { neededFiles } from "../../../src/bundle/bundle.ts";
 import type { BundledFile } from "../../../src/bundle/manifest.ts";
 
 let root: string;
@@ -121,4 +123,54 @@ test("the innermost mount decides whether programs may run", () => {
   expect(mountOptions(table, "/home/x").has("noexec")).toBe(true);
   expect(mountOptions(table, "/home/a b/c").has("noexec")).toBe(false);
   expect(mountOptions(table, "/homely").has("noexec")).toBe(false);
+});
+
+test("what was verified and not touched since is not read again", () => {
+  const folder = join(root, "engine");
+  extractFiles(folder, files, read);
+  // Wrong contents with a stamp of just these: only hashing would notice.
+  const other: BundledFile[] = files.map((file) => ({ ...file, sha256: "0".repeat(64) }));
+  stamp(folder, other);
+  let reads = 0;
+  extractFiles(folder, other, (file) => {
+    reads += 1;
+    return read(file);
+  });
+  expect(reads).toBe(0);
+});
+
+test("a byte flipped behind the back of size and modification time is found", () => {
+  const folder = join(root, "engine");
+  extractFiles(folder, files, read);
+  const path = join(folder, "lib/two.so");
+  const { atime, mtime } = statSync(path);
+  damage(path, 0, 8);
+  utimesSync(path, atime, mtime);
+  expect(isStamped(folder, files)).toBe(false);
+  extractFiles(folder, files, read);
+  expect(readFileSync(path)[0]).toBe(7);
+});
+
+test("a start that verified leaves a stamp, and a folder without one is verified", () => {
+  const folder = join(root, "engine");
+  extractFiles(folder, files, read);
+  rmSync(join(folder, "verified.json"));
+  extractFiles(folder, files, read);
+  expect(isStamped(folder, files)).toBe(true);
+});
+
+test("backends of GPUs are extracted where a GPU may be", () => {
+  const paths = [
+    "lib/libllama.vulkan.v0.5.0.so",
+    "lib/libggml.vulkan.v0.5.0.so",
+    "lib/libggml-base.so",
+    "lib/libggml-cpu-haswell.so",
+    "lib/libggml-vulkan.so",
+    "lib/ggml-cuda.dll",
+    "demo.gguf",
+  ];
+  const all = paths.map((path): BundledFile => ({ path, sha256: "", sizeBytes: 1 }));
+  const left = neededFiles(all, false).map(({ path }) => path);
+  expect(left).toEqual(paths.filter((path) => !/ggml-(vulkan|cuda)/.test(path)));
+  expect(neededFiles(all, true)).toEqual(all);
 });
