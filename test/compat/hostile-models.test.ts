@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { writeHostileFiles } from "../../scripts/make-hostile-gguf.ts";
 import { makeModel } from "../../scripts/make-model/make-model.ts";
 import { type TestServer, childrenOf, startServer, until } from "../support/server.ts";
+import { GGUF_CASES } from "../support/gguf-cases.ts";
 
 /** Model files that want harm, against the running product: what they cost is an error each. */
 
@@ -83,6 +84,7 @@ beforeAll(async () => {
   for (const damage of DAMAGES) {
     writeFileSync(join(models, `${damage.name}.gguf`), damaged(whole, damage));
   }
+  for (const { name, bytes } of GGUF_CASES) writeFileSync(join(models, `${name}.gguf`), bytes);
   for (let part = 0; part < 64; part += 1) {
     const size = Math.floor((whole.length * part) / 64);
     writeFileSync(join(models, `cut-${part}.gguf`), whole.subarray(0, size));
@@ -149,7 +151,7 @@ describe("T-D2: a damaged model", () => {
     await until("the other model streams", () => other.streams() > 0);
     const [engine] = childrenOf(server.pid);
     const outcomes = new Map<string, Outcome>();
-    for (const { name } of DAMAGES) {
+    for (const { name } of [...DAMAGES, ...GGUF_CASES]) {
       const before = other.streams();
       outcomes.set(name, await ask(name));
       await until("the other model goes on", () => other.streams() > before);

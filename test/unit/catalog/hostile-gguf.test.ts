@@ -9,6 +9,7 @@ import {
 } from "../../../scripts/make-hostile-gguf.ts";
 import { scanGguf } from "../../../src/catalog/gguf-scan.ts";
 import { catalogOf } from "../../support/catalog-fixture.ts";
+import { GGUF_CASES } from "../../support/gguf-cases.ts";
 import { tempFolder } from "../../support/temp-folder.ts";
 
 test("T-D1: every hostile file is listed with its reason, and none as a model", async () => {
@@ -69,3 +70,19 @@ test("one byte changed anywhere in the header is refused or read, and never thro
     if (outcome instanceof Error) expect(outcome.name).toBe("UnreadableFile");
   }
 });
+
+test("there is one file for each of the 33 cases of llama.cpp's own test", () => {
+  expect(new Set(GGUF_CASES.map(({ name }) => name)).size).toBe(33);
+});
+
+test.each([...GGUF_CASES])(
+  "T-D2: $name is refused with its reason, or read",
+  async ({ name, bytes, refusal }) => {
+    using folder = tempFolder();
+    const path = join(folder.path, `${name}.gguf`);
+    writeFileSync(path, bytes);
+    const outcome = await scanGguf(path).catch((error: unknown) => String(error));
+    if (refusal === null) expect(outcome).toMatchObject({ sizeBytes: bytes.length });
+    else expect(outcome).toMatch(refusal);
+  },
+);
