@@ -1,33 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import type { GenerateRequest } from "../../src/chat/events.ts";
-import { appWith, done, errorOf, finished, play, post, started } from "./fakes.ts";
+import { chatInput, chatRefusal } from "./chat-request.ts";
 
-const CHAT = "/v1/chat/completions";
 const user = { role: "user", content: "Hi" };
 const call = (id: string, name = "f") => ({
   id,
   type: "function",
   function: { name, arguments: "{}" },
 });
-
-async function input(body: object) {
-  const seen: GenerateRequest[] = [];
-  const app = appWith({
-    generate: play([started(), finished(), done], (request) => seen.push(request)),
-  });
-  const response = await app.handle(post(CHAT, body));
-  const answered = await response.text();
-  if (response.status !== 200) throw new Error(answered);
-  const decoded = seen[0]!.input;
-  if (decoded.kind !== "chat") throw new Error("not a chat");
-  return decoded;
-}
-
-async function refusal(body: object) {
-  const response = await appWith().handle(post(CHAT, body));
-  const { code, param } = await errorOf(response);
-  return { status: response.status, code, param };
-}
 
 describe("messages", () => {
   const plain = { reasoning: null, toolCalls: [], toolCallId: null, name: null };
@@ -128,7 +107,7 @@ describe("messages", () => {
     },
   ];
   test.each(rows)("$name", async ({ sent, read }) => {
-    const { messages } = await input({ messages: sent });
+    const { messages } = await chatInput({ messages: sent });
     expect(messages as object[]).toEqual(read);
   });
 
@@ -227,6 +206,6 @@ describe("messages", () => {
     },
   ];
   test.each(refusals)("refuses $messages", async ({ messages, code, param }) => {
-    expect(await refusal({ messages })).toEqual({ status: 400, code, param });
+    expect(await chatRefusal({ messages })).toEqual({ status: 400, code, param });
   });
 });

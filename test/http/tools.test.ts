@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import type { GenerateRequest } from "../../src/chat/events.ts";
 import { invalidRequest } from "../../src/lib/errors.ts";
 import { silentLog } from "../../src/lib/log.ts";
+import { CHAT, chatInput, chatRefusal } from "./chat-request.ts";
 import {
   appWith,
   done,
@@ -14,27 +14,7 @@ import {
   started,
 } from "./fakes.ts";
 
-const CHAT = "/v1/chat/completions";
 const user = { role: "user", content: "Hi" };
-
-async function input(body: object) {
-  const seen: GenerateRequest[] = [];
-  const app = appWith({
-    generate: play([started(), finished(), done], (request) => seen.push(request)),
-  });
-  const response = await app.handle(post(CHAT, body));
-  const answered = await response.text();
-  if (response.status !== 200) throw new Error(answered);
-  const decoded = seen[0]!.input;
-  if (decoded.kind !== "chat") throw new Error("not a chat");
-  return decoded;
-}
-
-async function refusal(body: object) {
-  const response = await appWith().handle(post(CHAT, body));
-  const { code, param } = await errorOf(response);
-  return { status: response.status, code, param };
-}
 
 describe("tools", () => {
   const f = { type: "function", function: { name: "f" } };
@@ -98,7 +78,7 @@ describe("tools", () => {
     },
   ];
   test.each(rows)("$name", async ({ body, options }) => {
-    expect((await input({ messages: [user], ...body })).options).toMatchObject(options);
+    expect((await chatInput({ messages: [user], ...body })).options).toMatchObject(options);
   });
 
   const refusals: { body: object; code: string | null; param: string }[] = [
@@ -154,7 +134,7 @@ describe("tools", () => {
     },
   ];
   test.each(refusals)("refuses $body", async ({ body, code, param }) => {
-    expect(await refusal({ messages: [user], ...body })).toEqual({ status: 400, code, param });
+    expect(await chatRefusal({ messages: [user], ...body })).toEqual({ status: 400, code, param });
   });
 });
 
@@ -202,7 +182,9 @@ describe("answer formats", () => {
     },
   ];
   test.each(rows)("$body", async ({ body, format }) => {
-    expect((await input({ messages: [user], ...body })).options.format).toEqual(format as never);
+    expect((await chatInput({ messages: [user], ...body })).options.format).toEqual(
+      format as never,
+    );
   });
 
   const refusals: { body: object; code: string; param: string }[] = [
@@ -243,13 +225,17 @@ describe("answer formats", () => {
     },
   ];
   test.each(refusals)("refuses $body", async ({ body, code, param }) => {
-    expect(await refusal({ messages: [user], ...body })).toEqual({ status: 400, code, param });
+    expect(await chatRefusal({ messages: [user], ...body })).toEqual({ status: 400, code, param });
   });
 });
 
 test("a grammar larger than its bound is refused", async () => {
   const body = { messages: [user], grammar: "x".repeat(256 * 1024 + 1) };
-  expect(await refusal(body)).toEqual({ status: 400, code: "invalid_grammar", param: "grammar" });
+  expect(await chatRefusal(body)).toEqual({
+    status: 400,
+    code: "invalid_grammar",
+    param: "grammar",
+  });
 });
 
 describe("refusals from further in name the client's own fields", () => {

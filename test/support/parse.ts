@@ -1,4 +1,4 @@
-import { expect } from "bun:test";
+import { expect, test } from "bun:test";
 import { collect, type Answer } from "../../scripts/chat-corpus/collect.ts";
 import { findFormat } from "../../src/chat/formats/format-table.ts";
 import type { ReasoningTags, ToolFormat } from "../../src/chat/formats/format.ts";
@@ -79,3 +79,25 @@ export const call = (name: string, args: unknown, id = ""): Answer["calls"][numb
   args,
   id,
 });
+
+/** An output and what it must be read as; what is absent is empty. */
+export interface ParseCase {
+  name: string;
+  format: string;
+  output: string;
+  options?: ReadOptions;
+  reasoning?: string;
+  text?: string;
+  calls?: ReturnType<typeof call>[];
+}
+
+/** One test per case, in chunks of every small size. */
+export function testReadings(subject: string, cases: readonly ParseCase[]): void {
+  test.each([...cases])(`${subject}: $name`, ({ format, output, options, ...expected }) => {
+    expect(read(format, output, options)).toEqual({
+      text: expected.text ?? "",
+      reasoning: expected.reasoning ?? "",
+      calls: expected.calls ?? [],
+    });
+  });
+}

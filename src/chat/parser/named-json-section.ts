@@ -3,6 +3,7 @@ import { HEAD_LIMIT, startCall, type CallReader } from "./call-reader.ts";
 import type { Step } from "./input.ts";
 import { passDecodedString, passJsonValue } from "./json-value.ts";
 import { MarkerSet } from "./marker-set.ts";
+import { readSectionCalls } from "./section-calls.ts";
 
 /** Reads calls whose name stands between markers. `marker` was consumed. False = no call. */
 export function* readNamedJsonSection(
@@ -10,26 +11,9 @@ export function* readNamedJsonSection(
   format: NamedJsonFormat,
   marker: string,
 ): Step<boolean> {
-  const { input, output } = reader;
-  let found = false;
-  for (let atCall = marker === format.callStart; !output.isFull; atCall = false) {
-    if (!atCall) {
-      yield* input.skipSpace();
-      if (found && !input.mark()) break;
-      if (!(yield* input.eat(format.callStart))) break;
-    }
-    if (!(yield* readCall(reader, format))) {
-      if (!found) return false;
-      input.rewind();
-      return true;
-    }
-    found = true;
-    if (format.sectionStart === null) return true;
-  }
-  if (!found) return false;
-  input.commit();
-  if (format.sectionEnd !== null) yield* input.eatClosing(format.sectionEnd);
-  return true;
+  const readOne = (): Step<boolean> => readCall(reader, format);
+  if (format.sectionStart === null) return yield* readOne();
+  return yield* readSectionCalls(reader, format, marker, readOne);
 }
 
 function* readCall(reader: CallReader, format: NamedJsonFormat): Step<boolean> {

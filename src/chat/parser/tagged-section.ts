@@ -4,6 +4,7 @@ import type { Step } from "./input.ts";
 import { readJsonSection } from "./json-section.ts";
 import { escapeJson, passJsonValue } from "./json-value.ts";
 import { MarkerSet } from "./marker-set.ts";
+import { readSectionCalls } from "./section-calls.ts";
 import { isPlainString, rawToJson } from "./tagged-value.ts";
 import type { JsonType } from "./offered-tools.ts";
 
@@ -14,25 +15,7 @@ export function* readTaggedSection(
   marker: string,
 ): Step<boolean> {
   if (format.sectionStart === null) return yield* readSingle(reader, format, marker);
-  const { input, output } = reader;
-  let found = false;
-  for (let atCall = marker === format.callStart; !output.isFull; atCall = false) {
-    if (!atCall) {
-      yield* input.skipSpace();
-      if (found && !input.mark()) break;
-      if (!(yield* input.eat(format.callStart))) break;
-    }
-    if (!(yield* readTaggedCall(reader, format))) {
-      if (!found) return false;
-      input.rewind();
-      return true;
-    }
-    found = true;
-  }
-  if (!found) return false;
-  input.commit();
-  if (format.sectionEnd !== null) yield* input.eatClosing(format.sectionEnd);
-  return true;
+  return yield* readSectionCalls(reader, format, marker, () => readTaggedCall(reader, format));
 }
 
 /** A call with an opening marker of its own. Some models write JSON there instead of tags. */

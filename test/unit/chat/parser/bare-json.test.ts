@@ -1,15 +1,6 @@
-import { expect, test } from "bun:test";
-import { call, read } from "../../../support/parse.ts";
+import { call, type ParseCase, testReadings } from "../../../support/parse.ts";
 
-interface Case {
-  name: string;
-  format: string;
-  output: string;
-  text?: string;
-  calls?: ReturnType<typeof call>[];
-}
-
-const cases: Case[] = [
+const cases: readonly ParseCase[] = [
   {
     name: "an object",
     format: "llama-3",
@@ -111,11 +102,4 @@ const cases: Case[] = [
   },
 ];
 
-test.each(cases)("calls without markers: $name", ({ format, output, ...expected }) => {
-  const answer = read(format, output);
-  expect(answer).toEqual({
-    text: expected.text ?? "",
-    reasoning: "",
-    calls: expected.calls ?? [],
-  });
-});
+testReadings("calls without markers", cases);

@@ -1,15 +1,6 @@
-import { expect, test } from "bun:test";
-import { call, read } from "../../../support/parse.ts";
+import { call, type ParseCase, testReadings } from "../../../support/parse.ts";
 
-interface Case {
-  name: string;
-  format: string;
-  output: string;
-  text?: string;
-  calls?: ReturnType<typeof call>[];
-}
-
-const cases: Case[] = [
+const cases: readonly ParseCase[] = [
   {
     name: "Python calls",
     format: "lfm-2",
@@ -106,11 +97,4 @@ const cases: Case[] = [
   },
 ];
 
-test.each(cases)("notations of their own: $name", ({ format, output, ...expected }) => {
-  const answer = read(format, output);
-  expect(answer).toEqual({
-    text: expected.text ?? "",
-    reasoning: "",
-    calls: expected.calls ?? [],
-  });
-});
+testReadings("notations of their own", cases);

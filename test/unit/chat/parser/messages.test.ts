@@ -1,16 +1,6 @@
-import { expect, test } from "bun:test";
-import { call, read } from "../../../support/parse.ts";
+import { call, type ParseCase, testReadings } from "../../../support/parse.ts";
 
-interface Case {
-  name: string;
-  format: string;
-  output: string;
-  reasoning?: string;
-  text?: string;
-  calls?: ReturnType<typeof call>[];
-}
-
-const cases: Case[] = [
+const cases: readonly ParseCase[] = [
   {
     name: "an answer",
     format: "harmony",
@@ -146,11 +136,4 @@ const cases: Case[] = [
   },
 ];
 
-test.each(cases)("messages with headers: $name", ({ format, output, ...expected }) => {
-  const answer = read(format, output);
-  expect(answer).toEqual({
-    text: expected.text ?? "",
-    reasoning: expected.reasoning ?? "",
-    calls: expected.calls ?? [],
-  });
-});
+testReadings("messages with headers", cases);

@@ -1,17 +1,6 @@
-import { expect, test } from "bun:test";
-import { call, read, THINK, type ReadOptions } from "../../../support/parse.ts";
+import { call, THINK, type ParseCase, testReadings } from "../../../support/parse.ts";
 
-interface Case {
-  name: string;
-  format: string;
-  output: string;
-  options: ReadOptions;
-  reasoning: string;
-  text?: string;
-  calls?: ReturnType<typeof call>[];
-}
-
-const cases: Case[] = [
+const cases: readonly ParseCase[] = [
   {
     name: "emitted",
     format: "hermes",
@@ -186,11 +175,4 @@ const cases: Case[] = [
   },
 ];
 
-test.each(cases)("reasoning: $name", ({ format, output, options, ...expected }) => {
-  const answer = read(format, output, options);
-  expect(answer).toEqual({
-    text: expected.text ?? "",
-    reasoning: expected.reasoning,
-    calls: expected.calls ?? [],
-  });
-});
+testReadings("reasoning", cases);

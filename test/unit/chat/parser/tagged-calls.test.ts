@@ -1,15 +1,6 @@
-import { expect, test } from "bun:test";
-import { call, read } from "../../../support/parse.ts";
+import { call, type ParseCase, testReadings } from "../../../support/parse.ts";
 
-interface Case {
-  name: string;
-  format: string;
-  output: string;
-  text?: string;
-  calls?: ReturnType<typeof call>[];
-}
-
-const cases: Case[] = [
+const cases: readonly ParseCase[] = [
   {
     name: "strings and numbers",
     format: "qwen3-coder",
@@ -183,11 +174,4 @@ const cases: Case[] = [
   },
 ];
 
-test.each(cases)("arguments in tags: $name", ({ format, output, ...expected }) => {
-  const answer = read(format, output);
-  expect(answer).toEqual({
-    text: expected.text ?? "",
-    reasoning: "",
-    calls: expected.calls ?? [],
-  });
-});
+testReadings("arguments in tags", cases);

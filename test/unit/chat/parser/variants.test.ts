@@ -1,29 +1,15 @@
-import { expect, test } from "bun:test";
-import type { ReasoningTags } from "../../../../src/chat/formats/format.ts";
-import { call, read, THINK } from "../../../support/parse.ts";
+import { call, THINK, type ParseCase, testReadings } from "../../../support/parse.ts";
 
 /**
  * What models write beside the form of their templates: forgotten and repeated markers, whitespace,
  * other names for the same keys, and texts that only look like calls.
  */
-interface Case {
-  name: string;
-  format: string;
-  output: string;
-  /** The prompt has opened the reasoning. */
-  open?: boolean;
-  tags?: ReasoningTags;
-  reasoning?: string;
-  text?: string;
-  calls?: ReturnType<typeof call>[];
-}
-
 const RING = call("ring_bell", {});
 const ROME = call("book_table", { place: "Rome" });
 const ROME_JSON = '{"name": "book_table", "arguments": {"place": "Rome"}}';
 const CHANNEL = { start: "<|channel>thought", end: "<channel|>" };
 
-const cases: Case[] = [
+const cases: readonly ParseCase[] = [
   {
     name: "whitespace before a call without markers",
     format: "llama-3",
@@ -104,7 +90,7 @@ const cases: Case[] = [
   {
     name: "end and start of a channel without the other",
     format: "gemma-4",
-    tags: CHANNEL,
+    options: { tags: CHANNEL },
     output: "<|channel><|channel>thought\nhm<channel|>Hello<channel|>",
     reasoning: "hm",
     text: "Hello",
@@ -137,7 +123,7 @@ const cases: Case[] = [
   {
     name: "blocks of reasoning keep the whitespace between them",
     format: "hermes",
-    tags: THINK,
+    options: { tags: THINK },
     output: "<think>\none\n</think>\n<think>two</think>\n\nSo.",
     reasoning: "one\ntwo",
     text: "So.",
@@ -145,8 +131,7 @@ const cases: Case[] = [
   {
     name: "ERNIE: reasoning the prompt opened, a wrapped answer",
     format: "ernie-4.5",
-    tags: THINK,
-    open: true,
+    options: { tags: THINK, open: true },
     output: "hm\n</think>\n\n<response>\nHello <b>.\n</response>\n",
     reasoning: "hm",
     text: "Hello <b>.",
@@ -154,8 +139,7 @@ const cases: Case[] = [
   {
     name: "ERNIE: a wrapped text, then calls",
     format: "ernie-4.5",
-    tags: THINK,
-    open: true,
+    options: { tags: THINK, open: true },
     output: `hm\n</think>\n\n<response>\nOne moment.\n</response>\n<tool_call>\n${ROME_JSON}\n</tool_call>\n<tool_call>\n{"name": "ring_bell", "arguments": {}}\n</tool_call>\n`,
     reasoning: "hm",
     text: "One moment.",
@@ -183,11 +167,4 @@ const cases: Case[] = [
   },
 ];
 
-test.each(cases)("off the beaten form: $name", ({ format, output, tags, open, ...expected }) => {
-  const answer = read(format, output, { ...(tags && { tags }), ...(open && { open }) });
-  expect({ ...answer, text: answer.text.trim(), reasoning: answer.reasoning.trim() }).toEqual({
-    text: expected.text ?? "",
-    reasoning: expected.reasoning ?? "",
-    calls: expected.calls ?? [],
-  });
-});
+testReadings("off the beaten form", cases);
