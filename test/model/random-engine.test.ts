@@ -3,11 +3,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeModel } from "../../scripts/make-model/make-model.ts";
+import type { LoadedDraft } from "../../src/engine/load-draft.ts";
+import { DraftModel } from "../../src/engine/speculation/draft-model.ts";
 import { defined } from "../../src/lib/assert.ts";
 import { createFfiBackend } from "../../src/llama/ffi-backend.ts";
-import type { Model } from "../../src/llama/backend.ts";
+import type { Backend, Model } from "../../src/llama/backend.ts";
 import type { GenerateJob } from "../../src/protocol/commands.ts";
-import { engineHarness, job } from "../support/engine-harness.ts";
+import { engineHarness, job, stillClock } from "../support/engine-harness.ts";
 import { llamaLibraries } from "../support/llama-libraries.ts";
 
 const libraryDir = llamaLibraries();
@@ -74,20 +76,34 @@ function arrivals(seed: number): Arrival[] {
   });
 }
 
+interface Round {
+  name: string;
+  seed: number;
+  parallel: number;
+  speculates: boolean;
+  hasDraft?: boolean;
+}
+
 describe.if(libraryDir !== null)("hundreds of random requests over llama.cpp", () => {
   let folder: string;
+  let path: string;
+  let backend: Backend;
   /** F32 weights and cache: batching cannot turn the order of two logits. */
   let model: Model;
   const known = new Map<string, string>();
 
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), "lmserver-test-"));
-    const path = join(folder, "exact.gguf");
+    path = join(folder, "exact.gguf");
     makeModel({ path, architecture: "llama", type: "F32", seed: 11 });
-    const backend = createFfiBackend({ libraryDir: libraryDir ?? "", onLog: () => undefined });
-    const file = { path, gpuLayers: "off", contextLength: null, mmap: true } as const;
-    model = backend.loadModel(file, () => undefined);
+    backend = createFfiBackend({ libraryDir: libraryDir ?? "", onLog: () => undefined });
+    model = load(path);
   });
+
+  function load(file: string): Model {
+    const options = { path: file, gpuLayers: "off", contextLength: null, mmap: true } as const;
+    return backend.loadModel(options, () => undefined);
+  }
 
   afterAll(() => {
     model.dispose();
@@ -121,16 +137,42 @@ describe.if(libraryDir !== null)("hundreds of random requests over llama.cpp", (
   }
 
   const shared = { batchCapacity: 32, contextLength: 768, kvType: "f32", sequences: 24 } as const;
-  const rounds = [
+  /** The model once more: what it guesses is right but for what samplers and grammars change. */
+  function draftOf(file: string, sequences: number): LoadedDraft {
+    const own = load(file);
+    const context = own.createContext({
+      purpose: "generate",
+      contextLength: shared.contextLength,
+      sequences,
+      batchCapacity: shared.batchCapacity,
+      threads: 1,
+      kvTypeK: "f32",
+      kvTypeV: "f32",
+      flashAttention: "off",
+    });
+    const guesser = new DraftModel({
+      model: own,
+      context,
+      minProbability: 0,
+      governor: null,
+      clock: stillClock,
+    });
+    const drafter = { model: guesser, maxTokens: 8, minTokens: 0 };
+    return { name: "twin", drafter, memory: context.memory };
+  }
+
+  const rounds: Round[] = [
     { name: "with guesses", seed: 20_261, parallel: 5, speculates: true },
     { name: "without", seed: 20_261, parallel: 5, speculates: false },
     { name: "fewer slots, other requests", seed: 733, parallel: 3, speculates: true },
+    { name: "with a draft model", seed: 733, parallel: 4, speculates: true, hasDraft: true },
   ];
 
   test.each(rounds)(
     "every answer is the one the request gets alone: $name",
     (round) => {
-      const harness = engineHarness({ model, ...shared, ...round });
+      const draft = round.hasDraft === true ? { draft: draftOf(path, round.parallel) } : {};
+      const harness = engineHarness({ model, ...shared, ...round, ...draft });
       const lonely = engineHarness({ model, ...shared, parallel: 1, sequences: 1 });
       const { engine, find, terminals } = harness;
       const all = arrivals(round.seed);

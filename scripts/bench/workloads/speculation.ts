@@ -54,12 +54,16 @@ export async function run(bench: Bench): Promise<Measure[]> {
   const measures: Measure[] = [];
   for (const clients of bench.option("clients").split(",").map(Number)) {
     bench.say(`${clients} clients`);
-    const once = async (server: Server, round: number): Promise<Stream[]> =>
-      await Promise.all(
+    const once = async (server: Server, round: number): Promise<Stream[]> => {
+      const streams = await Promise.all(
         Array.from({ length: clients }, (_, client) =>
           streamCompletion(server, task.prompt(client, round), maxTokens, task.extra),
         ),
       );
+      const mode = server === servers[0] ? "with" : "without";
+      bench.say(`${mode} guesses: ${tokensPerSecond(streams).toFixed(1)} tokens/s`);
+      return streams;
+    };
     // One unmeasured round each: prompts are computed once and found again.
     for (const server of servers) await once(server, 0);
     const rounds = await alternate(servers, bench.rounds, (server, round) => once(server, round));

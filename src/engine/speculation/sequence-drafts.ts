@@ -5,8 +5,8 @@ import { type Continuation, NgramLookup } from "./ngram-lookup.ts";
 /** Most tokens guessed at once. */
 export const LONGEST_DRAFT = 16;
 /** How much of its tokens a sequence may lose to wrong guesses, and what it may lose at first. */
-const LOSS_SHARE = 0.015;
-const FIRST_CREDIT = 0.5;
+const LOSS_SHARE = 0.01;
+const FIRST_CREDIT = 0.3;
 /** Past success pays for at most so many tokens. */
 const MOST_SAVED = 4;
 /** Each verified draft makes those before count so much less. */

@@ -90,7 +90,7 @@ test("one that is right now and then changes no answer, and one that never is is
   expect(sometimes.text(1)).toBe(plain.text(1));
   const { drafts } = never.find(0, "jobDone")?.timings ?? {};
   expect(drafts?.accepted).toBe(0);
-  // A guess costs a fifth of a step here: 1.5 % of the tokens and the first credit.
+  // A guess costs a fifth of a step here: 1 % of the tokens and the first credit.
   expect((drafts?.total ?? 0) / 5).toBeLessThan(300 * 0.02 + 2);
   expect(drafts?.rejected).toBeGreaterThan(0);
 });
