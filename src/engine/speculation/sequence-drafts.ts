@@ -76,7 +76,9 @@ export class SequenceDrafts {
     this.#price = (source === "model" ? prices.model : null) ?? prices.text;
     this.#kind = this.#kinds.find((kind) => (source === "model" ? 0 : match) >= kind.match);
     const { right, wrong, chance } = this.#kind ?? { right: 0, wrong: 0, chance: 0 };
-    const credit = FIRST_CREDIT + LOSS_SHARE * generated + this.#balance;
+    // Beside many streams a guess is dear; one is tried all the same.
+    const first = Math.max(FIRST_CREDIT, this.#price);
+    const credit = first + LOSS_SHARE * generated + this.#balance;
     return {
       source,
       most: Math.max(Math.min(LONGEST_DRAFT, budget - 1, Math.floor(credit / this.#price)), 0),
