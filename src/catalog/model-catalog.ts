@@ -6,6 +6,7 @@ import { UnreadableFile } from "./file-bytes.ts";
 import { FileCache, type ScannedFile } from "./file-cache.ts";
 import { findModel, type ModelAlias } from "./find-model.ts";
 import { codeOf, stampOf, type FileStamp } from "./folder-walk.ts";
+import { jinjaOfGo } from "./go-template/jinja-of-go.ts";
 import { assignKeys, type KeyedModels } from "./model-keys.ts";
 import { shardOf, stemOf } from "./model-names.ts";
 import type { GgufHeader } from "./gguf-scan.ts";
@@ -158,8 +159,9 @@ export class ModelCatalog implements Catalog {
     const unique = [...new Map(scanned.map((file) => [file.stamp.path, file])).values()];
     const described = describeAll(unique, sources);
     const drafts = described.drafts.map((draft) => {
-      const template = chatTemplate ?? this.#sidecars.get(draft.path) ?? draft.chatTemplate;
       const defaults = walks.map((walk) => walk.defaults.get(draft.path)).find(Boolean);
+      const given = chatTemplate ?? this.#sidecars.get(draft.path) ?? draft.chatTemplate;
+      const template = given ?? jinjaOfGo(defaults?.goTemplate ?? "");
       const own = defaults === undefined ? draft : { ...draft, defaults };
       return draft.kind === "llm" ? { ...own, chatTemplate: template } : own;
     });

@@ -61,7 +61,7 @@ export type ModelOrigin =
 
 /** What an Ollama model brings beside its weights. */
 export interface ModelDefaults {
-  /** In Go's template language, so it cannot replace a chat template; null = none. */
+  /** In Go's template language; translated where the file has no template. null = none. */
   goTemplate: string | null;
   system: string | null;
   /** Sampling by our names, such as `temperature` or `topP`. */

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { copyFileSync, linkSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { tinyModel } from "../../../scripts/make-hostile-gguf.ts";
+import { piece, tinyModel } from "../../../scripts/make-hostile-gguf.ts";
 import type { CatalogFolder } from "../../../src/catalog/model-catalog.ts";
 import { foreignStores } from "../../../src/config/foreign-stores.ts";
 import { addModel, catalogOf } from "../../support/catalog-fixture.ts";
@@ -113,6 +113,22 @@ test("models of Ollama carry the names of their manifests, and their defaults", 
       },
     },
   ]);
+});
+
+test("a template of Ollama serves a model whose file has none, and never replaces its own", async () => {
+  using folder = tempFolder();
+  const pairs = [piece.string("tokenizer.chat_template", "{{ messages }}")];
+  const template = "<u>{{ .Prompt }}</u>";
+  addToOllama(folder.path, "library/bare/latest", { model: tinyModel({}), template });
+  const own = tinyModel({ architecture: "qwen2", pairs });
+  addToOllama(folder.path, "library/own/latest", { model: own, template });
+  const broken = tinyModel({ architecture: "gemma" });
+  addToOllama(folder.path, "library/strange/latest", { model: broken, template: "{{ if }}" });
+  const models = await catalogWith({ path: folder.path, source: "ollama" }).list();
+  const templates = new Map(models.map(({ key, chatTemplate }) => [key, chatTemplate]));
+  expect(templates.get("bare")).toContain('{{ "<u>" }}');
+  expect(templates.get("own")).toBe("{{ messages }}");
+  expect(templates.get("strange")).toBeNull();
 });
 
 const badDigests: [string, (bytes: Uint8Array) => string][] = [

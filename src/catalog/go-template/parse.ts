@@ -1,0 +1,202 @@
+import { scanTemplate, unquote, UnsupportedTemplate, type Piece, type Token } from "./scan.ts";
+
+/** A value. Chains start at the dot, at `$` (the root), at a variable or at another value. */
+export type Value =
+  | { kind: "literal"; value: string | number | boolean | null }
+  | { kind: "chain"; from: "dot" | { variable: string } | Value; fields: readonly string[] }
+  | { kind: "call"; name: string; args: readonly Value[] };
+
+export type Node =
+  | { kind: "text"; text: string }
+  | { kind: "print"; value: Value }
+  | { kind: "set"; variable: string; value: Value }
+  | { kind: "if"; test: Value; body: readonly Node[]; otherwise: readonly Node[] }
+  | { kind: "with"; value: Value; body: readonly Node[]; otherwise: readonly Node[] }
+  | {
+      kind: "range";
+      /** Names of the index or key, and of the element; null = not named. */
+      index: string | null;
+      element: string | null;
+      value: Value;
+      body: readonly Node[];
+      otherwise: readonly Node[];
+    };
+
+const MAX_DEPTH = 64;
+
+/** @throws UnsupportedTemplate for what is broken, or not translated. */
+export function parseTemplate(source: string): readonly Node[] {
+  const reader = new BlockReader(scanTemplate(source));
+  const { nodes, end } = reader.block(0);
+  if (end !== null) throw new UnsupportedTemplate(`"${end.word}" ends nothing`);
+  return nodes;
+}
+
+/** What ended a block: `end`, or `else` with the rest of its action. */
+interface BlockEnd {
+  word: string;
+  rest: readonly Token[];
+}
+
+class BlockReader {
+  readonly #pieces: readonly Piece[];
+  #at = 0;
+
+  constructor(pieces: readonly Piece[]) {
+    this.#pieces = pieces;
+  }
+
+  block(depth: number): { nodes: Node[]; end: BlockEnd | null } {
+    if (depth > MAX_DEPTH) throw new UnsupportedTemplate("its blocks are too deep");
+    const nodes: Node[] = [];
+    for (;;) {
+      const piece = this.#pieces[this.#at];
+      this.#at += 1;
+      if (piece === undefined) return { nodes, end: null };
+      if (piece.kind === "text") {
+        nodes.push(piece);
+        continue;
+      }
+      const [first, ...rest] = piece.tokens;
+      const word = first?.kind === "word" ? first.value : "";
+      if (word === "end" || word === "else") return { nodes, end: { word, rest } };
+      if (word === "if" || word === "with" || word === "range")
+        nodes.push(this.#control(word, rest, depth));
+      else nodes.push(parseAction(piece.tokens));
+    }
+  }
+
+  #control(word: "if" | "with" | "range", tokens: readonly Token[], depth: number): Node {
+    const { names, value } = parseDeclaration(tokens);
+    const then = this.block(depth + 1);
+    const otherwise = this.#otherwise(then.end, depth);
+    const bodies = { body: then.nodes, otherwise };
+    if (word === "range") {
+      const [first = null, second = null] = names;
+      const [index, element] = second === null ? [null, first] : [first, second];
+      return { kind: "range", index, element, value, ...bodies };
+    }
+    if (names.length > 0) throw new UnsupportedTemplate(`"${word}" with a variable is not read`);
+    return word === "if"
+      ? { kind: "if", test: value, ...bodies }
+      : { kind: "with", value, ...bodies };
+  }
+
+  #otherwise(end: BlockEnd | null, depth: number): Node[] {
+    if (end === null) throw new UnsupportedTemplate("a block has no end");
+    if (end.word === "end") return [];
+    const [next, ...rest] = end.rest;
+    if (next === undefined) {
+      const { nodes, end: last } = this.block(depth + 1);
+      if (last?.word !== "end") throw new UnsupportedTemplate("a block has no end");
+      return nodes;
+    }
+    if (next.kind !== "word" || (next.value !== "if" && next.value !== "with"))
+      throw new UnsupportedTemplate(`"else ${next.value}" is not read`);
+    return [this.#control(next.value, rest, depth + 1)];
+  }
+}
+
+function parseAction(tokens: readonly Token[]): Node {
+  const [variable, mark] = tokens;
+  if (variable?.kind === "variable" && (mark?.value === ":=" || mark?.value === "="))
+    return { kind: "set", variable: variable.value, value: parsePipeline(tokens.slice(2)) };
+  return { kind: "print", value: parsePipeline(tokens) };
+}
+
+/** `$i, $m := value` of a range, or a value alone. */
+function parseDeclaration(tokens: readonly Token[]): { names: string[]; value: Value } {
+  const mark = tokens.findIndex(({ kind, value }) => kind === "mark" && value === ":=");
+  const names = tokens.slice(0, Math.max(0, mark)).filter(({ value }) => value !== ",");
+  if (names.some(({ kind }) => kind !== "variable") || names.length > 2)
+    throw new UnsupportedTemplate("a declaration is not read");
+  const value = parsePipeline(tokens.slice(mark + 1));
+  return { names: names.map((name) => name.value), value };
+}
+
+/** The value of `a b | c d`: each command's value is the last argument of the next. */
+function parsePipeline(tokens: readonly Token[]): Value {
+  let piped: Value | null = null;
+  for (const command of splitAt(tokens, "|")) {
+    const args: readonly Value[] = piped === null ? [] : [piped];
+    piped = parseCommand(command, args);
+  }
+  if (piped === null) throw new UnsupportedTemplate("an action is empty");
+  return piped;
+}
+
+function parseCommand(tokens: readonly Token[], piped: readonly Value[]): Value {
+  const operands: Value[] = [];
+  const [first] = tokens;
+  const name = first?.kind === "word" && !LITERALS.has(first.value) ? first.value : null;
+  for (let at = name === null ? 0 : 1; at < tokens.length;) {
+    const { value, next } = parseOperand(tokens, at);
+    operands.push(value);
+    at = next;
+  }
+  const args = [...operands, ...piped];
+  if (name !== null) return { kind: "call", name, args };
+  const [only] = args;
+  if (only === undefined || args.length > 1) throw new UnsupportedTemplate("a value is not called");
+  return only;
+}
+
+const LITERALS: ReadonlyMap<string, boolean | null> = new Map([
+  ["true", true],
+  ["false", false],
+  ["nil", null],
+]);
+
+function parseOperand(tokens: readonly Token[], start: number): { value: Value; next: number } {
+  const token = tokens[start];
+  let next = start + 1;
+  let from: Value | "dot" | { variable: string };
+  if (token?.value === "(" && token.kind === "mark") {
+    next = closing(tokens, start) + 1;
+    from = parsePipeline(tokens.slice(start + 1, next - 1));
+  } else if (token?.kind === "variable") from = { variable: token.value };
+  else if (token?.kind === "field") {
+    from = "dot";
+    if (token.value !== ".") next = start;
+  } else return { value: parseLiteral(token), next };
+  const fields: string[] = [];
+  for (let at = next; ; at += 1) {
+    const field = tokens[at];
+    const continues = field?.kind === "field" && (field.isJoined || at === start);
+    if (!continues || field.value === ".") break;
+    fields.push(field.value.slice(1));
+    next = at + 1;
+  }
+  return { value: { kind: "chain", from, fields }, next };
+}
+
+function parseLiteral(token: Token | undefined): Value {
+  if (token?.kind === "text") return { kind: "literal", value: unquote(token.value) };
+  if (token?.kind === "number") return { kind: "literal", value: Number(token.value) };
+  const word = LITERALS.get(token?.value ?? "");
+  if (word === undefined) throw new UnsupportedTemplate(`"${token?.value ?? ""}" is not read`);
+  return { kind: "literal", value: word };
+}
+
+function splitAt(tokens: readonly Token[], mark: string): Token[][] {
+  const parts: Token[][] = [[]];
+  let depth = 0;
+  for (const token of tokens) {
+    if (token.kind === "mark" && token.value === "(") depth += 1;
+    if (token.kind === "mark" && token.value === ")") depth -= 1;
+    if (token.kind === "mark" && token.value === mark && depth === 0) parts.push([]);
+    else parts.at(-1)?.push(token);
+  }
+  return parts;
+}
+
+function closing(tokens: readonly Token[], open: number): number {
+  let depth = 0;
+  for (let at = open; at < tokens.length; at += 1) {
+    if (tokens[at]?.kind !== "mark") continue;
+    if (tokens[at]?.value === "(") depth += 1;
+    if (tokens[at]?.value === ")") depth -= 1;
+    if (depth === 0) return at;
+  }
+  throw new UnsupportedTemplate("a parenthesis is open");
+}
