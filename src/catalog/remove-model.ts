@@ -6,6 +6,9 @@ import { codeOf } from "./folder-walk.ts";
 import type { CatalogModel } from "./model.ts";
 import { sidecarOf } from "./sidecar-template.ts";
 
+/** A model, or a LoRA adapter, as far as removing it goes. */
+export type Removable = Pick<CatalogModel, "key" | "path" | "files" | "source">;
+
 /** What removing a model takes away. */
 export interface Removal {
   files: readonly string[];
@@ -20,7 +23,7 @@ export interface Removal {
  * @throws LmError `invalid_file` when the model belongs to another program or lies elsewhere.
  */
 export async function planRemoval(
-  model: CatalogModel,
+  model: Removable,
   modelsDirs: readonly string[],
 ): Promise<Removal> {
   if (model.source !== "models-dir") throw foreign(model);
@@ -58,7 +61,7 @@ export async function planRemoval(
  * keeps running: its engine holds the file.
  */
 export async function removeModel(
-  model: CatalogModel,
+  model: Removable,
   modelsDirs: readonly string[],
 ): Promise<Removal> {
   const removal = await planRemoval(model, modelsDirs);
@@ -85,7 +88,7 @@ export async function removeModel(
 const fail = (path: string, reason: string, options?: ErrorOptions) =>
   new LmError("invalid_file", { path, reason }, `${path}: ${reason}.`, options);
 
-function foreign(model: CatalogModel): LmError<"invalid_file"> {
+function foreign(model: Removable): LmError<"invalid_file"> {
   return model.source === "demo"
     ? fail(model.key, "it is built in; --no-demo hides it")
     : fail(model.path, `it belongs to another program (${model.source}); remove it there`);

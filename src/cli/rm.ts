@@ -1,4 +1,6 @@
-import { planRemoval, removeModel } from "../catalog/remove-model.ts";
+import { findAdapter } from "../catalog/adapters.ts";
+import type { Catalog } from "../catalog/model.ts";
+import { planRemoval, removeModel, type Removable } from "../catalog/remove-model.ts";
 import { flagSetting } from "../config/setting.ts";
 import { JSON_OUTPUT } from "../config/settings.ts";
 import { EXIT, ExitError, type Command } from "./command.ts";
@@ -19,7 +21,7 @@ const FLAGS = {
   json: JSON_OUTPUT,
 };
 
-/** `lmserver rm <model>`: only models of our own folders, by their exact name. */
+/** `lmserver rm <model>`: only models and adapters of our own folders, by their exact name. */
 export const rm: Command = {
   settings: FLAGS,
   operands: "<model>",
@@ -28,7 +30,7 @@ export const rm: Command = {
     const { values, operands } = parseVerb(FLAGS, args, env, { operands: 1 });
     const [name] = operands;
     if (name === undefined) throw new ExitError(EXIT.usage, "Which model? See: lmserver ls");
-    const model = await openLocalCatalog(values, terminal).find(name);
+    const model = await findRemovable(openLocalCatalog(values, terminal), name);
     if (model === null)
       throw new ExitError(EXIT.failed, `No model is called ${JSON.stringify(name.slice(0, 200))}.`);
     const modelsDirs = ownModelsDirs(values.modelsDirs, env);
@@ -46,6 +48,12 @@ export const rm: Command = {
     return EXIT.ok;
   },
 };
+
+async function findRemovable(catalog: Catalog, name: string): Promise<Removable | null> {
+  const model = await catalog.find(name);
+  const adapter = model === null ? findAdapter(await catalog.adapters(), name) : null;
+  return adapter === null ? model : { ...adapter, files: [adapter.path] };
+}
 
 async function confirm(question: string): Promise<boolean> {
   using prompt = openLinePrompt(() => process.exit(EXIT.failed), question);

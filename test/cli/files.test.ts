@@ -1,6 +1,7 @@
 import { expect, test, setDefaultTimeout } from "bun:test";
 import { existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { makeAdapter } from "../../scripts/make-model/make-adapter.ts";
 import { addModel } from "../support/catalog-fixture.ts";
 import { executableCommand } from "../support/executable.ts";
 import { FakeHub, noise } from "../support/fake-hub.ts";
@@ -179,6 +180,14 @@ test("rm deletes with --yes, asks at a terminal, and refuses where nobody can be
   }
   expect(existsSync(join(models, "note.txt"))).toBe(true);
   expect((await runCommand([...words, "--yes"], env)).code).toBe(1);
+  const adapter = join(models, "pub/Pirate/Pirate.gguf");
+  mkdirSync(dirname(adapter), { recursive: true });
+  makeAdapter({ path: adapter });
+  const listed = await runCommand(["ls", "--no-demo"], env);
+  expect(listed.stdout).toMatch(/^LORA ADAPTER +ARCH +SIZE +FROM\npirate +llama /m);
+  const removed = await runCommand(["rm", "pirate", "--yes", "--no-demo"], env);
+  expect(removed.stdout).toStartWith('Model "pirate" deleted');
+  expect(existsSync(adapter)).toBe(false);
   const demo = await runCommand(["rm", "demo", "--yes"], env);
   expect([demo.code, demo.stderr]).toEqual([1, expect.stringContaining("built in")]);
 });
