@@ -61,6 +61,8 @@ export interface ChatOptions {
   /** null = the model's default. */
   reasoningEffort: ReasoningEffort | null;
   enableThinking: boolean | null;
+  /** Reasoning is ended after so many tokens, at least 1; null = no limit. */
+  reasoningBudget: number | null;
   /** false leaves thinking tags inside the text. */
   splitReasoning: boolean;
   /** Extra variables for the template. */
@@ -77,6 +79,7 @@ export const DEFAULT_CHAT_OPTIONS: ChatOptions = Object.freeze({
   format: { kind: "text" } as const,
   reasoningEffort: null,
   enableThinking: null,
+  reasoningBudget: null,
   splitReasoning: true,
   templateKwargs: {},
   addGenerationPrompt: true,

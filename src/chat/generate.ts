@@ -2,6 +2,7 @@ import type { Catalog, CatalogModel } from "../catalog/model.ts";
 import { assert } from "../lib/assert.ts";
 import { DRAFT_LIMITS, type Lease, type Pool } from "../pool/pool.ts";
 import type { GenerateJob, GrammarSpec, JobPrompt } from "../protocol/commands.ts";
+import type { JobEvent } from "../protocol/events.ts";
 import { DEFAULT_SAMPLING, type Sampling } from "../protocol/sampling.ts";
 import { type AnswerCheck, answerCheck, warningText } from "./answer-check.ts";
 import type { ChatTemplates } from "./chat-templates.ts";
@@ -19,6 +20,7 @@ import { planFormat } from "./grammar/plan-grammar.ts";
 import { createParser, type Parser } from "./parser/parser.ts";
 import { type ChatKnowledge, prepareChat } from "./prepare-chat.ts";
 import { readGeneration } from "./read-generation.ts";
+import { generateWithin, type ReasoningBudget } from "./reasoning-budget.ts";
 import { resolveDraft } from "./resolve-draft.ts";
 import { resolveModel, type ResolveOptions } from "./resolve-model.ts";
 
@@ -51,6 +53,7 @@ interface Prepared {
   /** Texts that end an answer of the model's family, besides the request's own. */
   textStops: readonly string[];
   warnings: readonly string[];
+  budget: ReasoningBudget | null;
   createParser(): Parser;
   check: AnswerCheck | null;
 }
@@ -66,13 +69,28 @@ export function createGenerate(deps: GenerateDeps): Generate {
       const warnings = [...ready.warnings, ...(await draftWarnings(deps, request, lease))];
       const prepared = { ...ready, warnings };
       const sampling = { ...DEFAULT_SAMPLING, ...defaults.sampling, ...request.sampling };
-      const events = lease.generate(jobOf(request, prepared, sampling), signal);
+      const events = eventsOf(lease, jobOf(request, prepared, sampling), prepared.budget, signal);
       const { choices, stops } = request;
       yield* readGeneration(events, { ...prepared, model: lease.identifier, choices, stops });
     } finally {
       lease.release();
     }
   };
+}
+
+/** A job's events; reasoning is only ended early where there is one choice. */
+function eventsOf(
+  lease: Lease,
+  job: GenerateJob,
+  budget: ReasoningBudget | null,
+  signal: AbortSignal,
+): AsyncGenerator<JobEvent, void, void> {
+  const { prompt } = job;
+  if (budget === null || job.choices > 1 || prompt.kind !== "text") {
+    return lease.generate(job, signal);
+  }
+  const generate: Lease["generate"] = (next, until) => lease.generate(next, until);
+  return generateWithin(budget, generate, { ...job, prompt }, signal);
 }
 
 /** The prompt of a chat request and its length in tokens, without generating. */
@@ -141,7 +159,7 @@ const textPrompt = (text: string): JobPrompt => ({
 async function prepare(
   knowledge: ChatKnowledge,
   lease: Lease,
-  { input }: GenerateRequest,
+  { input, choices }: GenerateRequest,
   defaults: ModelDefaults,
   signal: AbortSignal,
 ): Promise<Prepared> {
@@ -149,7 +167,9 @@ async function prepare(
     const messages = withSystem(input.messages, defaults.system);
     const chat = await prepareChat(knowledge, lease, messages, input.options, signal);
     const textStops = [...chat.textStops, ...defaults.stops];
-    return { ...chat, prompt: textPrompt(chat.prompt), textStops };
+    const isIgnored = chat.budget !== null && choices > 1;
+    const warnings = isIgnored ? [...chat.warnings, BUDGET_IGNORED] : chat.warnings;
+    return { ...chat, warnings, prompt: textPrompt(chat.prompt), textStops };
   }
   const { grammar, warnings } = planFormat(input.format);
   return {
@@ -158,6 +178,7 @@ async function prepare(
     keepSpecial: [],
     textStops: defaults.stops,
     warnings: warnings.map(warningText),
+    budget: null,
     createParser: createPlainParser,
     check: answerCheck(input.format, [], warnings),
   };
@@ -171,6 +192,8 @@ function withSystem(messages: readonly Message[], system: string | null): readon
   const facts = { reasoning: null, toolCalls: [], toolCallId: null, name: null };
   return [{ role: "system", content, ...facts }, ...messages];
 }
+
+const BUDGET_IGNORED = "reasoningBudget: it is not applied to several choices";
 
 /** Everything is text. */
 const createPlainParser = (): Parser =>

@@ -11,6 +11,7 @@ import type { ReasoningTags, ToolFormat } from "./formats/format.ts";
 import type { ReasoningState } from "./grammar/answer-frame.ts";
 import { planGrammar } from "./grammar/plan-grammar.ts";
 import { createParser, type Parser } from "./parser/parser.ts";
+import type { ReasoningBudget } from "./reasoning-budget.ts";
 import { wantsThinking } from "./thinking-switches.ts";
 
 /** A conversation ready to be run: what goes to the engine, and how its output is read. */
@@ -22,6 +23,8 @@ export interface PreparedChat {
   /** Texts that end an answer of this family, besides the request's own. */
   textStops: readonly string[];
   warnings: readonly string[];
+  /** null = the answer may think for as long as it likes. */
+  budget: ReasoningBudget | null;
   /** A parser for one choice. */
   createParser(): Parser;
   /** null = the grammar enforces all that was asked. */
@@ -63,6 +66,7 @@ export async function prepareChat(
     keepSpecial: keptTexts(format, tags, tools.length > 0),
     textStops: format.textStops,
     warnings: warnings.map(warningText),
+    budget: budgetOf(options, reasoning),
     check: answerCheck(options.format, options.tools, warnings),
     createParser: () =>
       createParser({
@@ -73,6 +77,14 @@ export async function prepareChat(
         newId: () => randomId("call_", 24),
       }),
   };
+}
+
+function budgetOf(
+  { reasoningBudget }: ChatOptions,
+  reasoning: ReasoningState | null,
+): ReasoningBudget | null {
+  const hasLimit = reasoningBudget !== null && reasoning !== null && reasoning.state !== "closed";
+  return hasLimit ? { tokens: reasoningBudget, reasoning } : null;
 }
 
 /** Found once per template and vocabulary. */

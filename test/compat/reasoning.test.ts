@@ -112,6 +112,20 @@ describe("reasoning", () => {
     expect(content).toEndWith("3 + 4 = 7.");
   });
 
+  test("ends at its budget, and the answer follows, streamed and not", async () => {
+    const free = await answer(thinking);
+    const limited = { ...thinking, reasoning_budget_tokens: 3, max_tokens: 60 };
+    const { content, reasoning, reasoningTokens, tokens } = await answer(limited);
+    expect(free.reasoningTokens).toBeGreaterThan(3);
+    expect(reasoningTokens).toBe(3);
+    expect(free.reasoning).toStartWith(reasoning);
+    expect(content).not.toBe("");
+    expect(content).not.toContain("think>");
+    expect(tokens).toBeGreaterThan(3);
+    const parts = await streamed(limited);
+    expect(parts).toMatchObject({ content, reasoning });
+  });
+
   test("that the limit cuts is reasoning all the same", async () => {
     const { content, reasoning, finish, tokens, reasoningTokens } = await answer({
       ...thinking,

@@ -161,6 +161,9 @@ describe("what the parameters mean", () => {
       options: { enableThinking: true, templateKwargs: { enable_thinking: true, x: 1 } },
     },
     { body: { reasoning_budget_tokens: 0 }, options: { enableThinking: false } },
+    { body: { reasoning_budget_tokens: 64 }, options: { reasoningBudget: 64 } },
+    { body: { thinking_budget_tokens: 7 }, options: { reasoningBudget: 7 } },
+    { body: { reasoning_budget_tokens: -1 }, options: { reasoningBudget: null } },
     { body: { reasoning_format: "none" }, options: { splitReasoning: false } },
     {
       body: {

@@ -61,6 +61,7 @@ export function toChatRequest(body: ChatCompletionRequest, maxChoices: number): 
 /** Names of the wire for the paths that refusals from further in carry. */
 function toWire(param: string, body: ChatCompletionRequest, isLegacy: boolean): string {
   if (param === "prompt") return "messages";
+  if (param === "reasoningBudget") return "reasoning_budget_tokens";
   if (param === "format") {
     if (body.grammar != null) return "grammar";
     return body.json_schema == null ? "response_format" : "json_schema";
@@ -110,7 +111,7 @@ function toTurn(body: ChatCompletionRequest, messages: readonly Message[]): Turn
   return { continueFinalMessage, addGenerationPrompt: false };
 }
 
-type ReasoningOptions = Pick<ChatOptions, "reasoningEffort" | "enableThinking">;
+type ReasoningOptions = Pick<ChatOptions, "reasoningEffort" | "enableThinking" | "reasoningBudget">;
 
 function toReasoning(body: ChatCompletionRequest): ReasoningOptions {
   const reasoningEffort = body.reasoning_effort ?? body.reasoning?.effort ?? null;
@@ -124,6 +125,7 @@ function toReasoning(body: ChatCompletionRequest): ReasoningOptions {
   return {
     reasoningEffort,
     enableThinking: body.enable_thinking ?? kwarg ?? (budget === 0 ? false : implied),
+    reasoningBudget: budget > 0 ? budget : null,
   };
 }
 

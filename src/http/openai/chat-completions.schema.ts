@@ -138,7 +138,9 @@ export const ChatCompletionRequest = Type.Object({
   reasoning_format: opt(
     oneOf(["auto", "none", "deepseek"], "none = thinking stays in the content."),
   ),
-  reasoning_budget_tokens: opt(integer("0 = no thinking.", { minimum: -1 })),
+  reasoning_budget_tokens: opt(
+    integer("Most tokens of reasoning; 0 = no thinking, -1 = no limit.", { minimum: -1 }),
+  ),
   thinking_budget_tokens: opt(integer("Alias of reasoning_budget_tokens.", { minimum: -1 })),
   continue_final_message: opt(Type.Boolean()),
   add_generation_prompt: opt(Type.Boolean()),

@@ -1,0 +1,135 @@
+import type { Lease } from "../pool/pool.ts";
+import type { GenerateJob, GrammarAttach } from "../protocol/commands.ts";
+import type { JobEvent } from "../protocol/events.ts";
+import type { ReasoningState } from "./grammar/answer-frame.ts";
+
+/** How long one answer may think. */
+export interface ReasoningBudget {
+  /** At least 1. */
+  tokens: number;
+  reasoning: ReasoningState;
+}
+
+type TextEvent = Extract<JobEvent, { type: "text" }>;
+
+/**
+ * A job of one choice whose reasoning is ended after so many tokens: the job is left, and another
+ * goes on behind the end tag, which only that tag costs, since the engine keeps what it computed.
+ * The events are those of one job; the end tag is told as text, as if the model had written it.
+ */
+export async function* generateWithin(
+  { tokens: limit, reasoning }: ReasoningBudget,
+  generate: Lease["generate"],
+  job: GenerateJob & { prompt: { kind: "text" } },
+  signal: AbortSignal,
+): AsyncGenerator<JobEvent, void, void> {
+  const watch = new ReasoningWatch(reasoning);
+  let written = "";
+  let used = 0;
+  let last: TextEvent | null = null;
+  // Scored tokens tell their own texts, so that a step of several tokens can be cut between them.
+  for await (const event of generate({ ...job, logprobs: job.logprobs ?? 0 }, signal)) {
+    if (event.type !== "text") {
+      yield job.logprobs === null ? withoutScores(event) : event;
+      continue;
+    }
+    const told = firstTokens(
+      event,
+      watch.isOver ? event.tokens : Math.max(1, limit - watch.tokens),
+    );
+    yield job.logprobs === null ? withoutScores(told) : told;
+    written += told.text;
+    used += told.tokens;
+    watch.push(told);
+    if (!watch.isInside || watch.tokens < limit) continue;
+    last = told;
+    break;
+  }
+  if (last === null) return;
+  const { jobId, choice } = last;
+  yield { type: "text", jobId, choice, text: reasoning.end, tokens: 0 };
+  const { prompt, maxTokens, grammar } = job;
+  const next: GenerateJob = {
+    ...job,
+    prompt: { ...prompt, text: prompt.text + written + reasoning.end },
+    maxTokens: maxTokens === null ? null : maxTokens - used,
+    grammar: grammar && { ...grammar, attach: behindReasoning(grammar.attach) },
+  };
+  for await (const event of generate(next, signal)) {
+    if (event.type === "accepted" || event.type === "progress") continue;
+    if (event.type === "choiceDone") {
+      yield { ...event, completionTokens: event.completionTokens + used };
+    } else yield event;
+  }
+}
+
+/** The first `count` tokens of an event; all of it where its tokens cannot be told apart. */
+function firstTokens(event: TextEvent, count: number): TextEvent {
+  const { text, tokens, logprobs = [] } = event;
+  const isExact = logprobs.map((entry) => entry.text).join("") === text;
+  if (tokens <= count || !isExact) return event;
+  // Tokens without text of their own come first.
+  const kept = logprobs.slice(0, Math.max(0, count - (tokens - logprobs.length)));
+  const keptText = kept.map((entry) => entry.text).join("");
+  return { ...event, text: keptText, tokens: count, logprobs: kept };
+}
+
+function withoutScores(event: JobEvent): JobEvent {
+  if (event.type === "choiceDone") return { ...event, meanLogprob: null };
+  if (event.type !== "text") return event;
+  const { logprobs: _, ...rest } = event;
+  return rest;
+}
+
+/** Where a grammar begins when the prompt already holds the end of the reasoning. */
+function behindReasoning(attach: GrammarAttach): GrammarAttach {
+  if (attach.kind === "marker") return { ...attach, reasoning: null };
+  return { kind: "start" };
+}
+
+/** Counts the tokens of an answer's reasoning, the first of several blocks. */
+class ReasoningWatch {
+  readonly #tags: ReasoningState;
+  #state: "before" | "inside" | "over";
+  #text = "";
+  #tokens = 0;
+
+  constructor(reasoning: ReasoningState) {
+    this.#tags = reasoning;
+    const { state } = reasoning;
+    this.#state = state === "open" ? "inside" : state === "closed" ? "over" : "before";
+  }
+
+  /** The answer is past its reasoning, or has none. */
+  get isOver(): boolean {
+    return this.#state === "over";
+  }
+
+  get isInside(): boolean {
+    return this.#state === "inside";
+  }
+
+  get tokens(): number {
+    return this.#tokens;
+  }
+
+  push({ text, tokens }: TextEvent): void {
+    if (this.#state === "over") return;
+    this.#text += text;
+    this.#tokens += tokens;
+    if (this.#state === "before") this.#lookForStart();
+    if (this.#state !== "inside") return;
+    // Only what may still become the end tag is kept.
+    if (this.#text.includes(this.#tags.end)) this.#state = "over";
+    else this.#text = this.#text.slice(-this.#tags.end.length);
+  }
+
+  #lookForStart(): void {
+    const { start } = this.#tags;
+    const begun = this.#text.trimStart();
+    if (begun.startsWith(start)) {
+      this.#state = "inside";
+      this.#text = begun.slice(start.length);
+    } else if (!start.startsWith(begun)) this.#state = "over";
+  }
+}

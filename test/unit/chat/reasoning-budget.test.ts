@@ -1,0 +1,134 @@
+import { expect, test } from "bun:test";
+import type { GenerateEvent } from "../../../src/chat/events.ts";
+import { createGenerate } from "../../../src/chat/generate.ts";
+import type { GenerateJob } from "../../../src/protocol/commands.ts";
+import type { JobEvent } from "../../../src/protocol/events.ts";
+import {
+  answer,
+  BASE,
+  chat,
+  depsWith,
+  finishedOf,
+  leaseWith,
+  textOf,
+  withTools,
+} from "../../support/generate-fixture.ts";
+
+const TIMINGS = { queuedMs: 0, prefillMs: 0, decodeMs: 0, ttftMs: 0, computedPromptTokens: 0 };
+
+interface Told {
+  events: GenerateEvent[];
+  jobs: GenerateJob[];
+  /** Jobs that were left before their end. */
+  left: number;
+}
+
+/** Answers each job in turn with its script. */
+async function ask(
+  scripts: readonly (readonly JobEvent[])[],
+  request: Partial<typeof BASE>,
+): Promise<Told> {
+  const told: Told = { events: [], jobs: [], left: 0 };
+  const lease = leaseWith({
+    async *generate(job) {
+      let isOver = false;
+      try {
+        const script = scripts[told.jobs.length] ?? [];
+        told.jobs.push(job);
+        yield { type: "accepted", jobId: 1, promptTokens: 3, cachedTokens: 0 };
+        yield* script;
+        yield { type: "jobDone", jobId: 1, timings: TIMINGS };
+        isOver = true;
+      } finally {
+        if (!isOver) told.left += 1;
+      }
+    },
+  });
+  const { signal } = new AbortController();
+  for await (const event of createGenerate(depsWith(lease))({ ...BASE, ...request }, signal)) {
+    told.events.push(event);
+  }
+  return told;
+}
+
+const ENDLESS = answer(["<think>", "one ", "two ", "three ", "four ", "five "]);
+
+test("reasoning that reaches its budget is ended, and the answer goes on behind it", async () => {
+  const input = chat({ reasoningBudget: 3 });
+  const { events, jobs, left } = await ask([ENDLESS, answer(["\n\n", "So."])], {
+    input,
+    maxTokens: 20,
+  });
+  expect(textOf(events, "reasoning")).toBe("one two");
+  expect(textOf(events, "text")).toBe("So.");
+  expect(finishedOf(events)).toMatchObject({
+    reason: "stop",
+    completionTokens: 5,
+    reasoningTokens: 3,
+  });
+  expect(events.filter(({ type }) => type === "started")).toHaveLength(1);
+  expect(left).toBe(1);
+  const [first, second] = jobs;
+  const prompt = first?.prompt.kind === "text" ? first.prompt.text : "";
+  expect(second?.prompt).toMatchObject({ text: `${prompt}<think>one two </think>` });
+  expect(second?.maxTokens).toBe(17);
+});
+
+test("a step of several tokens is cut between them, and scores nobody asked for are not told", async () => {
+  const entry = (text: string) => ({ id: 1, text, bytes: [], logprob: -1, top: [] });
+  const step = (texts: readonly string[]): JobEvent => ({
+    type: "text",
+    jobId: 1,
+    choice: 0,
+    text: texts.join(""),
+    tokens: texts.length,
+    logprobs: texts.map(entry),
+  });
+  const script = [step(["<think>", "one "]), step(["two ", "three ", "four "]), ...answer([])];
+  const { events, jobs } = await ask([script, answer(["So."])], {
+    input: chat({ reasoningBudget: 3 }),
+  });
+  expect(textOf(events, "reasoning")).toBe("one two");
+  expect(finishedOf(events)).toMatchObject({ reasoningTokens: 3, completionTokens: 4 });
+  expect(jobs.map(({ logprobs }) => logprobs)).toEqual([0, null]);
+  expect(events.flatMap((event) => ("logprobs" in event ? [event.logprobs] : []))).toEqual([null]);
+});
+
+test("reasoning the prompt has opened counts from its first token", async () => {
+  const input = chat({ reasoningBudget: 2, templateKwargs: { prefill: true } });
+  const { events, jobs } = await ask([answer(["a", "b", "c"]), answer(["So."])], { input });
+  expect(textOf(events, "reasoning")).toBe("ab");
+  expect(textOf(events, "text")).toBe("So.");
+  expect(jobs[1]?.prompt).toMatchObject({ text: expect.stringMatching(/<think>\nab<\/think>$/) });
+});
+
+test("a grammar that waited for the end of the reasoning holds from the start", async () => {
+  const options = { reasoningBudget: 2, templateKwargs: { prefill: true } };
+  const format = { kind: "json", schema: {}, strict: false } as const;
+  const json = await ask([answer(["a", "b"]), answer(["{}"])], {
+    input: chat({ ...options, format }),
+  });
+  expect(json.jobs.map(({ grammar }) => grammar?.attach.kind)).toEqual(["after", "start"]);
+  const calls = await ask([answer(["a", "b"]), answer(["x"])], { input: withTools(options) });
+  expect(calls.jobs.map(({ grammar }) => grammar?.attach)).toMatchObject([
+    { kind: "marker", reasoning: { open: true } },
+    { kind: "marker", reasoning: null },
+  ]);
+});
+
+test.each([
+  ["that ends in time", ["<think>", "why", "</think>", "So."]],
+  ["that never began", ["So ", "it ", "is ", "with ", "words."]],
+])("an answer with reasoning %s is one job", async (_name, pieces) => {
+  const { events, jobs } = await ask([answer(pieces)], { input: chat({ reasoningBudget: 3 }) });
+  expect(jobs).toHaveLength(1);
+  expect(textOf(events, "text")).toContain(pieces.at(-1) ?? "");
+});
+
+test("several choices are not limited, and say so", async () => {
+  const input = chat({ reasoningBudget: 1 });
+  const script = [...answer(["<think>", "a", "b"], "length", 0), ...answer(["c"], "stop", 1)];
+  const { events, jobs } = await ask([script], { input, choices: 2 });
+  expect(jobs).toHaveLength(1);
+  expect(events[0]).toMatchObject({ warnings: [expect.stringContaining("several choices")] });
+});
