@@ -41,7 +41,8 @@ function assemble(events: readonly ParseEvent[]): Answer {
   };
 }
 
-function valueOf(json: string): unknown {
+/** The value of JSON text, or the text where it is none. */
+export function valueOf(json: string): unknown {
   try {
     return JSON.parse(json);
   } catch {

@@ -6,7 +6,7 @@ import { DEFAULT_CHAT_OPTIONS, type ChatOptions, type Tool } from "../../src/cha
 import { detectFormat, type DetectedFormat } from "../../src/chat/detection/detect-format.ts";
 import { isReasoningOpen } from "../../src/chat/detection/reasoning-tags.ts";
 import { createParser } from "../../src/chat/parser/parser.ts";
-import { collect, type Answer } from "./collect.ts";
+import { collect, valueOf, type Answer } from "./collect.ts";
 
 const TextOrNull = Type.Optional(Type.Union([Type.String(), Type.Null()]));
 
@@ -46,7 +46,7 @@ const ManifestEntry = Type.Object({
   samples: Type.Array(Sample),
 });
 
-const Manifest = Type.Object({ tools: Tools, entries: Type.Array(ManifestEntry) });
+const Manifest = Type.Object({ tools: Type.Optional(Tools), entries: Type.Array(ManifestEntry) });
 
 export type ManifestEntry = Static<typeof ManifestEntry>;
 type Sample = Static<typeof Sample>;
@@ -69,7 +69,7 @@ export class ChatCorpus {
   readonly #readTemplate: (file: string) => string;
 
   constructor(manifest: unknown, readTemplate: (file: string) => string) {
-    const { tools, entries } = Value.Parse(Manifest, manifest);
+    const { tools = [], entries } = Value.Parse(Manifest, manifest);
     this.entries = entries;
     this.#readTemplate = readTemplate;
     this.#tools = toolsOf(tools);
@@ -170,7 +170,8 @@ function expectedOf({ expect }: Sample): Answer {
     reasoning: expect.reasoning_content?.trim() ?? "",
     calls: (expect.tool_calls ?? []).map(({ name, arguments: args, id }) => ({
       name,
-      args,
+      // Some corpora write arguments as the JSON text they are on the wire.
+      args: typeof args === "string" ? valueOf(args) : args,
       id: id ?? "",
     })),
   };
