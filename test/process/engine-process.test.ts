@@ -1,24 +1,8 @@
 import { afterEach, expect, test } from "bun:test";
 import { resolve } from "node:path";
-import type { Command, LoadOptions } from "../../src/protocol/commands.ts";
+import type { Command } from "../../src/protocol/commands.ts";
 import type { EngineMessage } from "../../src/protocol/events.ts";
-import { job } from "../support/engine-harness.ts";
-
-const load: LoadOptions = {
-  modelPath: "fake",
-  contextLength: null,
-  parallel: 2,
-  batchCapacity: 32,
-  gpuLayers: "off",
-  threads: null,
-  kvTypeK: "f16",
-  kvTypeV: "f16",
-  flashAttention: "auto",
-  mmap: true,
-  speculation: "off",
-  purpose: "generate",
-};
-const endless = { maxTokens: null, sampling: { ...job("").sampling, ignoreEos: true } };
+import { ENDLESS, FAKE_LOAD, job } from "../support/engine-harness.ts";
 
 const children: { kill(signal: "SIGKILL"): void }[] = [];
 afterEach(() => {
@@ -61,7 +45,7 @@ function start(...flags: string[]) {
 async function loaded(...flags: string[]) {
   const engine = start(...flags);
   await engine.until(() => engine.has("hello"));
-  engine.send({ type: "load", options: load });
+  engine.send({ type: "load", options: FAKE_LOAD });
   await engine.until(() => engine.has("ready"));
   return engine;
 }
@@ -76,7 +60,7 @@ test("an engine obeys its channel and leaves with 0 when told to", async () => {
 
 test("a cancel gets through while a stream runs", async () => {
   const { child, send, until, told } = await loaded("--decode-ms", "2");
-  send({ type: "generate", jobId: 1, job: job("abc", endless) });
+  send({ type: "generate", jobId: 1, job: job("abc", ENDLESS) });
   await until(() => told("text") > 3);
   send({ type: "cancel", jobId: 1 });
   await until(() => told("cancelled") === 1);
@@ -87,7 +71,7 @@ test("a cancel gets through while a stream runs", async () => {
 test("a model that cannot be loaded is told before the process ends", async () => {
   const { child, send, until, has, messages } = start();
   await until(() => has("hello"));
-  send({ type: "load", options: { ...load, modelPath: "corrupt" } });
+  send({ type: "load", options: { ...FAKE_LOAD, modelPath: "corrupt" } });
   expect(await child.exited).toBe(1);
   expect(messages.at(-1)).toMatchObject({ type: "loadFailed" });
 });
@@ -103,7 +87,7 @@ test("signals of the terminal and the shell do not end it", async () => {
 
 test("a closed channel ends it, in the middle of a stream too", async () => {
   const { child, send, until, told } = await loaded("--decode-ms", "1");
-  send({ type: "generate", jobId: 1, job: job("abc", endless) });
+  send({ type: "generate", jobId: 1, job: job("abc", ENDLESS) });
   await until(() => told("text") > 3);
   child.disconnect();
   expect(await child.exited).toBe(0);
@@ -111,14 +95,14 @@ test("a closed channel ends it, in the middle of a stream too", async () => {
 
 test("a bug ends it loudly", async () => {
   const { child, send } = await loaded();
-  send({ type: "load", options: load });
+  send({ type: "load", options: FAKE_LOAD });
   expect(await child.exited).not.toBe(0);
   expect(await new Response(child.stderr).text()).toContain("a process loads one model");
 });
 
 test("a server that does not read stops it, and reading sets it going", async () => {
   const { child, send, until, messages } = await loaded();
-  send({ type: "generate", jobId: 1, job: job("abc", { ...endless, maxTokens: 2000 }) });
+  send({ type: "generate", jobId: 1, job: job("abc", { ...ENDLESS, maxTokens: 2000 }) });
   await until(() => messages.at(-1)?.seq === 513);
   send({ type: "ack", upTo: 513 });
   await until(() => messages.at(-1)?.seq === 1026);

@@ -7,7 +7,7 @@ import { Embedder } from "../../src/engine/embedder.ts";
 import { Generator } from "../../src/engine/generator.ts";
 import { PieceTable } from "../../src/engine/pieces.ts";
 import type { Model } from "../../src/llama/backend.ts";
-import type { GenerateJob, LoadedAdapter } from "../../src/protocol/commands.ts";
+import type { GenerateJob, LoadOptions, LoadedAdapter } from "../../src/protocol/commands.ts";
 import type { JobEvent } from "../../src/protocol/events.ts";
 import { DEFAULT_SAMPLING } from "../../src/protocol/sampling.ts";
 
@@ -133,3 +133,22 @@ export function engineHarness(options: HarnessOptions) {
       of(jobId).find((event): event is Extract<JobEvent, { type: Type }> => event.type === type),
   };
 }
+
+/** How a pretended model is loaded. */
+export const FAKE_LOAD: LoadOptions = {
+  modelPath: "/models/fake.gguf",
+  contextLength: null,
+  parallel: 2,
+  batchCapacity: 32,
+  gpuLayers: "off",
+  threads: null,
+  kvTypeK: "f16",
+  kvTypeV: "f16",
+  flashAttention: "auto",
+  mmap: true,
+  speculation: "off",
+  purpose: "generate",
+};
+
+/** A job that ends only when it is told to. */
+export const ENDLESS = { maxTokens: null, sampling: { ...job("").sampling, ignoreEos: true } };

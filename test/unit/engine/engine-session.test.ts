@@ -1,25 +1,8 @@
 import { expect, test } from "bun:test";
 import { EngineSession } from "../../../src/engine/engine-session.ts";
-import type { LoadOptions } from "../../../src/protocol/commands.ts";
 import type { EngineMessage } from "../../../src/protocol/events.ts";
-import { job, stillClock } from "../../support/engine-harness.ts";
+import { ENDLESS, FAKE_LOAD, job, stillClock } from "../../support/engine-harness.ts";
 import { FakeBackend, type FakeOptions } from "../../support/fake-backend.ts";
-
-const load: LoadOptions = {
-  modelPath: "/models/fake.gguf",
-  contextLength: null,
-  parallel: 2,
-  batchCapacity: 32,
-  gpuLayers: "off",
-  threads: null,
-  kvTypeK: "f16",
-  kvTypeV: "f16",
-  flashAttention: "auto",
-  mmap: true,
-  speculation: "off",
-  purpose: "generate",
-};
-const endless = { maxTokens: null, sampling: { ...job("").sampling, ignoreEos: true } };
 
 function start(options: FakeOptions = {}) {
   const sent: EngineMessage[] = [];
@@ -54,7 +37,7 @@ function start(options: FakeOptions = {}) {
 
 test("hello, loading, ready, steps: numbered from 1 without a gap", async () => {
   const { session, sent, until, ends } = start();
-  session.receive({ type: "load", options: load });
+  session.receive({ type: "load", options: FAKE_LOAD });
   session.receive({ type: "generate", jobId: 5, job: job("abc") });
   await until(() => ends(5));
   session.receive({ type: "shutdown" });
@@ -79,14 +62,14 @@ test.each([
   { name: "what was asked for in any case", sizeBytes: 1_000_000, threads: 2, expected: 2 },
 ])("it computes with $name", ({ sizeBytes, threads, expected }) => {
   const { session, sent } = start({ facts: { sizeBytes } });
-  session.receive({ type: "load", options: { ...load, threads } });
+  session.receive({ type: "load", options: { ...FAKE_LOAD, threads } });
   expect(sent.at(-1)).toMatchObject({ type: "ready", model: { threads: expected } });
   session.receive({ type: "shutdown" });
 });
 
 test("a file that is no model is told with the library's words", async () => {
   const { session, sent } = start();
-  session.receive({ type: "load", options: { ...load, modelPath: "corrupt" } });
+  session.receive({ type: "load", options: { ...FAKE_LOAD, modelPath: "corrupt" } });
   expect(await session.over).toBe("loadFailed");
   expect(sent.at(-1)).toEqual({
     type: "loadFailed",
@@ -98,10 +81,10 @@ test("a file that is no model is told with the library's words", async () => {
 test("an encoder cannot be loaded to generate, but to embed", async () => {
   const facts = { hasEncoder: true, hasDecoder: false };
   const generating = start({ facts });
-  generating.session.receive({ type: "load", options: load });
+  generating.session.receive({ type: "load", options: FAKE_LOAD });
   expect(generating.sent.at(-1)?.type).toBe("loadFailed");
   const { session, sent, until } = start({ facts });
-  session.receive({ type: "load", options: { ...load, purpose: "embed" } });
+  session.receive({ type: "load", options: { ...FAKE_LOAD, purpose: "embed" } });
   session.receive({ type: "generate", jobId: 1, job: job("abc") });
   session.receive({ type: "embed", jobId: 2, inputs: ["abc"] });
   const types = (): string[] =>
@@ -115,8 +98,8 @@ test("an encoder cannot be loaded to generate, but to embed", async () => {
 
 test("the engine stops when 512 messages are unread, and goes on when they are", async () => {
   const { session, sent, until, ends } = start();
-  session.receive({ type: "load", options: load });
-  session.receive({ type: "generate", jobId: 1, job: job("abc", endless) });
+  session.receive({ type: "load", options: FAKE_LOAD });
+  session.receive({ type: "generate", jobId: 1, job: job("abc", ENDLESS) });
   await until(() => sent.length > 512);
   for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
   expect(sent).toHaveLength(513);
@@ -133,7 +116,7 @@ test("the engine stops when 512 messages are unread, and goes on when they are",
 
 test("an idle engine does not step", async () => {
   const { session, sent, until, ends } = start();
-  session.receive({ type: "load", options: load });
+  session.receive({ type: "load", options: FAKE_LOAD });
   session.receive({ type: "generate", jobId: 1, job: job("abc") });
   await until(() => ends(1));
   const count = sent.length;
@@ -148,7 +131,7 @@ test("a fault in the loop ends the session as a crash", async () => {
       if (point === "decode.step") throw new Error("planted");
     },
   });
-  session.receive({ type: "load", options: load });
+  session.receive({ type: "load", options: FAKE_LOAD });
   session.receive({ type: "generate", jobId: 1, job: job("abc") });
   const outcome = await session.over.catch((error: unknown) => error);
   expect(String(outcome)).toContain("planted");
