@@ -51,6 +51,9 @@ export class Scheduler {
   /** Oldest first. */
   readonly #slots: Slot[] = [];
 
+  /** The last decode found no cells with guesses: the next one does without. */
+  #isTight = false;
+
   constructor(context: ModelContext, kv: KvCache, reuse: PrefixReuse, options: SchedulerOptions) {
     this.#context = context;
     this.#kv = kv;
@@ -133,6 +136,7 @@ export class Scheduler {
 
   /** Records a successful decode. */
   advance(packed: readonly PackedSlot[]): void {
+    this.#isTight = false;
     this.#turns.record(this.#context.batch.length);
     for (const { slot, count } of packed) {
       this.#kv.append(slot.sequence, count + slot.drafts.length);
@@ -154,6 +158,11 @@ export class Scheduler {
    * @returns the slot that has the cache to itself and cannot be helped, or null.
    */
   relieve(): Slot | null {
+    // Guesses go first: nobody misses them.
+    if (this.#slots.some((slot) => slot.drafts.length > 0)) {
+      this.#isTight = true;
+      return null;
+    }
     if (this.#reuse.evictOne()) return null;
     if (this.#slots.length === 1) return this.#slots[0] ?? null;
     this.#preemptNewest();
@@ -272,7 +281,7 @@ export class Scheduler {
   #draft(decoding: readonly Slot[]): void {
     for (const slot of this.#slots) slot.drafts = NO_DRAFTS;
     const { speculator } = this.#options;
-    if (speculator === null) return;
+    if (speculator === null || this.#isTight) return;
     const rows = this.#context.batch.capacity - decoding.length;
     const cells = this.#kv.total - this.#kv.pinned - decoding.length;
     speculator.propose(decoding, Math.min(rows, cells));

@@ -117,6 +117,18 @@ test("memory that cannot be cut is left alone", () => {
   }
 });
 
+test("a decode that finds no cells for guesses is tried again without them", () => {
+  const free = run(job(FILE, long), true);
+  const guessed = free.context.history.findIndex(({ tokens }, step) => step > 2 && tokens > 4);
+  const { find, text, steps } = run(job(FILE, long), true, {
+    next: copier,
+    isFull: (attempt) => attempt === guessed + 1,
+  });
+  expect(find(1, "jobDone")).toBeDefined();
+  expect(text(1)).toBe(free.text(1));
+  expect(steps).toBeLessThan(free.steps + 10);
+});
+
 test("guesses take no cells that another slot needs", () => {
   const plain = [FILE, FILE.slice(3), FILE.slice(9)].map((text) =>
     run(job(text, long), false).text(1),
