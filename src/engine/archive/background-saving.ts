@@ -4,7 +4,7 @@ import type { PrefixArchive } from "./prefix-archive.ts";
 /** Part of the time that saving may take beside running jobs. */
 const SHARE = 0.01;
 /** At the end no more time is spent on what is not saved yet. */
-const LAST_MS = 1_000;
+const LAST_MS = 1_200;
 
 /** When stored prefixes are saved: in small pieces beside running jobs, one after the other in idle times. */
 export class BackgroundSaving {
@@ -38,8 +38,10 @@ export class BackgroundSaving {
   /** Before the process ends: saves what it can in a second, and waits until it will outlive it. */
   async finish(): Promise<void> {
     const deadlineMs = this.#clock.monotonicMs() + LAST_MS;
-    while (this.#archive.hasWork && this.#clock.monotonicMs() < deadlineMs) {
-      this.#archive.saveSome();
+    const isTime = (): boolean => this.#clock.monotonicMs() < deadlineMs;
+    while (isTime() && (this.#archive.hasWork || this.#archive.isFull)) {
+      if (this.#archive.isFull) await this.#archive.settled();
+      else this.#archive.saveSome();
     }
     await this.#archive.settled();
   }
