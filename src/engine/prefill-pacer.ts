@@ -1,20 +1,18 @@
-/** Prompt tokens per step beside running streams that are always allowed: no prompt starves. */
+/** Prompt tokens that a piece has at least: no prompt starves. */
 const LEAST = 4;
 /** Before anything was measured; on a slow machine a large model takes seconds for it. */
 const FIRST_GUESS = 64;
-/** Time for prompts, as a part of the time that the streams take: where the adjustment begins. */
-const PROMPT_SHARE = 0.75;
 /**
- * The estimate is a mean, and the time between two tokens is to double in one step of twenty at
- * most. So each step that takes longer than this many times a step without prompts makes the share
- * a little smaller, each other one makes it larger by a twenty-fourth of that.
+ * Beside streams one step in so many takes a long piece, the others none. A large piece costs a
+ * fraction per token of what small ones do where a row more is a lot of work, and the pauses are rare
+ * enough to leave the 95th percentile of the time between tokens as it is.
  */
-const MOST_STRETCH = 1.85;
-const NARROWER = 0.92;
-const WIDER = NARROWER ** (-1 / 24);
-const SHARES = { least: 0.3, most: 0.85 } as const;
-/** Even when decoding is faster than this, prompts get so much time per step. */
-const LEAST_PROMPT_MS = 3;
+const BURST_EVERY = 25;
+/** Its time: so many steps without prompts, within these bounds. */
+const BURST_STEPS = 20;
+const BURST_MS = { least: 100, most: 700 } as const;
+/** Also when a step takes very long, a long piece is more than that. */
+const BURST_LEAST_STEPS = 4;
 /**
  * Prompts this short are computed at once, streams or not: one pause of this length costs less than
  * many clients whose first token waits, and a full batch decodes faster per token.
@@ -23,19 +21,21 @@ const SHORT_PROMPT_MS = 400;
 /** Longest step when nobody streams: the time until a cancel or a newcomer is noticed. */
 const ALONE_MS = 1000;
 const SMOOTHING = 0.25;
+/** Beside streams only a part of the time is the prompt's, and what is left of it varies more. */
+const SMOOTHING_BESIDE = 0.15;
 /** A size was measured: sizes up to 2^3 times as large are expected to cost no more per token. */
 const TRUSTED_DOUBLINGS = 3;
 
 /**
- * How many prompt tokens a step may compute. Beside running streams long prompts get a little less
- * time than the streams, so that the pause between two tokens at most doubles; short ones are not
- * cut into pieces.
+ * How many prompt tokens a step may compute. Beside running streams one step in twenty-five takes
+ * a long piece of a prompt. Short prompts are not cut into pieces.
  */
 export class PrefillPacer {
   readonly #capacity: number;
   /** Running average in ms of a step without prompts; null = not measured. */
   #decodeMs: number | null = null;
-  #share = PROMPT_SHARE;
+  /** Steps beside streams since the last long piece. */
+  #sinceBurst = BURST_EVERY;
   /**
    * Running averages in ms per prompt token, by the size of the step: index k is for 2^k to
    * 2^(k+1) - 1 tokens. Large steps cost much less per token than small ones.
@@ -50,10 +50,17 @@ export class PrefillPacer {
   /** @param streams slots that get one token in the same step. */
   allowance(streams: number): number {
     const most = Math.max(this.#capacity - streams, 0);
-    const targetMs =
-      streams === 0 ? ALONE_MS : Math.max((this.#decodeMs ?? 0) * this.#share, LEAST_PROMPT_MS);
+    if (streams === 0) return Math.min(this.#piece(ALONE_MS), most);
+    if (this.#sinceBurst < BURST_EVERY - 1) return 0;
+    const decodeMs = this.#decodeMs ?? 0;
+    const atLeast = Math.max(decodeMs * BURST_STEPS, BURST_MS.least);
+    const atMost = Math.max(decodeMs * BURST_LEAST_STEPS, BURST_MS.most);
+    return Math.min(this.#piece(Math.min(atLeast, atMost)), most);
+  }
+
+  #piece(targetMs: number): number {
     const tokens = this.#tokensWithin(targetMs);
-    return Math.min(tokens === null ? FIRST_GUESS : Math.max(tokens, LEAST), most);
+    return tokens === null ? FIRST_GUESS : Math.max(tokens, LEAST);
   }
 
   /** Tokens of a prompt that need not be paced, and of all such prompts in one step. */
@@ -63,27 +70,31 @@ export class PrefillPacer {
 
   /** How long a step with so many prompt tokens is likely to take; 0 before any was measured. */
   estimateMs(promptTokens: number): number {
-    if (promptTokens === 0) return 0;
+    return promptTokens === 0 ? 0 : this.#costOf(promptTokens) * promptTokens;
+  }
+
+  /** Ms per prompt token in a step with so many of them, by steps of a similar size. */
+  #costOf(promptTokens: number): number {
     const wanted = Math.floor(Math.log2(promptTokens));
     const sizes = [...this.#tokenMs.keys()].filter((size) => this.#tokenMs[size] !== undefined);
     const nearest = sizes.toSorted((a, b) => Math.abs(a - wanted) - Math.abs(b - wanted))[0];
-    return nearest === undefined ? 0 : (this.#tokenMs[nearest] ?? 0) * promptTokens;
+    return nearest === undefined ? 0 : (this.#tokenMs[nearest] ?? 0);
   }
 
   record(streams: number, promptTokens: number, elapsedMs: number): void {
+    if (streams > 0) {
+      const isBurst = promptTokens > 0 && this.#sinceBurst >= BURST_EVERY - 1;
+      this.#sinceBurst = isBurst ? 0 : this.#sinceBurst + 1;
+    }
     if (promptTokens === 0) {
-      this.#decodeMs = average(this.#decodeMs, elapsedMs);
+      this.#decodeMs = average(this.#decodeMs, elapsedMs, SMOOTHING);
     } else if (streams === 0 || this.#decodeMs !== null) {
       const promptMs = Math.max(elapsedMs - (streams > 0 ? (this.#decodeMs ?? 0) : 0), 0);
       const size = Math.floor(Math.log2(promptTokens));
-      this.#tokenMs[size] = average(this.#tokenMs[size] ?? null, promptMs / promptTokens);
-      if (streams > 0 && this.#decodeMs !== null) this.#adjust(elapsedMs / this.#decodeMs);
+      const smoothing = streams > 0 ? SMOOTHING_BESIDE : SMOOTHING;
+      const known = this.#tokenMs[size] ?? null;
+      this.#tokenMs[size] = average(known, promptMs / promptTokens, smoothing);
     }
-  }
-
-  #adjust(stretch: number): void {
-    const share = this.#share * (stretch > MOST_STRETCH ? NARROWER : WIDER);
-    this.#share = Math.min(Math.max(share, SHARES.least), SHARES.most);
   }
 
   /**
@@ -105,6 +116,6 @@ export class PrefillPacer {
   }
 }
 
-function average(old: number | null, value: number): number {
-  return old === null ? value : old + (value - old) * SMOOTHING;
+function average(old: number | null, value: number, smoothing: number): number {
+  return old === null ? value : old + (value - old) * smoothing;
 }

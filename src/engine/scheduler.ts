@@ -114,7 +114,9 @@ export class Scheduler {
     const packed = decoding.map((slot) => this.#pack(slot, 1));
     // Streams of other adapters wait for this decode as well.
     const streams = this.#slots.filter((slot) => slot.isDecoding).length;
-    let paced = Math.min(pacer.allowance(streams), batch.capacity - batch.length);
+    // A decode without any stream of its own has at least a token.
+    const least = decoding.length === 0 ? 1 : 0;
+    let paced = Math.min(Math.max(pacer.allowance(streams), least), batch.capacity - batch.length);
     let unpaced = Math.min(pacer.shortPromptTokens, batch.capacity - batch.length);
     for (const slot of this.#slots) {
       if (slot.isDecoding || slot.isWaiting || !isIncluded(slot)) continue;

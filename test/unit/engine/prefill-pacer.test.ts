@@ -8,38 +8,48 @@ test("before anything is measured a step is small, then as large as its time all
   expect(pacer.allowance(0)).toBe(512);
 });
 
-test("beside streams prompts get three quarters of the time that the streams take", () => {
+/** Steps of `streams` streams that take `decodeMs`, until a long piece is due. */
+function untilBurst(pacer: PrefillPacer, streams: number, decodeMs: number): void {
+  for (let step = 0; step < 30; step++) pacer.record(streams, 0, decodeMs);
+}
+
+test("beside streams one step in twenty-five takes a long piece, the others none", () => {
   const pacer = new PrefillPacer(512);
-  for (let step = 0; step < 50; step++) pacer.record(4, 0, 10);
-  pacer.record(4, 15, 10 + 15 * 0.5);
-  expect(pacer.allowance(4)).toBe(15);
+  untilBurst(pacer, 4, 10);
+  pacer.record(0, 128, 128);
+  for (let burst = 0; burst < 3; burst++) {
+    expect(pacer.allowance(4)).toBe(200);
+    pacer.record(4, 200, 210);
+    let rests = 0;
+    for (; pacer.allowance(4) === 0; rests++) pacer.record(4, 0, 10);
+    expect(rests).toBe(24);
+  }
 });
 
-test("steps that vary are made so small that one in twenty takes twice as long at most", () => {
+test("a long piece takes so many steps' time, but not too long", () => {
+  const sizes = [1, 10, 30, 100, 1000].map((decodeMs) => {
+    const pacer = new PrefillPacer(100_000);
+    untilBurst(pacer, 4, decodeMs);
+    pacer.record(0, 1024, 1024);
+    return pacer.allowance(4);
+  });
+  expect(sizes).toEqual([100, 200, 600, 700, 4000]);
+});
+
+test("short prompts between them do not put long ones off", () => {
   const pacer = new PrefillPacer(512);
-  for (let step = 0; step < 50; step++) pacer.record(4, 0, 10);
-  let random = 3;
-  const noise = (): number => {
-    random = (Math.imul(random, 1103515245) + 12345) >>> 0;
-    return 0.8 + (random >>> 8) / 2 ** 25;
-  };
-  const times: number[] = [];
-  for (let step = 0; step < 600; step++) {
-    const tokens = pacer.allowance(4);
-    const elapsedMs = (10 + tokens * 0.5) * noise();
-    pacer.record(4, tokens, elapsedMs);
-    if (step >= 100) times.push(elapsedMs);
-  }
-  const late = times.filter((elapsedMs) => elapsedMs > 20);
-  expect(late.length / times.length).toBeLessThan(0.05);
-  // Prompts still get most of what there is.
-  expect(pacer.allowance(4)).toBeGreaterThan(3);
+  untilBurst(pacer, 4, 10);
+  pacer.record(0, 128, 128);
+  pacer.record(4, 200, 210);
+  for (let step = 0; step < 24; step++) pacer.record(4, step % 3 === 0 ? 50 : 0, 60);
+  expect(pacer.allowance(4)).toBeGreaterThan(100);
 });
 
 test("a prompt never starves, however slow its tokens are", () => {
   const pacer = new PrefillPacer(512);
-  pacer.record(1, 0, 1);
+  untilBurst(pacer, 1, 1);
   pacer.record(1, 1, 1000);
+  untilBurst(pacer, 1, 1);
   expect(pacer.allowance(1)).toBe(4);
 });
 
