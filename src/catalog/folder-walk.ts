@@ -1,6 +1,7 @@
-import { statSync, type Stats } from "node:fs";
+import type { Stats } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { sep } from "node:path";
+import { FolderWatch, type ListedFolder } from "./folder-watch.ts";
 import { isLocalDisk, statterOf, turn, type StatFile } from "./disk-look.ts";
 import { printable } from "./model-names.ts";
 import type { BrokenModel } from "./model.ts";
@@ -71,14 +72,8 @@ interface Visit {
 interface LastWalk {
   found: FolderWalk;
   stamps: ReadonlyMap<string, FileStamp>;
-  /** As they were listed; null when they do not tell everything: then all is walked again. */
-  folders: readonly ListedFolder[] | null;
-}
-
-interface ListedFolder {
-  path: string;
-  modifiedMs: number;
-  inode: number;
+  /** null when the folders do not tell everything: then all is walked again. */
+  folders: FolderWatch | null;
 }
 
 /**
@@ -97,7 +92,7 @@ export class FolderWalker {
     const known = last?.stamps ?? new Map<string, FileStamp>();
     const found: FolderWalk = { files: [], templates: [], broken: [] };
     const isLocal = await isLocalDisk(root);
-    if (isQuick && isLocal && last !== undefined && isUnchanged(last)) return last.found;
+    if (isQuick && isLocal && last?.folders?.isUnchanged() === true) return last.found;
     const look = statterOf(isLocal);
     const visit: Visit = {
       look,
@@ -116,7 +111,7 @@ export class FolderWalker {
       level = isTooMuch ? [] : inside;
     }
     const isWhole = visit.isTold && found.broken.length === 0 && visit.folders.length > 0;
-    const folders = isWhole ? visit.folders : null;
+    const folders = isWhole ? new FolderWatch(visit.folders) : null;
     if (last !== undefined && visit.isSame && isLike(found, last.found)) {
       this.#last.set(root, { ...last, folders });
       return last.found;
@@ -181,7 +176,12 @@ export class FolderWalker {
     inside: Folder[],
   ): Promise<void> | undefined {
     const slow: Promise<void>[] = [];
-    visit.folders.push({ path: folder.path, modifiedMs: facts.mtimeMs, inode: facts.ino });
+    visit.folders.push({
+      path: folder.path,
+      modifiedMs: facts.mtimeMs,
+      inode: facts.ino,
+      isInner: entries.some(({ kind }) => kind === "folder"),
+    });
     const hasLinks = entries.some(({ kind }) => kind === "link");
     visit.isTold &&= !hasLinks && this.#remembered(folder.path, facts) !== null;
     for (const { name, kind } of entries) {
@@ -269,20 +269,6 @@ function stampFile(
     fail(error);
   }
   return undefined;
-}
-
-/** Whether every folder of a walk is as it was listed. */
-function isUnchanged({ folders }: LastWalk): boolean {
-  if (folders === null) return false;
-  try {
-    return folders.every(({ path, modifiedMs, inode }) => {
-      const facts = statSync(path);
-      return facts.mtimeMs === modifiedMs && facts.ino === inode;
-    });
-  } catch {
-    // One is gone, or closed to us: the walk tells which.
-    return false;
-  }
 }
 
 /** Whether this walk enters the folder for the first time. */
