@@ -8,6 +8,7 @@ import { automaticContext, estimateMemory } from "../pool/fit.ts";
 import { memoryState } from "../pool/free-memory.ts";
 import { EXIT, ExitError, type Terminal } from "./command.ts";
 import { probeEngine } from "./engine-probe.ts";
+import { freeGpuBytesOf } from "./gpu-memory.ts";
 import { openLocalCatalog } from "./local-catalog.ts";
 import { gibText } from "./model-json.ts";
 import { matchModel } from "./server-models.ts";
@@ -109,9 +110,7 @@ export async function freeGpuBytes(cacheDir: string | null, env: Terminal["env"]
   try {
     const { engineCommand } = prepareBundle({ cacheDir: found.folders.cacheDir });
     const { devices } = await probeEngine(engineCommand, env);
-    return devices
-      .filter((device) => device.isGpu)
-      .reduce((sum, device) => sum + device.freeBytes, 0);
+    return freeGpuBytesOf(devices);
   } catch (error) {
     if (error instanceof LmError || error instanceof ExitError) return 0;
     throw error;

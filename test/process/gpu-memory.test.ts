@@ -14,11 +14,13 @@ const yes = (): boolean => true;
 interface Shown {
   isGpu: boolean;
   freeBytes: number;
+  name?: string;
+  description?: string;
 }
 
-const device = ({ isGpu, freeBytes }: Shown) => ({
-  name: isGpu ? "CUDA0" : "CPU",
-  description: "",
+const device = ({ isGpu, freeBytes, name, description }: Shown) => ({
+  name: name ?? (isGpu ? "CUDA0" : "CPU"),
+  description: description ?? "",
   isGpu,
   freeBytes,
   totalBytes: 24 * GIB,
@@ -45,6 +47,23 @@ test("the memory of all GPUs counts, that of the processor does not", async () =
   ];
   expect(await gpuFreeBytes(machine(devices), silentLog, yes)).toBe(16 * GIB);
   expect(await gpuFreeBytes(machine(devices.slice(0, 1)), silentLog, yes)).toBe(0);
+});
+
+test("a card that two backends show counts once", async () => {
+  const card = (name: string, description: string, gib: number): Shown => ({
+    isGpu: true,
+    freeBytes: gib * GIB,
+    name,
+    description,
+  });
+  const devices = [
+    card("CUDA0", "A", 10),
+    card("CUDA1", "A", 8),
+    card("Vulkan0", "A", 9),
+    card("Vulkan1", "A", 8),
+    card("Vulkan2", "B", 4),
+  ];
+  expect(await gpuFreeBytes(machine(devices), silentLog, yes)).toBe(22 * GIB);
 });
 
 test("a machine that shows no device is not probed, and a probe that dies is unknown memory", async () => {

@@ -47,11 +47,15 @@ export class DownloadManager implements Downloads {
       // Someone may have put a link in its place, or removed it.
       if ((await realpath(plan.folder).catch(() => null)) !== plan.folder) continue;
       const totalBytes = plan.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-      const missing = await missingBytes(plan).catch(() => ({ bytes: totalBytes }));
+      const missing = await missingBytes(plan).catch(() => ({ bytes: totalBytes, files: 1 }));
       const { state, ...facts } = record;
+      const isEnded = state === "completed" || state === "failed";
+      // Another process may have fetched the rest.
+      const isWhole = !isEnded && missing.files === 0;
       const earlier = {
         ...facts,
-        state: state === "completed" || state === "failed" ? state : "paused",
+        state: isEnded ? state : isWhole ? "completed" : "paused",
+        endedMs: isWhole ? tools.clock.now() : record.endedMs,
         arrivedBytes: totalBytes - missing.bytes,
       } as const;
       this.#jobs.set(record.id, new DownloadJob(plan, record.owner, tools, earlier));

@@ -182,6 +182,24 @@ test("a restart lists the jobs: what was under way is paused, and goes on under 
   expect(third.status(job.id)).toMatchObject({ state: "completed", failure: null });
 });
 
+test("a job whose files another process brought meanwhile is completed", async () => {
+  using folder = tempFolder();
+  await using hub = await FakeHub.start();
+  hub.add("o/m/m.gguf", CONTENT);
+  const options = { recordsPath: join(folder.path, "downloads.json") };
+  const modelsDir = join(folder.path, "models");
+  const held = gate(hub, 0);
+  const first = downloadsFrom(hub, modelsDir, options).downloads;
+  const { id } = await begin(first, "o/m");
+  await held.reached;
+  await first.close();
+  held.open();
+  expect((await download(downloadsFrom(hub, modelsDir).downloads, "o/m")).state).toBe("completed");
+  const second = downloadsFrom(hub, modelsDir, options).downloads;
+  await second.restore();
+  expect(second.status(id)).toMatchObject({ state: "completed", downloadedBytes: CONTENT.length });
+});
+
 test("a restored job is resumed without asking the hub what there is", async () => {
   using folder = tempFolder();
   await using hub = await FakeHub.start();
