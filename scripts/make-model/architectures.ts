@@ -24,6 +24,8 @@ export interface Shape {
   kvHeads: number;
   feedForward: number;
   context: number;
+  /** Of `llama`: so many feed-forward layers side by side, of which two are used; absent = one. */
+  experts?: number;
 }
 
 /** Shapes by name; the names count parameters with a vocabulary of about 32000 tokens. */
@@ -84,6 +86,9 @@ export function shapeMetadata(
     const own = memoryMetadata(architecture, shape);
     const names = new Set(own.map(([key]) => key));
     entries.splice(0, entries.length, ...entries.filter(([key]) => !names.has(key)), ...own);
+  }
+  if (shape.experts !== undefined) {
+    entries.push(["expert_count", u32(shape.experts)], ["expert_used_count", u32(2)]);
   }
   if (pooling !== null) entries.push(["pooling_type", u32(pooling)]);
   return entries.map(([key, value]) => [`${architecture}.${key}`, value]);
@@ -178,9 +183,28 @@ function decoderLayer(block: string, parts: TensorParts, biased: boolean): Tenso
       : []),
     matrix(`${block}.attn_output`, embedding, embedding),
     norm(`${block}.ffn_norm`),
-    matrix(`${block}.ffn_gate`, embedding, feedForward),
-    matrix(`${block}.ffn_up`, embedding, feedForward),
-    matrix(`${block}.ffn_down`, feedForward, embedding),
+    ...(shape.experts === undefined
+      ? [
+          matrix(`${block}.ffn_gate`, embedding, feedForward),
+          matrix(`${block}.ffn_up`, embedding, feedForward),
+          matrix(`${block}.ffn_down`, feedForward, embedding),
+        ]
+      : expertLayers(block, parts, shape.experts)),
+  ];
+}
+
+function expertLayers(block: string, parts: TensorParts, experts: number): TensorPlan[] {
+  const { shape, matrix } = parts;
+  const { embedding, feedForward } = shape;
+  const each = (name: string, rowLength: number, rows: number): TensorPlan => ({
+    ...matrix(`${block}.${name}`, rowLength, rows),
+    shape: [rowLength, rows, experts],
+  });
+  return [
+    matrix(`${block}.ffn_gate_inp`, embedding, experts),
+    each("ffn_gate_exps", embedding, feedForward),
+    each("ffn_up_exps", embedding, feedForward),
+    each("ffn_down_exps", feedForward, embedding),
   ];
 }
 

@@ -54,8 +54,9 @@ export function loadEngine(
 ): { engine: Engine; info: LoadedModelInfo } {
   const { backend, clock, send } = deps;
   const startMs = clock.monotonicMs();
-  const { modelPath: path, gpuLayers, contextLength, mmap } = options;
-  const model = backend.loadModel({ path, gpuLayers, contextLength, mmap }, deps.onProgress);
+  const { modelPath: path, gpuLayers, contextLength, mmap, experts } = options;
+  const file = { path, gpuLayers, contextLength, mmap, ...(experts !== undefined && { experts }) };
+  const model = backend.loadModel(file, deps.onProgress);
   try {
     for (const adapter of options.adapters ?? []) model.loadAdapter(adapter.path);
     const adapters = new AdapterSets(options.adapters);

@@ -32,6 +32,8 @@ export interface ModelOptions {
   /** Used to estimate what must fit beside the weights when `gpuLayers` is "auto". */
   contextLength: number | null;
   mmap: boolean;
+  /** Experts that each token uses, of a model of that architecture; absent = the model's own number. */
+  experts?: { architecture: string; used: number };
 }
 
 /** Facts read from the loaded file. Lengths in tokens, sizes in bytes. */

@@ -1,4 +1,4 @@
-import { JSCallback } from "bun:ffi";
+import { JSCallback, ptr } from "bun:ffi";
 import { assert, defined } from "../lib/assert.ts";
 import { LmError } from "../lib/errors.ts";
 import type { ContextOptions, Grammar, Model, ModelFacts, ModelOptions } from "./backend.ts";
@@ -17,7 +17,7 @@ import type { NativePointer } from "./native-pointer.ts";
 import { cString, readText } from "./native-text.ts";
 import { PieceIndex } from "./piece-index.ts";
 import { PieceTree } from "./piece-tree.ts";
-import { LOAD_MODE, MODEL_PARAMS, MODEL_PARAMS_SIZE, writeField } from "./structs.ts";
+import { KV_OVERRIDE, LOAD_MODE, MODEL_PARAMS, MODEL_PARAMS_SIZE, writeField } from "./structs.ts";
 
 /** @throws LmError invalid_file with llama.cpp's last error lines. */
 export function loadFfiModel(
@@ -54,6 +54,8 @@ function load(
   const view = new DataView(params.buffer);
   writeField(view, MODEL_PARAMS.n_gpu_layers, gpuLayers);
   writeField(view, MODEL_PARAMS.load_mode, options.mmap ? LOAD_MODE.mmap : LOAD_MODE.none);
+  const overrides = options.experts === undefined ? null : expertOverride(options.experts);
+  if (overrides !== null) writeField(view, MODEL_PARAMS.kv_overrides, ptr(overrides));
   // llama.cpp reports from the thread that called it, so the callback needs no thread safety.
   const progress = new JSCallback(
     (fraction: number) => {
@@ -70,10 +72,24 @@ function load(
       cString(options.path),
       params,
     );
+    assert(overrides === null || overrides.length > 0, "the overrides live as long as the load");
     return model === null ? null : new NativeHandle("model", model, llama.llama_model_free);
   } finally {
     progress.close();
   }
+}
+
+/** Storage of small arrays may move while the load calls back, that of large ones stays. */
+const STEADY_BYTES = 8_192;
+
+/** A list of one override, and the empty one that ends it. */
+function expertOverride({ architecture, used }: NonNullable<ModelOptions["experts"]>): Uint8Array {
+  const bytes = new Uint8Array(STEADY_BYTES);
+  const key = new TextEncoder().encode(`${architecture}.expert_used_count`);
+  assert(KV_OVERRIDE.key + key.length < KV_OVERRIDE.value.offset - 4, "the key has room");
+  bytes.set(key, KV_OVERRIDE.key);
+  writeField(new DataView(bytes.buffer), KV_OVERRIDE.value, used);
+  return bytes;
 }
 
 class FfiModel implements Model, ModelHost {

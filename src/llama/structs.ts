@@ -43,6 +43,12 @@ export const MODEL_PARAMS = {
   load_mtp: field(77, "u8", 0),
 } as const;
 
+/** `struct llama_model_kv_override` (264 bytes) with an integer, whose tag is 0. A list ends with an empty key. */
+export const KV_OVERRIDE = {
+  key: 4,
+  value: field(136, "i32", null),
+} as const;
+
 export const CONTEXT_PARAMS_SIZE = 160;
 
 /** `struct llama_context_params`. */

@@ -81,6 +81,10 @@ export const LoadOptions = Type.Object({
   ropeFreqBase: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
   /** Factor of their frequencies, 0.5 = positions at half the distance; absent = the model's own. */
   ropeFreqScale: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
+  /** Experts that each token uses, of a model of that architecture; absent = the model's own number. */
+  experts: Type.Optional(
+    Type.Object({ architecture: Type.String(), used: Type.Integer({ minimum: 1 }) }),
+  ),
   /** LoRA adapters; absent = none. */
   adapters: Type.Optional(Type.Array(LoadedAdapter)),
   /** Guessing tokens ahead: where it pays, or never. */

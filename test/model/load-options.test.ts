@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeModel } from "../../scripts/make-model/make-model.ts";
-import type { ContextOptions, Model } from "../../src/llama/backend.ts";
+import type { Backend, ContextOptions, Model, ModelOptions } from "../../src/llama/backend.ts";
 import { createFfiBackend } from "../../src/llama/ffi-backend.ts";
 import { llamaLibraries } from "../support/llama-libraries.ts";
 
@@ -11,6 +11,7 @@ const libraryDir = llamaLibraries();
 
 describe.if(libraryDir !== null)("options of a load reach llama.cpp", () => {
   let folder: string;
+  let backend: Backend;
   let model: Model;
 
   beforeAll(() => {
@@ -23,7 +24,7 @@ describe.if(libraryDir !== null)("options of a load reach llama.cpp", () => {
       seed: 3,
       shape: { heads: 2, kvHeads: 1 },
     });
-    const backend = createFfiBackend({ libraryDir: libraryDir!, onLog: () => undefined });
+    backend = createFfiBackend({ libraryDir: libraryDir!, onLog: () => undefined });
     const file = { path, gpuLayers: "off", contextLength: null, mmap: true } as const;
     model = backend.loadModel(file, () => undefined);
   });
@@ -33,8 +34,8 @@ describe.if(libraryDir !== null)("options of a load reach llama.cpp", () => {
   });
 
   /** Logits after a fixed text. */
-  function logits(options: Partial<ContextOptions>): Float32Array {
-    const context = model.createContext({
+  function logits(options: Partial<ContextOptions>, of = model): Float32Array {
+    const context = of.createContext({
       purpose: "generate",
       contextLength: 256,
       sequences: 1,
@@ -46,7 +47,7 @@ describe.if(libraryDir !== null)("options of a load reach llama.cpp", () => {
       ...options,
     });
     try {
-      const tokens = model.vocabulary.tokenize("once upon a time there was", true, false);
+      const tokens = of.vocabulary.tokenize("once upon a time there was", true, false);
       for (const [position, token] of tokens.entries()) {
         context.batch.add(token, position, 0, position === tokens.length - 1);
       }
@@ -65,6 +66,23 @@ describe.if(libraryDir !== null)("options of a load reach llama.cpp", () => {
     expect(distance(own, logits({ ropeFreqBase: 10_000, ropeFreqScale: 1 }))).toBe(0);
     expect(distance(own, logits({ ropeFreqBase: 500 }))).toBeGreaterThan(0.01);
     expect(distance(own, logits({ ropeFreqScale: 0.5 }))).toBeGreaterThan(0.01);
+  });
+
+  test("another number of experts computes something else, the model's own the same", () => {
+    const path = join(folder, "experts.gguf");
+    makeModel({ path, type: "F32", seed: 4, shape: { experts: 4 } });
+    const of = (experts: ModelOptions["experts"]): Float32Array => {
+      const file = { path, gpuLayers: "off", contextLength: null, mmap: true } as const;
+      const some = backend.loadModel({ ...file, ...(experts && { experts }) }, () => undefined);
+      const found = logits({}, some);
+      some.dispose();
+      return found;
+    };
+    const own = of(undefined);
+    const llama = { architecture: "llama" };
+    expect(distance(own, of({ ...llama, used: 2 }))).toBe(0);
+    expect(distance(own, of({ ...llama, used: 1 }))).toBeGreaterThan(0.01);
+    expect(distance(own, of({ ...llama, used: 4 }))).toBeGreaterThan(0.01);
   });
 
   test("types of the cache and flash attention change little, but something", () => {

@@ -37,7 +37,16 @@ export function fingerprintOf(
   const original = Number(model.metadata().get(`${architecture}.${ORIGINAL_CONTEXT}`) ?? 0);
   // Some models choose their rotary factors by this.
   const isStretched = original > 0 && build.contextLength > original;
-  const settings = { kvTypeK, kvTypeV, flashAttention, ropeFreqBase, ropeFreqScale, gpuLayers };
+  const { experts } = options;
+  const settings = {
+    experts,
+    kvTypeK,
+    kvTypeV,
+    flashAttention,
+    ropeFreqBase,
+    ropeFreqScale,
+    gpuLayers,
+  };
   hash.update(JSON.stringify([build.buildId, settings, devices, isStretched]));
   return hash.digest("hex").slice(0, 32);
 }

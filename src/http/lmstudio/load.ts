@@ -24,7 +24,7 @@ const fields = {
   context_length: opt(integer("Tokens; default automatic.", { minimum: 1 })),
   eval_batch_size: opt(integer("Tokens per decode. Default 512.", { minimum: 1, maximum: 65_536 })),
   flash_attention: opt(Type.Boolean({ description: "Default automatic." })),
-  num_experts: opt(integer("Not applied: the model's own number holds.", { minimum: 1 })),
+  num_experts: opt(integer("Experts per token, of models that have some.", { minimum: 1 })),
   offload_kv_cache_to_gpu: opt(Type.Boolean({ description: "Default true: with the layers." })),
   echo_load_config: opt(Type.Boolean({ description: "Answer with the configuration." })),
 };
@@ -104,12 +104,13 @@ export function nativeLoad({ deps }: Server): PostRoute {
       const model = await findModel(deps, request.model);
       const contextLength = request.context_length ?? null;
       if (contextLength !== null) checkContextLength(contextLength, model.maxContextLength);
-      warnOfIgnored(request, context.warnings);
+      const experts = toExperts(request.num_experts ?? null, model, context.warnings);
       context.facts.model = model.key;
       holdOpen(context);
       const startMs = deps.clock.monotonicMs();
       const load = {
         ...toLoad(request),
+        ...experts,
         ...(await toAdapters(deps, request.lora ?? [])),
         ...(await toDraft(deps, request, model)),
       };
@@ -197,6 +198,22 @@ function unknownAdapter(param: string, id: string, known: readonly CatalogAdapte
   return invalidRequest(param, "invalid_value", message);
 }
 
-function warnOfIgnored(request: ExtendedLoad, warnings: string[]): void {
-  if (request.num_experts != null) warnings.push("num_experts: not applied");
+/** @throws LmError invalid_value for more than there are. */
+function toExperts(
+  used: number | null,
+  { architecture, header }: CatalogModel,
+  warnings: string[],
+): Pick<LoadRequest, "experts"> {
+  const count = header?.expertCount ?? 0;
+  if (used === null) return {};
+  if (count > 0 && used > count) {
+    throw invalidRequest(
+      "num_experts",
+      "invalid_value",
+      `Invalid 'num_experts': the model has ${count} experts, but got ${used}.`,
+    );
+  }
+  if (count > 0) return { experts: { architecture, used } };
+  warnings.push("num_experts: not applied, the model has none");
+  return {};
 }

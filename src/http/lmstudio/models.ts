@@ -94,6 +94,7 @@ export function loadConfig({ model, info, settings, parallel }: InstanceStatus):
     ...(settings && { eval_batch_size: settings.batchCapacity }),
     parallel,
     ...(settings && { flash_attention: settings.flashAttention !== "off" }),
+    ...(settings?.experts && { num_experts: settings.experts.used }),
     ...(settings && { offload_kv_cache_to_gpu: isOnGpu }),
   };
 }
