@@ -47,6 +47,9 @@ export interface Workload {
   run: (bench: Bench) => Promise<Measure[]>;
 }
 
+/** llama.cpp's threads spin for about 200 ms after their last decode; nobody's may meet the next turn. */
+const CALM_MS = 400;
+
 /**
  * Lets the servers take turns, the order changing from round to round, so that the machine's noise
  * hits all alike.
@@ -56,11 +59,13 @@ export async function alternate<Result>(
   servers: readonly Server[],
   rounds: number,
   run: (server: Server, round: number) => Promise<Result>,
+  calmMs = CALM_MS,
 ): Promise<Result[][]> {
   const results = servers.map((): Result[] => []);
   for (let round = 0; round < rounds; round++) {
     const order = servers.map((server, index) => ({ server, index }));
     for (const { server, index } of round % 2 === 0 ? order : order.toReversed()) {
+      await Bun.sleep(calmMs);
       results[index]?.push(await run(server, round));
     }
   }

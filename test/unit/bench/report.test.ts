@@ -43,10 +43,15 @@ test("a missing round makes no ratio up", () => {
 
 test("servers take turns in changing order and keep their own results", async () => {
   const calls: string[] = [];
-  const results = await alternate([server("a"), server("b")], 3, async ({ name }, round) => {
-    calls.push(`${name}${round}`);
-    return `${name}${round}`;
-  });
+  const results = await alternate(
+    [server("a"), server("b")],
+    3,
+    async ({ name }, round) => {
+      calls.push(`${name}${round}`);
+      return `${name}${round}`;
+    },
+    0,
+  );
   expect(calls).toEqual(["a0", "b0", "b1", "a1", "a2", "b2"]);
   expect(results).toEqual([
     ["a0", "a1", "a2"],
