@@ -11,6 +11,8 @@ export const options = {
   context: "4096",
   requests: "2000",
   "idle-streams": "1000",
+  /** Of the stream before which the others wait: long enough for a third before they come. */
+  "busy-tokens": "900",
 };
 
 /** What a server costs beside computing: start, memory, small requests, streams that wait. */
@@ -93,12 +95,13 @@ async function measureIdle(bench: Bench): Promise<Measure> {
   const context = bench.number("context");
   const shape = { model: bench.model, parallel: 1, context, flags };
   const server = bench.adopt(await startOurs(bench.executable, shape));
+  const busyTokens = bench.number("busy-tokens");
   const alone: number[] = [];
   const crowded: number[] = [];
   for (let round = 0; round < bench.rounds; round++) {
     const begunMs = performance.now();
-    const busy = streamCompletion(server, `${round} clear words of a stream`, BUSY_TOKENS);
-    while ((await slotsOf(server)).generated < BUSY_TOKENS / 3) await Bun.sleep(20);
+    const busy = streamCompletion(server, `${round} clear words of a stream`, busyTokens);
+    while ((await slotsOf(server)).generated < busyTokens / 3) await Bun.sleep(20);
     const openedMs = performance.now() - begunMs;
     const leaving = new AbortController();
     const waiting = Array.from({ length: count }, (_, index) =>
@@ -118,9 +121,6 @@ async function measureIdle(bench: Bench): Promise<Measure> {
     peer: alone,
   };
 }
-
-/** Long enough for a third before and a third after the others came. */
-const BUSY_TOKENS = 900;
 
 async function slotsOf(server: Server): Promise<{ queued: number; generated: number }> {
   const response = await fetch(`${server.baseUrl}/api/lmserver/slots`);
