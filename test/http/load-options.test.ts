@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { CatalogAdapter } from "../../src/catalog/model.ts";
 import type { GenerateRequest } from "../../src/chat/events.ts";
 import type { LoadRequest } from "../../src/pool/pool.ts";
+import { LOAD_DEFAULTS } from "../support/pool-fixture.ts";
 import {
   appWith,
   chatBody,
@@ -133,6 +134,44 @@ describe("lora of a load", () => {
         },
       ],
     });
+  });
+});
+
+describe("experts of a load", () => {
+  const header = {
+    parameterCount: 1,
+    tensorBytes: 1,
+    blockCount: 1,
+    headCount: [1],
+    headCountKv: [1],
+    keyLength: null,
+    valueLength: null,
+    slidingWindow: null,
+    vocabularySize: 1,
+    expertCount: 8,
+  };
+  const mixture = fakeModel({ key: "mixture", architecture: "qwen3moe", header });
+
+  test("a number of experts is applied and echoed where there are some, never more", async () => {
+    const { pool } = fakeDeps();
+    const loads: LoadRequest[] = [];
+    const load: typeof pool.load = async (model, request) => {
+      loads.push(request);
+      const settings = { ...LOAD_DEFAULTS, ...request };
+      return fakeInstance(model, { jit: false, settings });
+    };
+    const app = appWith({ models: [mixture, fakeModel()], deps: { pool: { ...pool, load } } });
+    const ask = (model: string, num_experts: number) =>
+      app.handle(post("/api/v1/models/load", { model, num_experts, echo_load_config: true }));
+    const applied = await ask("mixture", 4);
+    expect(applied.headers.get("x-lmserver-warning")).toBeNull();
+    expect(await applied.json()).toMatchObject({ load_config: { num_experts: 4 } });
+    const refused = await ask("mixture", 9);
+    expect([refused.status, (await errorOf(refused)).param]).toEqual([400, "num_experts"]);
+    const none = await ask(fakeModel().key, 4);
+    expect(none.headers.get("x-lmserver-warning")).toContain("num_experts");
+    expect(await none.json()).not.toHaveProperty("load_config.num_experts");
+    expect(loads).toEqual([{ experts: { architecture: "qwen3moe", used: 4 } }, {}]);
   });
 });
 
