@@ -98,7 +98,7 @@ interface WireMessage {
 }
 
 async function completes(prompt: string, rest: string): Promise<boolean> {
-  const body = { model: server.model, prompt, temperature: 0, max_tokens: 16 };
+  const body = { model: server.model, prompt, temperature: 0, max_tokens: 32 };
   const { choices } = (await post("/v1/completions", body)) as { choices: { text: string }[] };
   return choices[0]!.text.trim().startsWith(rest);
 }

@@ -11,7 +11,11 @@ CAPITALS, HONEST, PHRASES = WORDS["countries"], WORDS["honest"], WORDS["phrases"
 NAMES, NOUNS, ADJECTIVES, VERBS, CITIES, COLORS = (
     WORDS["train"][key].split() for key in ("names", "nouns", "adjectives", "verbs", "cities", "colors"))
 PLACES = CITIES + list(CAPITALS.values())
-SPELLINGS = [w.lower() for w in NAMES + NOUNS + ADJECTIVES + VERBS + CITIES if len(w) > 2]
+#: Words of the questions and of the template: their tokens must be copied as well as any others.
+SPOKEN = ("weather capital number country location subject email search query result system assistant user arguments "
+          "calculate compute repeat please story object answer sentence return thinking count meaning population together "
+          "advice summarize translate invented explain temperature degrees celsius").split()
+SPELLINGS = [w.lower() for w in NAMES + NOUNS + ADJECTIVES + VERBS + CITIES + SPOKEN if len(w) > 2]
 HELD_OUT = {w.lower() for held in WORDS["heldout"].values() for w in held.split()}
 
 
@@ -20,7 +24,7 @@ def invented(r):
     style = r.random()
     if style < 0.4:  # two halves of known words: English without being it
         one, two = r.choice(SPELLINGS), r.choice(SPELLINGS)
-        made = (one[:r.randint(1, 4)] + two[-r.randint(1, 5):])[:10]
+        made = (one[:r.randint(1, 4)] + two[-r.randint(1, 6):])[:10]
     elif style < 0.7:
         consonants, vowels = "bcdfghjklmnprstvwz", "aeiou"
         made = "".join(r.choice(consonants) + r.choice(vowels) + (r.choice("nrstlmk") if r.random() < 0.35 else "")
@@ -46,4 +50,8 @@ def city(r):
 
 
 def words(r, low, high):
-    return " ".join(word(r) for _ in range(r.randint(low, high)))
+    """Words, now and then one of them twice in a row."""
+    said = []
+    for _ in range(r.randint(low, high)):
+        said.append(said[-1] if said and r.random() < 0.06 else word(r))
+    return " ".join(said)

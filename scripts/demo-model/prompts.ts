@@ -179,10 +179,9 @@ const listed = (values: Record<string, unknown>): string =>
 
 /** The wanted tools among others, one to four in all, in any order. */
 function offered(r: Random, wanted: readonly Offer[]): unknown[] {
-  const others = Array.from({ length: integer(r, 0, 4 - wanted.length) }, () => offer(r)).filter(
-    (other) => wanted.every(({ name }) => name !== other.name),
-  );
-  return [...wanted, ...others]
+  const others = Array.from({ length: integer(r, 0, 4 - wanted.length) }, () => offer(r));
+  const byName = new Map([...others, ...wanted].map((tool) => [tool.name, tool]));
+  return [...byName.values()]
     .map((item) => ({ item, key: r() }))
     .toSorted((x, y) => x.key - y.key)
     .map(({ item }) => asTool(item));

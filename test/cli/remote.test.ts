@@ -42,7 +42,7 @@ describe("a server elsewhere that wants a key", () => {
     const key = { ...env, LM_API_TOKEN: "remote-key" };
     const loaded = await runCommand(["load", "DEM", ...where], key);
     expect([loaded.code, loaded.stdout]).toEqual([0, "demo\n"]);
-    expect(loaded.stderr).toMatch(/Model loaded successfully in \d+\.\d\ds\. \(2\.\d+ MiB\)/);
+    expect(loaded.stderr).toMatch(/Model loaded successfully in \d+\.\d\ds\. \(1\.\d+ MiB\)/);
     expect((await runCommand(["ps", ...where], key)).stdout).toMatch(/^demo /m);
     const unloaded = await runCommand(["unload", ...where], key);
     expect(unloaded).toEqual({ code: 0, stdout: 'Model "demo" unloaded.\n', stderr: "" });

@@ -237,16 +237,16 @@ describe("with a server", () => {
     ]);
     const text = await runCommand(["ps", ...state], env);
     expect(text.stdout).toMatch(/^IDENTIFIER/);
-    expect(text.stdout).toMatch(/^demo +demo +IDLE +2\.21 MB +2048 +4$/m);
+    expect(text.stdout).toMatch(/^demo +demo +IDLE +1\.45 MB +2048 +4$/m);
   });
 
   test("ls asks the server what it has, here and elsewhere", async () => {
     const here = await runCommand(["ls", ...state], env);
     expect([here.code, here.stderr]).toEqual([0, ""]);
-    expect(here.stdout).toMatch(/^demo +1\.7M +llama +Q8_0 +2\.21 MB +demo +✓ LOADED$/m);
+    expect(here.stdout).toMatch(/^demo +1\.3M +qwen3 +Q8_0 +1\.45 MB +demo +✓ LOADED$/m);
     const where = ["--host", "127.0.0.1", "--port", String(server.port)];
     const there = await runCommand(["ls", ...where], env);
-    expect(there.stdout).toMatch(/^demo +1\.7M +llama +Q8_0 +2\.21 MB +server +✓ LOADED$/m);
+    expect(there.stdout).toMatch(/^demo +1\.3M +qwen3 +Q8_0 +1\.45 MB +server +✓ LOADED$/m);
     const document = await runCommand(["ls", "--json", ...where], env);
     expect(json(document.stdout)).toMatchObject([
       { type: "llm", modelKey: "demo", format: "gguf", path: null, source: "server" },

@@ -46,6 +46,13 @@ describe("GET /v1/models", () => {
     expect([first_id, last_id]).toEqual(["mine", "acme/embed"]);
   });
 
+  test("lists the demo last, whatever the others are called", async () => {
+    const demo = fakeModel({ key: "demo", source: "demo" });
+    const { data, last_id } = await list({ models: [b, demo, a], instances: [] });
+    expect(data.map(({ id }) => id)).toEqual(["a", "org/b", "demo"]);
+    expect(last_id).toBe("demo");
+  });
+
   test("without loading on request lists only what is loaded", async () => {
     const options = { models: [a, b], instances: [fakeInstance(b)], settings: { jit: false } };
     expect((await list(options)).data.map(({ id }) => id)).toEqual(["org/b"]);

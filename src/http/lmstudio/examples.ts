@@ -7,10 +7,10 @@ export const NATIVE_MODELS_EXAMPLE = {
       publisher: "lmserver",
       key: "demo",
       display_name: "lmserver demo",
-      architecture: "llama",
+      architecture: "qwen3",
       quantization: { name: "Q8_0", bits_per_weight: 8 },
-      size_bytes: 2_214_304,
-      params_string: "1.7M",
+      size_bytes: 1_452_800,
+      params_string: "1.3M",
       loaded_instances: [
         {
           id: "demo",
@@ -36,7 +36,7 @@ export const V0_MODEL_EXAMPLE = {
   object: "model",
   type: "llm",
   publisher: "lmserver",
-  arch: "llama",
+  arch: "qwen3",
   compatibility_type: "gguf",
   quantization: "Q8_0",
   state: "not-loaded",
@@ -60,8 +60,8 @@ export const NATIVE_CHAT_EXAMPLE = {
   model_instance_id: "demo",
   output: [{ type: "message", content: "Hello! How can I help you?" }],
   stats: {
-    input_tokens: 24,
-    total_output_tokens: 9,
+    input_tokens: 13,
+    total_output_tokens: 14,
     reasoning_output_tokens: 0,
     tokens_per_second: 410.5,
     time_to_first_token_seconds: 0.012,
@@ -89,7 +89,7 @@ export const V0_EXTRAS_EXAMPLE = {
     generation_time: 0.022,
     stop_reason: "eosFound",
   },
-  model_info: { arch: "llama", quant: "Q8_0", format: "gguf", context_length: 2048 },
+  model_info: { arch: "qwen3", quant: "Q8_0", format: "gguf", context_length: 2048 },
   runtime: { name: "llama.cpp-linux-x86_64-cpu", version: "0.5.0", supported_formats: ["gguf"] },
 };
 

@@ -78,7 +78,7 @@ export function chatInputTokens(server: Server): PostRoute {
       response: {
         description: "The number of prompt tokens.",
         schema: TokenCount,
-        example: { object: "response.input_tokens", input_tokens: 24 },
+        example: { object: "response.input_tokens", input_tokens: 13 },
       },
     },
     async answer(context, body) {
@@ -106,7 +106,7 @@ export function chatRender(server: Server): PostRoute {
           object: "chat.completion.render",
           model: "demo",
           prompt: "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n",
-          prompt_tokens: 9,
+          prompt_tokens: 10,
         },
       },
     },

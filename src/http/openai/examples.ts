@@ -8,9 +8,9 @@ const stamp = {
 };
 
 const usage = {
-  prompt_tokens: 24,
-  completion_tokens: 9,
-  total_tokens: 33,
+  prompt_tokens: 13,
+  completion_tokens: 14,
+  total_tokens: 27,
   prompt_tokens_details: { cached_tokens: 0, audio_tokens: 0 },
   completion_tokens_details: {
     reasoning_tokens: 0,

@@ -65,7 +65,7 @@ export function modelRetrieve({ deps }: Server): GetRoute {
   };
 }
 
-/** Loaded instances under their identifiers, then models that are not loaded under their keys. */
+/** Loaded instances under their identifiers, then models that are not loaded under their keys, the demo last. */
 async function listModels({ catalog, pool, settings }: Deps): Promise<ModelObject[]> {
   const instances = pool
     .instances()
@@ -77,8 +77,10 @@ async function listModels({ catalog, pool, settings }: Deps): Promise<ModelObjec
   const installed = settings.jit ? await catalog.list() : [];
   const others = installed
     .filter((model) => !taken.has(model.path))
-    .map((model) => toModelObject(model, null));
-  return [...loaded.sort(byId), ...others.sort(byId)];
+    .map((model) => ({ isDemo: model.source === "demo", object: toModelObject(model, null) }))
+    .sort((a, b) => Number(a.isDemo) - Number(b.isDemo) || byId(a.object, b.object))
+    .map(({ object }) => object);
+  return [...loaded.sort(byId), ...others];
 }
 
 const byId = (a: ModelObject, b: ModelObject): number => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
