@@ -131,14 +131,23 @@ async function slotsOf(server: Server): Promise<{ queued: number; generated: num
   return { queued: model?.queued ?? 0, generated: model?.slots[0]?.generated_tokens ?? 0 };
 }
 
-/** A stream that is open and waits, until the signal ends it. */
+/** A stream that is open and waits. A socket, since Bun's fetch opens 256 connections at most. */
 async function wait(server: Server, index: number, signal: AbortSignal): Promise<void> {
-  const response = await fetch(`${server.baseUrl}/v1/completions`, {
-    method: "POST",
-    keepalive: false,
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ model: server.model, prompt: `waiting ${index}`, stream: true }),
-    signal,
+  const { hostname, port } = new URL(server.baseUrl);
+  const body = JSON.stringify({ model: server.model, prompt: `waiting ${index}`, stream: true });
+  const closed = Promise.withResolvers<void>();
+  const socket = await Bun.connect({
+    hostname,
+    port: Number(port),
+    socket: { data: () => undefined, close: () => closed.resolve() },
   });
-  await response.arrayBuffer();
+  signal.addEventListener("abort", () => socket.terminate());
+  const head = [
+    "POST /v1/completions HTTP/1.1",
+    `host: ${hostname}:${port}`,
+    "content-type: application/json",
+    `content-length: ${body.length}`,
+  ];
+  socket.write(`${head.join("\r\n")}\r\n\r\n${body}`);
+  await closed.promise;
 }
