@@ -7,13 +7,11 @@ export const options = {
   turns: "5",
   "first-words": "2850",
   "turn-words": "150",
-  "max-tokens": "16",
+  // A model with random weights writes what tokenizers read back otherwise: little of it.
+  "max-tokens": "2",
   parallel: "4",
   context: "16384",
 };
-
-/** Words that every tokenizer gives back as they were generated. */
-const ANSWER = 'root ::= (" river" | " stone" | " paper" | " light")+';
 
 interface Round {
   /** Prompt tokens that had to be computed. */
@@ -51,10 +49,7 @@ async function runRound(bench: Bench, server: Server, round: number): Promise<Ro
   const ttfts: number[] = [];
   for (let turn = 0; turn < bench.number("turns"); turn++) {
     for (const [index, chat] of chats.entries()) {
-      const answer = await streamCompletion(server, chat.text, bench.number("max-tokens"), {
-        grammar: ANSWER,
-        ignore_eos: false,
-      });
+      const answer = await streamCompletion(server, chat.text, bench.number("max-tokens"));
       total.computed += answer.promptTokens - answer.cachedTokens;
       total.fresh += answer.promptTokens - chat.tokens;
       if (turn > 0) ttfts.push(answer.arrivalsMs[0] ?? Number.NaN);
