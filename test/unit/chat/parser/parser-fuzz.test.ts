@@ -156,7 +156,10 @@ test("where no call is found, nothing but markers and whitespace is missing", ()
   const check = fc.property(hostile, noTools, ({ format, output }, given) => {
     fc.pre(names.has(format));
     const own = TOOL_FORMATS.find(({ name }) => name === format);
-    const markers = [...(own?.noise ?? []), ...(own?.wrapper ?? []), THINK.start, THINK.end, "all"];
+    const header =
+      own?.kind === "recipients" ? [`${own.separator}${own.textName}`, own.textName] : [];
+    const think = [THINK.start, THINK.end];
+    const markers = [...header, ...(own?.noise ?? []), ...(own?.wrapper ?? []), ...think];
     const events = readInChunks(format, [output], given, false);
     expect(essence(told(events), markers)).toBe(essence(output, markers));
   });
