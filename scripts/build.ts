@@ -69,6 +69,8 @@ const result = await Bun.build({
   },
 });
 if (!result.success) fail(result.logs.map(String).join("\n"));
+// The executable carries its maps; the copies that Bun leaves beside it are of no use.
+for (const { kind, path } of result.outputs) if (kind === "sourcemap") rmSync(path);
 
 const megabytes = (statSync(outfile).size / 1e6).toFixed(1);
 const seconds = ((performance.now() - started) / 1000).toFixed(1);
