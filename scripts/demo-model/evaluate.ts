@@ -141,7 +141,10 @@ async function post(path: string, body: unknown): Promise<unknown> {
 
 /** What train.py left beside the model. */
 interface Trained {
-  [fact: string]: number | string;
+  [fact: string]: number | string | readonly string[];
+  loss: number;
+  /** What is true of this training alone, a sentence each. */
+  notes: readonly string[];
 }
 
 function writeCard(rows: readonly string[], paraphrases: number): void {
@@ -170,12 +173,13 @@ function writeCard(rows: readonly string[], paraphrases: number): void {
     `| parameters | ${number("parameters")} |`,
     `| context | ${number("context")} tokens, trained up to ${number("longest")} |`,
     `| data | ${number("tokens")} tokens of fresh synthetic text, ${number("steps")} steps |`,
-    `| loss at the end | ${trained["loss"]} nats per token of an answer, with the stories' free choices |`,
+    `| loss at the end | ${trained.loss} nats per token of an answer, with the stories' free choices |`,
     `| time | ${number("processor_minutes")} minutes of one processor core |`,
     `| measured on | ${new Date().toISOString().slice(0, 10)} |`,
     "",
     `Greedy answers to ${values.prompts} prompts of each behaviour, asked through the API. Every word, name, city, tool`,
-    "and parameter in them, and every sum of two digits, is one that training left out.",
+    "and parameter in them (`get_weather` apart), and every sum of two digits, is one that training left out.",
+    ...trained.notes,
     "",
     "| behaviour | right | wanted |",
     "| --- | ---: | ---: |",

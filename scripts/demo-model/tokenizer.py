@@ -23,8 +23,12 @@ def spelled(text):
     return tuple(SYMBOLS[b] for b in text.encode())
 
 
+# Frequent in the texts in one word alone, so a token of theirs would hardly be learnt anywhere else.
+KEPT_APART = {"eather", "weather"}
+
+
 def may_join(text):
-    return not any(ch.isdigit() for ch in text) and not (text[0] == SYMBOLS[32] and any(ch.isalpha() for ch in text[1:]))
+    return text not in KEPT_APART and not any(ch.isdigit() for ch in text) and not (text[0] == SYMBOLS[32] and any(ch.isalpha() for ch in text[1:]))
 
 
 def learn_merges(texts, specials, wanted):

@@ -171,7 +171,7 @@ def main():
         os.replace(state_path + ".new", state_path)
         with open(os.path.join(given.out, "config.json"), "w") as file:
             json.dump(dict(CONFIG, parameters=sum(p.numel() for p in model.parameters()), tokens=tokens, steps=step,
-                           loss=round(average, 4), device=device, processor_minutes=round(used / 60, 1)), file)
+                           loss=round(average, 4), device=device, processor_minutes=round(used / 60, 1), notes=[]), file)
 
     forward = torch.compile(model, dynamic=True) if given.compile else model
     log, begun, saved = open(os.path.join(given.out, "log.txt"), "a"), time.process_time() - used, used

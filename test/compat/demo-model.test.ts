@@ -101,12 +101,12 @@ describe("its place among models", () => {
 });
 
 describe("what it does", () => {
-  test.each([...BEHAVIOURS])("$name: at least 8 of 10", async ({ make }) => {
+  test.each([...BEHAVIOURS])("$name: at least 9 of 10", async ({ make }) => {
     const random = generator();
     const probes = Array.from({ length: 10 }, () => make(random));
     const answers = await Promise.all(probes.map(say));
     const wrong = answers.filter((answer, i) => !probes[i]!.isRight(answer));
-    expect(wrong.slice(2)).toEqual([]);
+    expect(wrong.slice(1)).toEqual([]);
   });
 
   test("a known sentence is completed", async () => {

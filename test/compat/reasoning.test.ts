@@ -119,7 +119,7 @@ describe("reasoning", () => {
     expect(free.reasoningTokens).toBeGreaterThan(3);
     expect(reasoningTokens).toBe(3);
     expect(free.reasoning).toStartWith(reasoning);
-    expect(content).toStartWith("3 + 4 = 7.");
+    expect(content).toContain("3 + 4 = 7.");
     expect(tokens).toBeGreaterThan(3);
     const parts = await streamed(limited);
     expect(parts).toMatchObject({ content, reasoning });

@@ -215,7 +215,9 @@ describe("the choice of tools", () => {
   const named = (name: string) => ({ type: "function" as const, function: { name } });
 
   test("required calls a tool where the model would not", async () => {
-    const body: Body = { messages: [user("Hello")], tool_choice: "required", max_tokens: 200 };
+    const messages = [user("What is the capital of France?")];
+    expect((await answer({ messages })).message.content).toBe("The capital of France is Paris.");
+    const body: Body = { messages, tool_choice: "required", max_tokens: 200 };
     const greedy = await answer(body);
     expect(greedy.finish_reason).toBe("tool_calls");
     for (const choice of [greedy, await answer({ ...body, temperature: 2, seed: 5 })]) {
