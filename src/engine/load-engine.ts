@@ -24,8 +24,9 @@ const STORED_STATES_PER_SLOT = 1;
 /** Most sequence ids a context can have. Source: llama.cpp, LLAMA_MAX_SEQ. */
 const MOST_SEQUENCES = 256;
 /**
- * Weights up to this size are computed by one thread: threads meet after every operation, and each
- * of these takes less time than the meeting, most of all when another process wants a processor.
+ * Weights up to this size generate with one thread: threads meet after every operation, and each of
+ * these takes less time than the meeting, most of all when another process wants a processor. Texts
+ * to embed come hundreds of rows at a time, which pays for every meeting.
  */
 const ONE_THREAD_BYTES = 48 * 1024 * 1024;
 /** Inputs per decode of an embedding context. */
@@ -60,7 +61,7 @@ export function loadEngine(
   try {
     for (const adapter of options.adapters ?? []) model.loadAdapter(adapter.path);
     const adapters = new AdapterSets(options.adapters);
-    const isTiny = model.facts.sizeBytes <= ONE_THREAD_BYTES;
+    const isTiny = options.purpose === "generate" && model.facts.sizeBytes <= ONE_THREAD_BYTES;
     const threads = options.threads ?? (isTiny ? 1 : deps.defaultThreads());
     // Threads that were asked for stay, and those that feed a GPU are idle by nature.
     const isGoverned = options.threads === null && threads > 1 && model.facts.gpuLayers === 0;

@@ -60,9 +60,11 @@ test.each([
   { name: "one thread for a tiny model", sizeBytes: 1_000_000, threads: null, expected: 1 },
   { name: "the machine's threads for others", sizeBytes: 1e9, threads: null, expected: 3 },
   { name: "what was asked for in any case", sizeBytes: 1_000_000, threads: 2, expected: 2 },
-])("it computes with $name", ({ sizeBytes, threads, expected }) => {
+  { name: "all of them where a tiny model embeds", purpose: "embed", threads: null, expected: 3 },
+] as const)("it computes with $name", ({ threads, expected, ...given }) => {
+  const { sizeBytes, purpose } = { sizeBytes: 1_000_000, purpose: "generate" as const, ...given };
   const { session, sent } = start({ facts: { sizeBytes } });
-  session.receive({ type: "load", options: { ...FAKE_LOAD, threads } });
+  session.receive({ type: "load", options: { ...FAKE_LOAD, threads, purpose } });
   expect(sent.at(-1)).toMatchObject({ type: "ready", model: { threads: expected } });
   session.receive({ type: "shutdown" });
 });
