@@ -16,6 +16,8 @@ export const isLockedHere = (path: string): boolean => held.has(path);
  */
 export async function lockFile(path: string, signal: AbortSignal): Promise<() => Promise<void>> {
   for (let other = held.get(path); other !== undefined; other = held.get(path)) {
+    // A signal that is aborted already tells no listener.
+    signal.throwIfAborted();
     const { promise, reject } = Promise.withResolvers<never>();
     const onAbort = (): void => reject(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
