@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 
 import { dirname, join } from "node:path";
 import { SWAGGER_FILES } from "../../src/bundle/assets.ts";
 import { llamaReleaseOf } from "../../src/bundle/bundle.ts";
-import { sha256 } from "../../src/bundle/extract.ts";
+import { sha256 } from "../../src/bundle/verify.ts";
 import type { BundledFile, BundleManifest } from "../../src/bundle/manifest.ts";
 import type { Libraries } from "./libraries.ts";
 

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { LmError } from "../lib/errors.ts";
 import { mayHaveGpu } from "../lib/graphics-devices.ts";
+import { processorFlags } from "../lib/processor-flags.ts";
 import { openCacheFolder } from "./cache-folder.ts";
 import { extractFiles, sweepTemporary } from "./extract.ts";
 import {
@@ -10,6 +11,7 @@ import {
   readBundledFile,
   readBundleManifest,
 } from "./manifest.ts";
+import { neededFiles } from "./needed-files.ts";
 
 /** Who we are; known without touching the disk outside the executable. */
 export interface BuildInfo {
@@ -88,7 +90,8 @@ export function prepareBundle({ cacheDir }: { cacheDir: string }): PreparedBundl
 function prepareFromExecutable(manifest: BundleManifest, cacheDir: string): PreparedBundle {
   openCacheFolder(cacheDir);
   sweepTemporary(cacheDir, Date.now(), HOUR_MS);
-  const files = neededFiles(manifest.extracted, mayHaveGpu());
+  const machine = { hasGpu: mayHaveGpu(), flags: processorFlags() };
+  const files = neededFiles(manifest.extracted, machine);
   const folder = join(cacheDir, `engine-${contentHash(files)}`);
   extractFiles(folder, files, readBundledFile);
   const libraryDir = join(folder, "lib");
@@ -119,20 +122,6 @@ function prepareFromSources(): PreparedBundle {
 function engineCommand(program: readonly string[], libraryDir: string, buildId: string): string[] {
   return [...program, "engine", "--libraries", libraryDir, "--build-id", buildId];
 }
-
-/**
- * The files to extract. GPU backends are two thirds of the bytes and of no use without a device; a
- * machine that gets one has another folder from then on.
- */
-export function neededFiles(
-  files: readonly BundledFile[],
-  hasGpu: boolean,
-): readonly BundledFile[] {
-  return hasGpu ? files : files.filter(({ path }) => !GPU_BACKEND.test(path));
-}
-
-/** `libggml-vulkan.so`, `ggml-cuda.dll`; not `libggml-base.so` and `libggml-cpu-haswell.so`. */
-const GPU_BACKEND = /(?:^|\/)(?:lib)?ggml-(?!base|cpu)[a-z]+\.(?:so|dll|dylib)$/;
 
 /** Name of the folder: changes when any of its files changes, and only then. */
 function contentHash(files: readonly BundledFile[]): string {

@@ -6,7 +6,6 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
-  readFileSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -15,56 +14,49 @@ import {
 import { dirname, join } from "node:path";
 import { reasonOf, unusable } from "./cache-folder.ts";
 import type { BundledFile } from "./manifest.ts";
-import { isStamped, stamp } from "./verified-stamp.ts";
+import { findDamage } from "./verify.ts";
+
+/** How often damaged files are replaced before the folder counts as one that cannot be used. */
+const REPAIRS = 2;
 
 /**
- * Puts `files` into `folder`, all or nothing, and returns when every byte there is known to be right:
- * verified now, or earlier and untouched since.
- * They are written under a temporary name beside it and renamed at once, so two processes may do
- * this at the same time: one wins, the other verifies the winner's files. A folder whose contents
- * differ (a flipped byte, a missing file) is replaced.
+ * Puts `files` into `folder` unless they are there, and returns when every byte there was read and
+ * found right. A folder with damage of any kind (a flipped byte, a link, a file too many, another
+ * owner) is replaced as a whole. Two processes may do this at the same time.
  * @param read gives the uncompressed bytes of a file.
- * @throws LmError engine_unavailable when the folder cannot be written.
+ * @throws LmError engine_unavailable when the folder cannot be written or stays damaged.
  */
 export function extractFiles(
   folder: string,
   files: readonly BundledFile[],
   read: (file: BundledFile) => Uint8Array,
 ): void {
-  if (existsSync(folder)) {
-    if (isStamped(folder, files)) return;
-    if (isIntact(folder, files)) return stamp(folder, files);
-    discard(folder);
+  for (let repairs = 0; ; repairs += 1) {
+    if (inodeOf(folder) === null) writeFolder(folder, files, read);
+    const judged = inodeOf(folder);
+    const damage = findDamage(folder, files);
+    if (damage === null) return;
+    if (repairs === REPAIRS) throw unusable(dirname(folder), `in its engine folder ${damage}`);
+    // Another process may have replaced it since: that one is judged anew.
+    if (inodeOf(folder) === judged) discard(folder);
   }
+}
+
+/** All or nothing: written under a temporary name beside it and renamed at once. */
+function writeFolder(
+  folder: string,
+  files: readonly BundledFile[],
+  read: (file: BundledFile) => Uint8Array,
+): void {
   const temporary = `${folder}.${process.pid}.${crypto.randomUUID()}.tmp`;
   try {
     for (const file of files) writeDurably(join(temporary, file.path), read(file));
-    rename(temporary, folder, files);
-    stamp(folder, files);
+    rename(temporary, folder);
   } catch (error) {
     throw unusable(dirname(folder), `writing the libraries failed (${reasonOf(error)})`, error);
   } finally {
     rmSync(temporary, { recursive: true, force: true });
   }
-}
-
-/** Whether every file is there with the recorded size and SHA-256. Reads all of them. */
-export function isIntact(folder: string, files: readonly BundledFile[]): boolean {
-  return files.every((file) => {
-    try {
-      const path = join(folder, file.path);
-      const facts = lstatSync(path);
-      if (!facts.isFile() || facts.size !== file.sizeBytes) return false;
-      return sha256(readFileSync(path)) === file.sha256;
-    } catch {
-      return false; // missing or unreadable counts as not intact
-    }
-  });
-}
-
-/** SHA-256 as 64 lower-case hexadecimal digits. */
-export function sha256(bytes: Uint8Array): string {
-  return new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
 }
 
 /** Deletes what a killed process left: temporary folders older than `olderThanMs`. */
@@ -73,9 +65,7 @@ export function sweepTemporary(cacheDir: string, nowMs: number, olderThanMs: num
     if (!/\.(tmp|old)$/.test(name)) continue;
     const path = join(cacheDir, name);
     const facts = lstatSync(path, { throwIfNoEntry: false });
-    if (facts !== undefined && nowMs - facts.mtimeMs > olderThanMs) {
-      rmSync(path, { recursive: true, force: true });
-    }
+    if (facts !== undefined && nowMs - facts.mtimeMs > olderThanMs) remove(path);
   }
 }
 
@@ -91,12 +81,12 @@ function writeDurably(path: string, bytes: Uint8Array): void {
   }
 }
 
-/** Renames; when another process was faster, its files count if they are intact. */
-function rename(temporary: string, folder: string, files: readonly BundledFile[]): void {
+/** Renames, unless another process was faster. */
+function rename(temporary: string, folder: string): void {
   try {
     renameSync(temporary, folder);
   } catch (error) {
-    if (!existsSync(folder) || !isIntact(folder, files)) throw error;
+    if (!existsSync(folder)) throw error;
   }
 }
 
@@ -105,10 +95,21 @@ function discard(folder: string): void {
   const aside = `${folder}.${process.pid}.${crypto.randomUUID()}.old`;
   try {
     renameSync(folder, aside);
-    rmSync(aside, { recursive: true, force: true });
   } catch (error) {
-    if (existsSync(folder)) {
-      throw unusable(dirname(folder), `damaged files stay there (${reasonOf(error)})`, error);
-    }
+    if (lstatSync(folder, { throwIfNoEntry: false }) === undefined) return; // somebody else did
+    throw unusable(dirname(folder), `damaged files stay there (${reasonOf(error)})`, error);
+  }
+  remove(aside);
+}
+
+/** What another user's folder keeps from being deleted stays: nobody loads anything from it. */
+function remove(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch {
+    return; // the next sweep tries again
   }
 }
+
+const inodeOf = (path: string): bigint | null =>
+  lstatSync(path, { throwIfNoEntry: false, bigint: true })?.ino ?? null;

@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readFileSync,
   readdirSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -15,10 +16,9 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mountOptions, openCacheFolder } from "../../../src/bundle/cache-folder.ts";
-import { extractFiles, sha256, sweepTemporary } from "../../../src/bundle/extract.ts";
-import { isStamped, stamp } from "../../../src/bundle/verified-stamp.ts";
-import { neededFiles } from "../../../src/bundle/bundle.ts";
+import { extractFiles, sweepTemporary } from "../../../src/bundle/extract.ts";
 import type { BundledFile } from "../../../src/bundle/manifest.ts";
+import { findDamage, sha256 } from "../../../src/bundle/verify.ts";
 
 let root: string;
 beforeEach(() => {
@@ -54,7 +54,8 @@ test("the carried files are written once and only read afterwards", () => {
   expect(readdirSync(root)).toEqual(["engine"]);
 });
 
-test.each([
+type Spoil = (folder: string) => void;
+const layouts: [name: string, spoil: Spoil][] = [
   ["a flipped byte", (folder: string) => damage(join(folder, "lib/two.so"), 0, 8)],
   ["a cut file", (folder: string) => damage(join(folder, "lib/two.so"), 99_999, null)],
   ["a missing file", (folder: string) => rmSync(join(folder, "lib/one.so"))],
@@ -65,16 +66,47 @@ test.each([
       symlinkSync("/etc/hostname", join(folder, "lib/one.so"));
     },
   ],
-])("a folder with %s is replaced", (_name, spoil) => {
+  [
+    "a flipped byte behind the back of size and modification time",
+    (folder) => {
+      const path = join(folder, "lib/two.so");
+      const { atime, mtime } = statSync(path);
+      damage(path, 0, 8);
+      utimesSync(path, atime, mtime);
+    },
+  ],
+  ["a backend too many", (folder) => writeFileSync(join(folder, "lib/libggml-cpu-x.so"), "")],
+  ["a file that others may write to", (folder) => chmodSync(join(folder, "lib/one.so"), 0o722)],
+  ["an inner folder that others may write to", (folder) => chmodSync(join(folder, "lib"), 0o777)],
+  [
+    "a link in place of an inner folder, to the same files",
+    (folder) => {
+      renameSync(join(folder, "lib"), join(root, "moved"));
+      symlinkSync(join(root, "moved"), join(folder, "lib"));
+    },
+  ],
+];
+
+test.each(layouts)("a folder with %s is replaced", (_name, spoil) => {
   const folder = join(root, "engine");
   extractFiles(folder, files, read);
+  expect(findDamage(folder, files)).toBeNull();
   spoil(folder);
+  expect(findDamage(folder, files)).not.toBeNull();
   extractFiles(folder, files, read);
   expect(readFileSync(join(folder, "lib/two.so"))).toEqual(
     Buffer.from(contents.get("lib/two.so")!),
   );
   expect(readFileSync(join(folder, "lib/one.so"), "utf8")).toBe("one");
-  expect(readdirSync(root)).toEqual(["engine"]);
+  expect(findDamage(folder, files)).toBeNull();
+  expect(readdirSync(root).filter((name) => name !== "moved")).toEqual(["engine"]);
+});
+
+test("files that stay damaged are an error that says which and names the flag", () => {
+  const wrong = files.map((file) => ({ ...file, sha256: "0".repeat(64) }));
+  expect(() => extractFiles(join(root, "engine"), wrong, read)).toThrow(
+    /lib\/one\.so has other contents.*--cache-dir/,
+  );
 });
 
 function damage(path: string, offset: number, byte: number | null): void {
@@ -123,54 +155,4 @@ test("the innermost mount decides whether programs may run", () => {
   expect(mountOptions(table, "/home/x").has("noexec")).toBe(true);
   expect(mountOptions(table, "/home/a b/c").has("noexec")).toBe(false);
   expect(mountOptions(table, "/homely").has("noexec")).toBe(false);
-});
-
-test("what was verified and not touched since is not read again", () => {
-  const folder = join(root, "engine");
-  extractFiles(folder, files, read);
-  // Wrong contents with a stamp of just these: only hashing would notice.
-  const other: BundledFile[] = files.map((file) => ({ ...file, sha256: "0".repeat(64) }));
-  stamp(folder, other);
-  let reads = 0;
-  extractFiles(folder, other, (file) => {
-    reads += 1;
-    return read(file);
-  });
-  expect(reads).toBe(0);
-});
-
-test("a byte flipped behind the back of size and modification time is found", () => {
-  const folder = join(root, "engine");
-  extractFiles(folder, files, read);
-  const path = join(folder, "lib/two.so");
-  const { atime, mtime } = statSync(path);
-  damage(path, 0, 8);
-  utimesSync(path, atime, mtime);
-  expect(isStamped(folder, files)).toBe(false);
-  extractFiles(folder, files, read);
-  expect(readFileSync(path)[0]).toBe(7);
-});
-
-test("a start that verified leaves a stamp, and a folder without one is verified", () => {
-  const folder = join(root, "engine");
-  extractFiles(folder, files, read);
-  rmSync(join(folder, "verified.json"));
-  extractFiles(folder, files, read);
-  expect(isStamped(folder, files)).toBe(true);
-});
-
-test("backends of GPUs are extracted where a GPU may be", () => {
-  const paths = [
-    "lib/libllama.vulkan.v0.5.0.so",
-    "lib/libggml.vulkan.v0.5.0.so",
-    "lib/libggml-base.so",
-    "lib/libggml-cpu-haswell.so",
-    "lib/libggml-vulkan.so",
-    "lib/ggml-cuda.dll",
-    "demo.gguf",
-  ];
-  const all = paths.map((path): BundledFile => ({ path, sha256: "", sizeBytes: 1 }));
-  const left = neededFiles(all, false).map(({ path }) => path);
-  expect(left).toEqual(paths.filter((path) => !/ggml-(vulkan|cuda)/.test(path)));
-  expect(neededFiles(all, true)).toEqual(all);
 });
