@@ -5,7 +5,6 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
@@ -136,21 +135,6 @@ test("a cache folder mounted noexec ends with code 5 and says so", async () => {
   const child = Bun.spawnSync(["unshare", "-rm", "sh", "-c", script], { env: {} });
   expect(child.stderr.toString()).toContain("noexec");
   expect(child.exitCode).toBe(5);
-});
-
-test("two servers that start at once on an empty cache folder both work, with one set of files", async () => {
-  const cacheDir = join(folder, "race");
-  const servers = await Promise.all([startServer({ cacheDir }), startServer({ cacheDir })]);
-  for (const server of servers) {
-    const answer = await fetch(`${server.url}/v1/completions`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ model: "demo", prompt: "The quick", max_tokens: 2 }),
-    });
-    expect(answer.status).toBe(200);
-  }
-  expect(readdirSync(cacheDir).filter((name) => name.startsWith("engine-"))).toHaveLength(1);
-  expect(await Promise.all(servers.map((server) => server.stop()))).toEqual([0, 0]);
 });
 
 test("a port in use ends with code 4 and says which server holds it", async () => {
