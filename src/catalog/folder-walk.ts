@@ -72,7 +72,7 @@ interface Visit {
 interface LastWalk {
   found: FolderWalk;
   stamps: ReadonlyMap<string, FileStamp>;
-  /** null when the folders do not tell everything: then all is walked again. */
+  /** null when the folders do not tell everything, or are not on a local disk: then all is walked again. */
   folders: FolderWatch | null;
 }
 
@@ -91,8 +91,8 @@ export class FolderWalker {
     const last = this.#last.get(root);
     const known = last?.stamps ?? new Map<string, FileStamp>();
     const found: FolderWalk = { files: [], templates: [], broken: [] };
+    if (isQuick && last?.folders?.isUnchanged() === true) return last.found;
     const isLocal = await isLocalDisk(root);
-    if (isQuick && isLocal && last?.folders?.isUnchanged() === true) return last.found;
     const look = statterOf(isLocal);
     const visit: Visit = {
       look,
@@ -110,7 +110,8 @@ export class FolderWalker {
       const isTooMuch = visit.seen.size > MAX_FOLDERS || found.files.length > MAX_FILES;
       level = isTooMuch ? [] : inside;
     }
-    const isWhole = visit.isTold && found.broken.length === 0 && visit.folders.length > 0;
+    const isWhole =
+      isLocal && visit.isTold && found.broken.length === 0 && visit.folders.length > 0;
     const folders = isWhole ? new FolderWatch(visit.folders) : null;
     if (last !== undefined && visit.isSame && isLike(found, last.found)) {
       this.#last.set(root, { ...last, folders });

@@ -3,7 +3,8 @@ import { resolveModel, type ResolveOptions } from "../../src/chat/resolve-model.
 import type { CatalogModel, ModelKind } from "../../src/catalog/model.ts";
 import { LmError } from "../../src/lib/errors.ts";
 import type { InstanceStatus } from "../../src/pool/pool.ts";
-import { appWith, embedder, errorOf, fakeInstance, fakeModel, get } from "./fakes.ts";
+import { createApp } from "../../src/http/app.ts";
+import { appWith, embedder, errorOf, fakeDeps, fakeInstance, fakeModel, get } from "./fakes.ts";
 
 const a = fakeModel({ key: "a" });
 const b = fakeModel({ key: "org/b" });
@@ -51,6 +52,37 @@ describe("GET /v1/models", () => {
     const { data, last_id } = await list({ models: [b, demo, a], instances: [] });
     expect(data.map(({ id }) => id)).toEqual(["a", "org/b", "demo"]);
     expect(last_id).toBe("demo");
+  });
+
+  test("shows what changes between two answers: files, instances and their states", async () => {
+    let models: readonly CatalogModel[] = [a];
+    let instances: readonly InstanceStatus[] = [];
+    const { catalog, pool } = fakeDeps();
+    const app = createApp(
+      fakeDeps({
+        deps: {
+          catalog: { ...catalog, list: async () => models },
+          pool: { ...pool, instances: () => instances },
+        },
+      }),
+    );
+    const shown = async (): Promise<string[]> => {
+      const { data } = (await (await app.handle(get("/v1/models"))).json()) as List;
+      return data.map(({ id, state }) => `${id} ${state}`);
+    };
+    expect(await shown()).toEqual(["a not-loaded"]);
+    expect(await shown()).toEqual(["a not-loaded"]);
+    models = [a, b];
+    expect(await shown()).toEqual(["a not-loaded", "org/b not-loaded"]);
+    instances = [fakeInstance(b, { state: "loading", info: null })];
+    expect(await shown()).toEqual(["org/b loading", "a not-loaded"]);
+    instances = [fakeInstance(b)];
+    expect(await shown()).toEqual(["org/b loaded", "a not-loaded"]);
+    // The same names of another file.
+    instances = [fakeInstance({ ...b, path: "/models/gone.gguf" })];
+    expect(await shown()).toEqual(["org/b loaded", "a not-loaded", "org/b not-loaded"]);
+    instances = [];
+    expect(await shown()).toEqual(["a not-loaded", "org/b not-loaded"]);
   });
 
   test("without loading on request lists only what is loaded", async () => {

@@ -1,4 +1,5 @@
 import type { Clock } from "../../lib/clock.ts";
+import { turn } from "../disk-look.ts";
 import { FolderWalker, type FolderWalk } from "../folder-walk.ts";
 import type { ModelOrigin } from "../model.ts";
 import { walkHuggingFace } from "./hugging-face.ts";
@@ -66,7 +67,8 @@ export class StoreReader {
     const isOld = nowMs - lookedMs >= FRESH_MS;
     if (isOld || depth === "files") this.#lookedMs.set(path, nowMs);
     const walk = await this.#walker.walk(path, depth === "folders" && lookedMs > -Infinity);
-    if (isOld && depth === "folders") void this.#walker.walk(path);
+    // Not before whoever asks has the answer: a thousand files are milliseconds without a pause.
+    if (isOld && depth === "folders") void turn().then(() => this.#walker.walk(path));
     return asStore(walk);
   }
 

@@ -3,7 +3,7 @@ import { LmError } from "../../lib/errors.ts";
 import type { InstanceStatus } from "../../pool/pool.ts";
 import type { Deps } from "../deps.ts";
 import type { Server } from "../generation.ts";
-import { jsonResponse } from "../json-response.ts";
+import { jsonResponse, wholeResponse } from "../json-response.ts";
 import type { GetRoute } from "../route.ts";
 import { printable } from "../validate.ts";
 import { MODEL_EXAMPLE, MODEL_LIST_EXAMPLE } from "./examples.ts";
@@ -11,6 +11,12 @@ import { ModelList, ModelObject } from "./response.schema.ts";
 
 /** GET /v1/models. */
 export function modelList({ deps }: Server): GetRoute {
+  // A thousand models are 230 kB of text, which stays the same until a file or an instance changes.
+  let last: {
+    installed: Shown["installed"];
+    loaded: string;
+    body: Uint8Array<ArrayBuffer>;
+  } | null = null;
   return {
     method: "GET",
     path: "/v1/models",
@@ -25,18 +31,24 @@ export function modelList({ deps }: Server): GetRoute {
       },
     },
     async answer() {
-      const data = await listModels(deps);
-      const list: ModelList = {
-        object: "list",
-        data,
-        has_more: false,
-        first_id: data[0]?.id ?? null,
-        last_id: data.at(-1)?.id ?? null,
-      };
-      return jsonResponse(list);
+      const shown = await shownModels(deps);
+      const loaded = JSON.stringify(shown.loaded);
+      if (last === null || last.installed !== shown.installed || last.loaded !== loaded) {
+        const body = new TextEncoder().encode(JSON.stringify(toList(objectsOf(shown))));
+        last = { installed: shown.installed, loaded, body };
+      }
+      return wholeResponse(last.body, "application/json");
     },
   };
 }
+
+const toList = (data: ModelObject[]): ModelList => ({
+  object: "list",
+  data,
+  has_more: false,
+  first_id: data[0]?.id ?? null,
+  last_id: data.at(-1)?.id ?? null,
+});
 
 /** GET /v1/models/{id}; ids may contain slashes. */
 export function modelRetrieve({ deps }: Server): GetRoute {
@@ -50,7 +62,7 @@ export function modelRetrieve({ deps }: Server): GetRoute {
       response: { description: "The model.", schema: ModelObject, example: MODEL_EXAMPLE },
     },
     async answer(_context, id) {
-      const models = await listModels(deps);
+      const models = objectsOf(await shownModels(deps));
       const exact = models.find((model) => model.id === id);
       const named = exact ? null : await deps.catalog.find(id);
       const found = exact ?? models.find((model) => model.id === named?.key);
@@ -65,22 +77,35 @@ export function modelRetrieve({ deps }: Server): GetRoute {
   };
 }
 
-/** Loaded instances under their identifiers, then models that are not loaded under their keys, the demo last. */
-async function listModels({ catalog, pool, settings }: Deps): Promise<ModelObject[]> {
-  const instances = pool
+/** What the list shows. */
+interface Shown {
+  loaded: readonly { path: string; object: ModelObject }[];
+  /** The catalogue's own array: another one when anything in it is another. */
+  installed: readonly CatalogModel[];
+}
+
+const NOTHING: readonly CatalogModel[] = [];
+
+async function shownModels({ catalog, pool, settings }: Deps): Promise<Shown> {
+  const loaded = pool
     .instances()
-    .filter(({ state }) => state !== "failed" && state !== "crashed");
-  const loaded = instances
+    .filter(({ state }) => state !== "failed" && state !== "crashed")
     .filter(({ state }) => settings.jit || state === "ready")
-    .map((instance) => toModelObject(instance.model, instance));
-  const taken = new Set(instances.map(({ model }) => model.path));
-  const installed = settings.jit ? await catalog.list() : [];
+    .map((instance) => ({
+      path: instance.model.path,
+      object: toModelObject(instance.model, instance),
+    }));
+  return { loaded, installed: settings.jit ? await catalog.list() : NOTHING };
+}
+
+/** Loaded instances under their identifiers, then models that are not loaded under their keys, the demo last. */
+function objectsOf({ loaded, installed }: Shown): ModelObject[] {
+  const taken = new Set(loaded.map(({ path }) => path));
   const others = installed
     .filter((model) => !taken.has(model.path))
     .map((model) => ({ isDemo: model.source === "demo", object: toModelObject(model, null) }))
-    .sort((a, b) => Number(a.isDemo) - Number(b.isDemo) || byId(a.object, b.object))
-    .map(({ object }) => object);
-  return [...loaded.sort(byId), ...others];
+    .sort((a, b) => Number(a.isDemo) - Number(b.isDemo) || byId(a.object, b.object));
+  return [...loaded.map(({ object }) => object).sort(byId), ...others.map(({ object }) => object)];
 }
 
 const byId = (a: ModelObject, b: ModelObject): number => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
