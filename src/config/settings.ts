@@ -316,7 +316,7 @@ export const SERVE_SETTINGS = {
   restExtensions: kinds.flagSetting({
     flag: "rest-extensions",
     fallback: false,
-    help: "Accept fields on /api/v1 that LM Studio does not have, such as ttl and identifier",
+    help: "Accept fields on /api/v1 that LM Studio does not have, such as ttl, lora and identifier",
   }),
   prefixCacheDiskBytes: kinds.sizeSetting({
     flag: "prefix-cache-disk",

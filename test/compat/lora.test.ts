@@ -20,7 +20,7 @@ beforeAll(async () => {
   makeModel({ path: join(models, "base.gguf"), seed: 3 });
   for (const [index, name] of ["one", "two"].entries())
     makeAdapter({ path: join(models, `${name}.gguf`), seed: 20 + index });
-  server = await startServer({ args: ["--no-demo", "--models-dir", models] });
+  server = await startServer({ args: ["--no-demo", "--rest-extensions", "--models-dir", models] });
   env = { HOME: server.home };
   where = ["--host", "127.0.0.1", "--port", String(server.port)];
 });
@@ -80,6 +80,38 @@ test("adapters are loaded with a model, and each request answers with its own", 
   expect(new Set(alone).size).toBe(4);
   const together = choices.map((fields) => complete({ ...fields, cache_prompt: false }));
   expect(await Promise.all(together)).toEqual(alone);
+});
+
+test("LM Studio's chat takes the same choice, and refuses names that were not loaded", async () => {
+  const chat = async (fields: object): Promise<{ status: number; text: string }> => {
+    const response = await fetch(`${server.url}/api/v1/chat`, {
+      method: "POST",
+      body: JSON.stringify({
+        model: "base",
+        input: "The quick brown fox",
+        temperature: 0,
+        max_output_tokens: 24,
+        store: false,
+        ...fields,
+      }),
+    });
+    const { output, error } = (await response.json()) as {
+      output?: { content: string }[];
+      error?: { message: string };
+    };
+    const text = output?.map(({ content }) => content).join("") ?? error?.message ?? "";
+    return { status: response.status, text };
+  };
+  const [loaded, off, other] = [
+    await chat({}),
+    await chat({ lora: [{ id: "one", scale: 0 }] }),
+    await chat({ lora: [{ id: 1 }] }),
+  ];
+  expect([loaded, off, other].map(({ status }) => status)).toEqual([200, 200, 200]);
+  expect(new Set([loaded.text, off.text, other.text]).size).toBe(3);
+  const unknown = await chat({ lora: [{ id: "three" }] });
+  expect(unknown.status).toBe(400);
+  expect(unknown.text).toContain("lora[0].id");
 });
 
 test("an adapter that is not installed, or fits no layer of the model, loads nothing", async () => {

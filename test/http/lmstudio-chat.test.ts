@@ -242,7 +242,8 @@ describe("input", () => {
   });
 
   test("extensions are accepted only when they are switched on", async () => {
-    const over = { seed: 1, stop: ["x"], ttl: 5 };
+    const lora = [{ id: "pirate", scale: 0.5 }, { id: 1 }];
+    const over = { seed: 1, stop: ["x"], ttl: 5, lora };
     expect((await ask(over)).status).toBe(400);
     let seen: GenerateRequest | null = null;
     const generate = play(answer, (request) => (seen = request));
@@ -251,6 +252,10 @@ describe("input", () => {
       stops: ["x"],
       ttlSeconds: 5,
       sampling: { seed: 1 },
+      adapters: [
+        { adapter: "pirate", scale: 0.5 },
+        { adapter: 1, scale: 1 },
+      ],
     });
   });
 });

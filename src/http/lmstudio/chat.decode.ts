@@ -2,6 +2,7 @@ import { DEFAULT_CHAT_OPTIONS, type ChatOptions } from "../../chat/conversation.
 import type { GenerateRequest } from "../../chat/events.ts";
 import { invalidRequest, LmError } from "../../lib/errors.ts";
 import { toStops } from "../openai/chat-completions.decode.ts";
+import { toAdapters } from "../openai/lora-field.ts";
 import { toSampling } from "../openai/sampling.decode.ts";
 import { validator } from "../validate.ts";
 import { ChatInput, ExtendedChat, NativeChat } from "./chat.schema.ts";
@@ -88,6 +89,7 @@ export function toGenerateRequest(body: ExtendedChat, chat: StoredChat): Generat
     cachePrompt: true,
     ttlSeconds: body.ttl ?? null,
     draftModel: body.draft_model ?? null,
+    ...toAdapters(body.lora ?? null),
   };
 }
 

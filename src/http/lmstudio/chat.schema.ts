@@ -1,5 +1,6 @@
 import { Type, type Static } from "typebox";
 import { MAX_STOPS, MAX_STOP_LENGTH } from "../../lib/limits.ts";
+import { loraField } from "../openai/lora-field.ts";
 import { decimal, integer, opt } from "../schema.ts";
 import { NativeErrorBody, ReasoningWord } from "./models.schema.ts";
 
@@ -52,6 +53,7 @@ export const ExtendedChat = Type.Object({
       Type.Array(Type.String({ maxLength: MAX_STOP_LENGTH }), { maxItems: MAX_STOPS }),
     ]),
   ),
+  lora: loraField,
 });
 export type ExtendedChat = Static<typeof ExtendedChat>;
 
