@@ -1,11 +1,13 @@
 import { prepareBundle } from "../bundle/bundle.ts";
 import { findAdapter } from "../catalog/adapters.ts";
-import type { CatalogAdapter } from "../catalog/model.ts";
+import type { CatalogAdapter, CatalogModel } from "../catalog/model.ts";
+import { resolveDraft } from "../chat/resolve-draft.ts";
 import { resolveFolders } from "../config/paths.ts";
 import { LmError } from "../lib/errors.ts";
 import { mayHaveGpu } from "../lib/graphics-devices.ts";
-import { automaticContext, estimateMemory } from "../pool/fit.ts";
+import { automaticContext, estimateMemory, type FitOptions } from "../pool/fit.ts";
 import { memoryState } from "../pool/free-memory.ts";
+import type { KvType } from "../protocol/commands.ts";
 import { EXIT, ExitError, type Terminal } from "./command.ts";
 import { probeEngine } from "./engine-probe.ts";
 import { freeGpuBytesOf } from "./gpu-memory.ts";
@@ -20,6 +22,12 @@ export interface EstimateRequest {
   parallel: number;
   /** Keys of LoRA adapters. */
   lora: readonly { id: string }[];
+  /** A model that drafts for it, by a name as `name` is one; null = none. */
+  draftModel: string | null;
+  /** Types of the KV cache; null = the default. */
+  cacheTypeK: KvType | null;
+  cacheTypeV: KvType | null;
+  flashAttention: "on" | "off" | null;
   gpu: "auto" | "off" | "max" | number;
   modelsDirs: readonly string[];
   cacheDir: string | null;
@@ -34,58 +42,98 @@ export async function printEstimate(request: EstimateRequest, terminal: Terminal
   const named = models.map((model) => ({ key: model.key, selected_variant: model.variant, model }));
   const { model } = matchModel(named, request.name);
   const adapters = await catalog.adapters();
+  const { draftModel } = request;
+  const draft =
+    draftModel === null
+      ? null
+      : await resolveDraft(catalog, matchModel(named, draftModel).key, model);
   const fit = {
     adapters: request.lora.map(({ id }) => adapterCalled(adapters, id)),
     parallel: request.parallel,
     batchCapacity: 512,
-    kvTypeK: "f16",
-    kvTypeV: "f16",
+    kvTypeK: request.cacheTypeK ?? "f16",
+    kvTypeV: request.cacheTypeV ?? "f16",
+    flashAttention: request.flashAttention ?? "auto",
     purpose: model.kind === "llm" ? "generate" : "embed",
   } as const;
   const gpuBytes = request.gpu === "off" ? 0 : await freeGpuBytes(request.cacheDir, terminal.env);
-  const availableBytes = memoryState().availableBytes + gpuBytes;
-  const contextLength =
-    request.contextLength ?? automaticContext(model, fit, memoryState().availableBytes);
-  if (contextLength > model.maxContextLength)
-    throw new ExitError(
-      EXIT.usage,
-      `--context-length: ${model.key} has at most ${model.maxContextLength} tokens of context`,
-    );
-  const { weightBytes, kvBytes, totalBytes } = estimateMemory(model, { ...fit, contextLength });
-  const share = gpuBytes === 0 ? 0 : shareOf(request.gpu, gpuBytes / (weightBytes + kvBytes));
-  const estimate = {
-    modelKey: model.key,
-    contextLength,
-    gpuOffload: share,
-    estimatedGpuBytes: Math.ceil((weightBytes + kvBytes) * share),
-    estimatedTotalBytes: totalBytes,
-    availableBytes,
-    canLoad: totalBytes <= availableBytes,
-  };
+  const estimate = estimateLoad(model, draft, fit, { ...request, gpuBytes });
   if (request.json) terminal.print(JSON.stringify(estimate));
   else for (const line of lines(estimate)) terminal.print(line);
   return EXIT.ok;
 }
 
-function lines(estimate: {
-  modelKey: string;
-  contextLength: number;
-  gpuOffload: number;
-  estimatedGpuBytes: number;
-  estimatedTotalBytes: number;
-  availableBytes: number;
-  canLoad: boolean;
-}): string[] {
-  const { availableBytes, canLoad } = estimate;
+interface Asked {
+  contextLength: number | null;
+  gpu: EstimateRequest["gpu"];
+  /** Free memory of GPUs. */
+  gpuBytes: number;
+}
+
+/** @throws ExitError for more context than the model has. */
+function estimateLoad(
+  model: CatalogModel,
+  draft: CatalogModel | null,
+  fit: Omit<FitOptions, "contextLength" | "draft">,
+  { contextLength: wanted, gpu, gpuBytes }: Asked,
+) {
+  const { availableBytes: ramBytes } = memoryState();
+  const together = draft === null ? fit : { ...fit, draft: { model: draft } };
+  const contextLength = wanted ?? automaticContext(model, together, ramBytes);
+  if (contextLength > model.maxContextLength)
+    throw new ExitError(
+      EXIT.usage,
+      `--context-length: ${model.key} has at most ${model.maxContextLength} tokens of context`,
+    );
+  const all = estimateMemory(model, { ...together, contextLength });
+  const own = estimateMemory(model, { ...fit, contextLength });
+  const layerBytes = all.weightBytes + all.kvBytes;
+  const share = gpuBytes === 0 ? 0 : shareOf(gpu, gpuBytes / layerBytes);
+  const availableBytes = ramBytes + gpuBytes;
+  return {
+    modelKey: model.key,
+    contextLength,
+    gpuOffload: share,
+    estimatedGpuBytes: Math.ceil(layerBytes * share),
+    estimatedTotalBytes: all.totalBytes,
+    availableBytes,
+    canLoad: all.totalBytes <= availableBytes,
+    ...(draft !== null && {
+      draft: {
+        modelKey: draft.key,
+        weightBytes: all.weightBytes - own.weightBytes,
+        kvBytes: all.kvBytes - own.kvBytes,
+        computeBytes: all.computeBytes - own.computeBytes,
+        totalBytes: all.totalBytes - own.totalBytes,
+      },
+    }),
+  };
+}
+
+function lines(estimate: ReturnType<typeof estimateLoad>): string[] {
+  const { availableBytes, canLoad, draft } = estimate;
   const verdict = canLoad ? "This model may be loaded" : "This model does not fit";
   return [
     `Model: ${estimate.modelKey}`,
+    ...(draft === undefined ? [] : draftLines(draft)),
     `Context Length: ${estimate.contextLength}`,
     `GPU Offload: ${Math.round(estimate.gpuOffload * 100)}%`,
     `Estimated GPU Memory: ${gibText(estimate.estimatedGpuBytes)}`,
     `Estimated Total Memory: ${gibText(estimate.estimatedTotalBytes)}`,
     "",
     `${verdict}: ${gibText(availableBytes)} of memory are available now.`,
+  ];
+}
+
+/** What the draft model has in the total. */
+function draftLines(draft: NonNullable<ReturnType<typeof estimateLoad>["draft"]>): string[] {
+  const [weights, cache, compute] = [draft.weightBytes, draft.kvBytes, draft.computeBytes].map(
+    (bytes) => gibText(bytes),
+  );
+  return [
+    `Draft Model: ${draft.modelKey}`,
+    `Estimated Draft Memory: ${gibText(draft.totalBytes)} ` +
+      `(weights ${weights}, KV cache ${cache}, compute ${compute})`,
   ];
 }
 

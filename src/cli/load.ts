@@ -124,6 +124,7 @@ export const load: Command = {
     if (name === undefined) throw new ExitError(EXIT.usage, "Which model? See: lmserver ls");
     if (values.estimateOnly) {
       const parallel = values.parallel ?? SERVE_SETTINGS.parallel.fallback;
+      draftOptions(values);
       return printEstimate({ ...values, name, parallel }, terminal);
     }
     const target = findServer(values, terminal);

@@ -27,6 +27,8 @@ const Instance = Type.Object({
   ttl_ms: Type.Union([Type.Number(), Type.Null()]),
   last_used_at: Type.String(),
   lora: Type.Array(Type.Object({ id: Type.Integer(), name: Type.String(), scale: Type.Number() })),
+  // Servers before this field say nothing.
+  draft_model: Type.Optional(Type.Union([Type.String(), Type.Null()])),
 });
 type Instance = Static<typeof Instance>;
 const Instances = Type.Object({ instances: Type.Array(Instance) });
@@ -60,7 +62,7 @@ export const ps: Command = {
 
 const HEAD = ["IDENTIFIER", "MODEL", "STATUS", "SIZE", "CONTEXT", "PARALLEL", "TTL"];
 
-/** The keys are those of LM Studio's `lms ps --json`. */
+/** The keys are those of LM Studio's `lms ps --json`, and what an instance has beside its model. */
 function toJson(instance: Instance): Record<string, unknown> {
   const { quantization, params_string: paramsString } = instance;
   return {
@@ -86,13 +88,14 @@ function toJson(instance: Instance): Record<string, unknown> {
     queued: instance.queued,
     parallel: instance.type === "llm" ? instance.parallel : null,
     ...(instance.lora.length > 0 && { lora: instance.lora }),
+    ...(instance.draft_model != null && { draftModel: instance.draft_model }),
   };
 }
 
 function toRow(instance: Instance, nowMs: number): string[] {
   return [
     instance.identifier,
-    instance.model,
+    instance.draft_model == null ? instance.model : `${instance.model} + ${instance.draft_model}`,
     statusOf(instance).toUpperCase(),
     sizeText(instance.size_bytes),
     String(instance.context_length ?? ""),

@@ -37,6 +37,9 @@ const Instance = Type.Object({
   lora: Type.Array(Type.Object({ id: Type.Integer(), name: Type.String(), scale: Type.Number() }), {
     description: "LoRA adapters by number, with the scale for requests that do not choose",
   }),
+  draft_model: Type.Union([Type.String(), Type.Null()], {
+    description: "Key of the model that drafts for it; its memory is not in size_bytes",
+  }),
 });
 type Instance = Static<typeof Instance>;
 
@@ -60,6 +63,7 @@ const EXAMPLE: Instance = {
   ttl_ms: 3_600_000,
   last_used_at: "2026-01-31T12:00:00.000Z",
   lora: [{ id: 0, name: "pirate", scale: 1 }],
+  draft_model: null,
 };
 
 /** GET /api/lmserver/instances: what is in memory and how busy it is; an extension of our own. */
@@ -113,5 +117,6 @@ function toInstance(status: InstanceStatus): Instance | null {
     ttl_ms: ttlMs,
     last_used_at: new Date(lastUsedMs).toISOString(),
     lora: (settings?.adapters ?? []).map(({ name, scale }, id) => ({ id, name, scale })),
+    draft_model: settings?.draft?.model.key ?? info?.draftModel ?? null,
   };
 }

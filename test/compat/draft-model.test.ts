@@ -85,11 +85,60 @@ test("the command line loads a draft model, and a stranger's guesses change noth
   const drafted = await ask({});
   expect(textOf(drafted)).toBe(textOf(plain) ?? "");
   expect(drafted.body.stats["draft_model"]).toBe("stranger");
+  const listed = await runCommand(["ps", "--json", ...where], env);
+  expect(JSON.parse(listed.stdout)).toMatchObject([
+    { identifier: "large", draftModel: "stranger" },
+  ]);
+  expect((await runCommand(["ps", ...where], env)).stdout).toMatch(
+    /^large +large \+ stranger +IDLE/m,
+  );
   for (const half of [flags.slice(0, 1), flags.slice(1), limits]) {
     const refused = await runCommand(["load", "large", ...half, ...where], env);
     expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining("--speculative")]);
   }
   expect(await unload()).toBe(0);
+  await ask({});
+  const alone = await runCommand(["ps", "--json", ...where], env);
+  expect((JSON.parse(alone.stdout) as object[])[0]).not.toHaveProperty("draftModel");
+  const instances = (await (await fetch(`${server.url}/api/lmserver/instances`)).json()) as object;
+  expect(instances).toMatchObject({ instances: [{ identifier: "large", draft_model: null }] });
+  expect(await unload()).toBe(0);
+});
+
+interface Estimate {
+  estimatedTotalBytes: number;
+  draft?: Record<"weightBytes" | "kvBytes" | "computeBytes" | "totalBytes", number>;
+}
+
+test("an estimate counts the draft model, part by part, and the type of the cache", async () => {
+  const folders = ["--models-dir", models, "--no-demo", "-c", "2048"];
+  const estimate = async (words: string[]): Promise<Estimate> => {
+    const all = ["load", "large", "--estimate-only", "--json", ...words, ...folders];
+    const { code, stdout, stderr } = await runCommand(all, env);
+    expect([code, stderr]).toEqual([0, ""]);
+    return JSON.parse(stdout) as Estimate;
+  };
+  const flags = ["--speculative-draft-simple", "--speculative-draft-model", "twin"];
+  const alone = await estimate([]);
+  expect(alone).not.toHaveProperty("draft");
+  const { draft, ...both } = await estimate(flags);
+  expect(draft).toMatchObject({ modelKey: "twin" });
+  expect(both.estimatedTotalBytes).toBe(alone.estimatedTotalBytes + (draft?.totalBytes ?? NaN));
+  const parts = (draft?.weightBytes ?? 0) + (draft?.kvBytes ?? 0) + (draft?.computeBytes ?? 0);
+  expect(draft?.weightBytes).toBeGreaterThan(400_000);
+  // What is left are the tables of its vocabulary.
+  expect(parts / (draft?.totalBytes ?? NaN)).toBeWithin(0.5, 1);
+  const small = await estimate([...flags, "--cache-type-k", "q4_0", "--cache-type-v", "q4_0"]);
+  expect((small.draft?.kvBytes ?? NaN) / (draft?.kvBytes ?? NaN)).toBeCloseTo(18 / 64, 3);
+
+  const text = await runCommand(["load", "large", "--estimate-only", ...flags, ...folders], env);
+  expect(text.stdout).toMatch(
+    /^Draft Model: twin\nEstimated Draft Memory: .+ \(weights .+, KV cache .+, compute .+\)$/m,
+  );
+  const lone = ["load", "large", "--estimate-only", ...flags.slice(0, 1), ...folders];
+  expect((await runCommand(lone, env)).code).toBe(2);
+  const nobody = [...flags.slice(0, 2), "nobody", ...folders];
+  expect((await runCommand(["load", "large", "--estimate-only", ...nobody], env)).code).toBe(1);
 });
 
 test("an unknown draft model is not found, and names its field", async () => {
