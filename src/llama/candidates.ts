@@ -195,17 +195,3 @@ export class Candidates {
     writeField(this.#view, TOKEN_DATA_ARRAY.sorted, 0);
   }
 }
-
-/** The index of the largest value, the first of equals. NaN never wins. */
-export function argmax(values: Float32Array): number {
-  let best = -Infinity;
-  let index = 0;
-  for (let at = 0; at < values.length; at++) {
-    const value = values[at] as number;
-    if (value > best) {
-      best = value;
-      index = at;
-    }
-  }
-  return index;
-}

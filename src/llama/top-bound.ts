@@ -1,3 +1,5 @@
+import { bitsOf, largest } from "./largest.ts";
+
 /** Blocks per wanted value: more make the bound tighter and its search longer. */
 const BLOCKS_PER_VALUE = 8;
 
@@ -19,15 +21,11 @@ export interface TopBound {
 export function topBound(values: Float32Array, count: number): TopBound | null {
   const blockSize = Math.floor(values.length / (BLOCKS_PER_VALUE * count));
   if (blockSize < 8) return null;
+  const bits = bitsOf(values);
   const maxima = new Float32Array(Math.ceil(values.length / blockSize));
   for (let block = 0, start = 0; block < maxima.length; block++, start += blockSize) {
     const end = Math.min(start + blockSize, values.length);
-    let largest = -Infinity;
-    for (let at = start; at < end; at++) {
-      const value = values[at] as number;
-      if (value > largest) largest = value;
-    }
-    maxima[block] = largest;
+    maxima[block] = largest(values, bits, start, end);
   }
   return { bound: maxima.toSorted().at(-count) ?? -Infinity, blockSize, maxima };
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { read } from "bun:ffi";
-import { argmax, Candidates } from "../../../src/llama/candidates.ts";
+import { Candidates } from "../../../src/llama/candidates.ts";
+import { argmax } from "../../../src/llama/largest.ts";
 import { RecentTokens } from "../../../src/llama/recent-tokens.ts";
 import { topBound } from "../../../src/llama/top-bound.ts";
 
