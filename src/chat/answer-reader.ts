@@ -38,40 +38,37 @@ export class AnswerReader {
   }
 
   /** What a piece of output says. */
-  *read({ text, tokens, logprobs }: TextEvent): Generator<GenerateEvent> {
+  read({ text, tokens, logprobs }: TextEvent): GenerateEvent[] {
     this.#tokens += tokens;
     if (this.#parser.isFull) this.#surplusTokens += tokens;
     const pieces = logprobs === undefined ? null : piecesOf(text, logprobs);
-    if (pieces === null) {
-      yield* this.#push(text, tokens, logprobs ?? null);
-      return;
-    }
+    if (pieces === null) return this.#push(text, tokens, logprobs ?? null);
     // Tokens without text of their own were counted with the event: the first piece takes them.
     const silent = tokens - pieces.length;
-    for (const [index, logprob] of pieces.entries()) {
-      yield* this.#push(logprob.text, index === 0 ? 1 + silent : 1, [logprob]);
-    }
+    return pieces.flatMap((logprob, index) =>
+      this.#push(logprob.text, index === 0 ? 1 + silent : 1, [logprob]),
+    );
   }
 
   /** The end of a choice that is over and that the engine was still writing. */
-  *stop(): Generator<GenerateEvent> {
-    if (this.#isFinished) return;
+  stop(): GenerateEvent[] {
+    if (this.#isFinished) return [];
     const completionTokens = this.#tokens;
     const stopped = { finish: "stop", stop: null, completionTokens, meanLogprob: null } as const;
-    yield* this.finish(stopped, false);
+    return this.finish(stopped, false);
   }
 
   /**
    * The end of the choice.
    * @param isOwnStop The matched stop string is the format's own, so the model ended by itself.
    */
-  *finish(done: ChoiceEnd, isOwnStop: boolean): Generator<GenerateEvent> {
+  finish(done: ChoiceEnd, isOwnStop: boolean): GenerateEvent[] {
     const { finish, stop, completionTokens, meanLogprob } = done;
     const parser = this.#parser;
     this.#isFinished = true;
-    yield* this.#tell(parser.end(finish === "length"), []);
+    const told = this.#tell(parser.end(finish === "length"), []);
     const schemaIssues = finish === "stop" ? this.#issues() : [];
-    yield {
+    const end: GenerateEvent = {
       type: "finished",
       choice: this.#choice,
       reason: finish === "stop" && parser.callCount > 0 ? "tool_calls" : finish,
@@ -81,6 +78,7 @@ export class AnswerReader {
       meanLogprob,
       ...(schemaIssues.length > 0 ? { schemaIssues } : {}),
     };
+    return [...told, end];
   }
 
   #issues(): readonly AnswerIssue[] {
@@ -95,53 +93,54 @@ export class AnswerReader {
     if (call !== undefined) call.json += text;
   }
 
-  *#push(
-    text: string,
-    tokens: number,
-    logprobs: readonly TokenLogprob[] | null,
-  ): Generator<GenerateEvent> {
+  #push(text: string, tokens: number, logprobs: readonly TokenLogprob[] | null): GenerateEvent[] {
     const parser = this.#parser;
     const wasReasoning = parser.insideReasoning;
     const events = parser.push(text);
     if (wasReasoning || parser.insideReasoning) this.#reasoningTokens += tokens;
-    if (logprobs === null) return yield* this.#tell(events, null);
+    if (logprobs === null) return this.#tell(events, null);
     this.#held.push(...logprobs);
     // Log probabilities belong to the answer's text alone: those of reasoning and calls are dropped.
     const isText = events.some((event) => event.type === "text");
     const isElsewhere = wasReasoning || parser.insideReasoning || parser.toolSectionOpen;
     if (!isText && (events.length > 0 || isElsewhere)) this.#held = [];
-    return yield* this.#tell(events, isText ? this.#held.splice(0) : []);
+    return this.#tell(events, isText ? this.#held.splice(0) : []);
   }
 
   /** @param logprobs Those of the first text among the events; null = not asked for. */
-  *#tell(
-    events: readonly ParseEvent[],
-    logprobs: readonly TokenLogprob[] | null,
-  ): Generator<GenerateEvent> {
+  #tell(events: readonly ParseEvent[], logprobs: readonly TokenLogprob[] | null): GenerateEvent[] {
     const choice = this.#choice;
+    const told: GenerateEvent[] = [];
     let untold = logprobs;
     for (const event of events) {
       switch (event.type) {
         case "text":
           if (this.#check !== null) this.#answer += event.text;
-          yield { type: "text", choice, text: event.text, logprobs: untold };
+          told.push({ type: "text", choice, text: event.text, logprobs: untold });
           if (untold !== null) untold = [];
           break;
         case "reasoning":
-          yield { type: "reasoning", choice, text: event.text };
+          told.push({ type: "reasoning", choice, text: event.text });
           break;
         case "toolCall":
           if (this.#check !== null) this.#calls.push({ name: event.name, json: "" });
-          yield { type: "toolCall", choice, index: event.index, id: event.id, name: event.name };
+          told.push({
+            type: "toolCall",
+            choice,
+            index: event.index,
+            id: event.id,
+            name: event.name,
+          });
           break;
         case "toolArguments":
           this.#keepArguments(event.index, event.text);
-          yield { type: "toolArguments", choice, index: event.index, text: event.text };
+          told.push({ type: "toolArguments", choice, index: event.index, text: event.text });
           break;
         case "toolCallEnd":
           break;
       }
     }
+    return told;
   }
 }
 

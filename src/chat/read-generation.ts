@@ -49,15 +49,15 @@ export async function* readGeneration(
         yield { type: "promptLogprobs", tokens: event.tokens };
         break;
       case "text":
-        yield* readerOf(event.choice).read(event);
+        for (const told of readerOf(event.choice).read(event)) yield told;
         if (!readers.every((reader) => reader.isOver)) break;
-        for (const reader of readers) yield* reader.stop();
+        for (const told of readers.flatMap((reader) => reader.stop())) yield told;
         yield { type: "done", timings: stopwatch.timings() };
         return;
       case "choiceDone": {
         const { stop } = event;
         const isOwnStop = stop !== null && !reading.stops.includes(stop);
-        yield* readerOf(event.choice).finish(event, isOwnStop);
+        for (const told of readerOf(event.choice).finish(event, isOwnStop)) yield told;
         break;
       }
       case "jobDone":

@@ -26,6 +26,12 @@ export async function* mergeGenerations(
   starts: readonly (() => Events)[],
   abort: AbortController,
 ): AsyncGenerator<MergedEvent, void, void> {
+  const [only] = starts;
+  // Nearly every request has one generation, which needs no race.
+  if (only !== undefined && starts.length === 1) {
+    for await (const event of only()) yield { source: 0, event };
+    return;
+  }
   const waiting = [...starts.entries()];
   const running = new Map<number, Events>();
   const steps = new Map<number, Promise<Step>>();
