@@ -17,8 +17,11 @@ import { ThreadGovernor } from "./thread-governor.ts";
 const MOST_CONTEXT = 32_768;
 /** The same for embeddings, whose compute buffers grow with the context. */
 const MOST_EMBED_CONTEXT = 8_192;
-/** Sequences beside the slots' own, for stored prefixes. */
-const STORED_SEQUENCES = 60;
+/**
+ * Sequences beside the slots' own, for stored prefixes; what is archived needs none. The library keeps
+ * a row of logits for each.
+ */
+const STORED_SEQUENCES = 28;
 /** Whole states are large: a few are kept per slot where prefixes cannot be shared. */
 const STORED_STATES_PER_SLOT = 1;
 /** Most sequence ids a context can have. Source: llama.cpp, LLAMA_MAX_SEQ. */

@@ -148,8 +148,8 @@ export interface ModelContext {
   embedding(sequence: number): Float32Array;
   /**
    * How strongly the model's adapters change what the next decodes compute.
-   * @param scales by the adapters' numbers; absent and 0 = not at all. Another choice than the last
-   * costs the next decode a new graph, about two milliseconds.
+   * @param scales by the adapters' numbers, not changed afterwards; absent and 0 = not at all.
+   * Others than the last cost the next decode a new graph, about two milliseconds.
    */
   setAdapters(scales: readonly number[]): void;
   /** Computes with so many threads from the next decode on; 1 to those it was created with. */

@@ -34,6 +34,8 @@ export class FfiContext implements ModelContext {
   readonly #compute: NativePointer;
   /** Views of the library's logits by address: the same few addresses come back. */
   readonly #logitViews = new Map<NativePointer, Float32Array>();
+  /** The adapters' strengths now. */
+  #scales: readonly number[] | null = null;
   #decoded = false;
   #samplers = 0;
 
@@ -128,6 +130,9 @@ export class FfiContext implements ModelContext {
 
   setAdapters(scales: readonly number[]): void {
     const { pointer } = this;
+    // Every decode says its own; nearly always they are those of the last.
+    if (scales === this.#scales) return;
+    this.#scales = scales;
     const { adapters } = this.#model;
     assert(scales.length <= adapters.length, "only adapters that were read can be used");
     const used = adapters.filter((_, index) => (scales[index] ?? 0) !== 0);
