@@ -1,3 +1,4 @@
+import { expandTemplates } from "./expand.ts";
 import { parseTemplate, type Node, type Value } from "./parse.ts";
 import { UnsupportedTemplate } from "./scan.ts";
 import { Translator } from "./translate.ts";
@@ -11,7 +12,7 @@ import { Translator } from "./translate.ts";
 export function jinjaOfGo(source: string): string | null {
   if (source.trim() === "") return null;
   try {
-    const nodes = parseTemplate(source);
+    const nodes = expandTemplates(parseTemplate(source));
     return uses(nodes, "Messages") ? SYSTEM + new Translator(ROOT).body(nodes) : rounds(nodes);
   } catch (error) {
     if (error instanceof UnsupportedTemplate) return null;

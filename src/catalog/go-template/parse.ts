@@ -20,16 +20,27 @@ export type Node =
       value: Value;
       body: readonly Node[];
       otherwise: readonly Node[];
-    };
+    }
+  | { kind: "break" | "continue" }
+  /** Another template in this place, whose dot is the value; null = it gets none. */
+  | { kind: "template"; name: string; value: Value | null }
+  /** The same with its nodes: they see nothing but the value, which is their `$` as well. */
+  | { kind: "scoped"; value: Value | null; body: readonly Node[] };
 
 const MAX_DEPTH = 64;
 
+/** A template and those it defines. */
+export interface Parsed {
+  nodes: readonly Node[];
+  definitions: ReadonlyMap<string, readonly Node[]>;
+}
+
 /** @throws UnsupportedTemplate for what is broken, or not translated. */
-export function parseTemplate(source: string): readonly Node[] {
+export function parseTemplate(source: string): Parsed {
   const reader = new BlockReader(scanTemplate(source));
-  const { nodes, end } = reader.block(0);
+  const { nodes, end } = reader.block({ depth: 0, isTop: true, isLoop: false });
   if (end !== null) throw new UnsupportedTemplate(`"${end.word}" ends nothing`);
-  return nodes;
+  return { nodes, definitions: reader.definitions };
 }
 
 /** What ended a block: `end`, or `else` with the rest of its action. */
@@ -38,7 +49,19 @@ interface BlockEnd {
   rest: readonly Token[];
 }
 
+/** Where a block is. */
+interface Place {
+  depth: number;
+  /** In nothing else: definitions may stand there. */
+  isTop: boolean;
+  /** In the body of a range of this template. */
+  isLoop: boolean;
+}
+
+const inside = (place: Place): Place => ({ ...place, depth: place.depth + 1, isTop: false });
+
 class BlockReader {
+  readonly definitions = new Map<string, readonly Node[]>();
   readonly #pieces: readonly Piece[];
   #at = 0;
 
@@ -46,8 +69,8 @@ class BlockReader {
     this.#pieces = pieces;
   }
 
-  block(depth: number): { nodes: Node[]; end: BlockEnd | null } {
-    if (depth > MAX_DEPTH) throw new UnsupportedTemplate("its blocks are too deep");
+  block(place: Place): { nodes: Node[]; end: BlockEnd | null } {
+    if (place.depth > MAX_DEPTH) throw new UnsupportedTemplate("its blocks are too deep");
     const nodes: Node[] = [];
     for (;;) {
       const piece = this.#pieces[this.#at];
@@ -60,16 +83,57 @@ class BlockReader {
       const [first, ...rest] = piece.tokens;
       const word = first?.kind === "word" ? first.value : "";
       if (word === "end" || word === "else") return { nodes, end: { word, rest } };
-      if (word === "if" || word === "with" || word === "range")
-        nodes.push(this.#control(word, rest, depth));
-      else nodes.push(parseAction(piece.tokens));
+      if (word === "define") this.#define(rest, place);
+      else nodes.push(this.#node(word, rest, piece.tokens, place));
     }
   }
 
-  #control(word: "if" | "with" | "range", tokens: readonly Token[], depth: number): Node {
+  #node(word: string, rest: readonly Token[], all: readonly Token[], place: Place): Node {
+    switch (word) {
+      case "if":
+      case "with":
+      case "range":
+        return this.#control(word, rest, place);
+      case "break":
+      case "continue":
+        if (rest.length > 0 || !place.isLoop)
+          throw new UnsupportedTemplate(`"${word}" leaves no range`);
+        return { kind: word };
+      case "template":
+        return parseTemplateCall(rest);
+      case "block": {
+        const call = parseTemplateCall(rest);
+        if (call.value === null) throw new UnsupportedTemplate("a block has no value");
+        this.#add(call.name, inside(place));
+        return call;
+      }
+      default:
+        return parseAction(all);
+    }
+  }
+
+  #define(tokens: readonly Token[], place: Place): void {
+    if (!place.isTop) throw new UnsupportedTemplate('"define" stands inside something else');
+    const { name, value } = parseTemplateCall(tokens);
+    if (value !== null) throw new UnsupportedTemplate('"define" has a value');
+    this.#add(name, inside(place));
+  }
+
+  /** Reads the nodes of a template up to its end. A later one replaces one that says nothing. */
+  #add(name: string, place: Place): void {
+    const { nodes, end } = this.block({ ...place, isLoop: false });
+    if (end?.word !== "end") throw new UnsupportedTemplate("a template has no end");
+    const known = this.definitions.get(name);
+    const isTaken = known !== undefined && !isBlank(known);
+    if (isTaken && !isBlank(nodes)) throw new UnsupportedTemplate("a template is defined twice");
+    if (!isTaken) this.definitions.set(name, nodes);
+  }
+
+  #control(word: "if" | "with" | "range", tokens: readonly Token[], place: Place): Node {
     const { names, value } = parseDeclaration(tokens);
-    const then = this.block(depth + 1);
-    const otherwise = this.#otherwise(then.end, depth);
+    const body = inside(place);
+    const then = this.block(word === "range" ? { ...body, isLoop: true } : body);
+    const otherwise = this.#otherwise(then.end, place);
     const bodies = { body: then.nodes, otherwise };
     if (word === "range") {
       const [first = null, second = null] = names;
@@ -82,19 +146,30 @@ class BlockReader {
       : { kind: "with", value, ...bodies };
   }
 
-  #otherwise(end: BlockEnd | null, depth: number): Node[] {
+  #otherwise(end: BlockEnd | null, place: Place): Node[] {
     if (end === null) throw new UnsupportedTemplate("a block has no end");
     if (end.word === "end") return [];
     const [next, ...rest] = end.rest;
     if (next === undefined) {
-      const { nodes, end: last } = this.block(depth + 1);
+      const { nodes, end: last } = this.block(inside(place));
       if (last?.word !== "end") throw new UnsupportedTemplate("a block has no end");
       return nodes;
     }
     if (next.kind !== "word" || (next.value !== "if" && next.value !== "with"))
       throw new UnsupportedTemplate(`"else ${next.value}" is not read`);
-    return [this.#control(next.value, rest, depth + 1)];
+    return [this.#control(next.value, rest, inside(place))];
   }
+}
+
+const isBlank = (nodes: readonly Node[]): boolean =>
+  nodes.every((node) => node.kind === "text" && node.text.trim() === "");
+
+/** A name as a literal text, and perhaps a value. */
+function parseTemplateCall(tokens: readonly Token[]): Extract<Node, { kind: "template" }> {
+  const [name, ...rest] = tokens;
+  if (name?.kind !== "text") throw new UnsupportedTemplate("a template has no name");
+  const value = rest.length === 0 ? null : parsePipeline(rest);
+  return { kind: "template", name: unquote(name.value), value };
 }
 
 function parseAction(tokens: readonly Token[]): Node {
@@ -167,6 +242,8 @@ function parseOperand(tokens: readonly Token[], start: number): { value: Value; 
     fields.push(field.value.slice(1));
     next = at + 1;
   }
+  // Parentheses alone are what is in them.
+  if (fields.length === 0 && from !== "dot" && "kind" in from) return { value: from, next };
   return { value: { kind: "chain", from, fields }, next };
 }
 

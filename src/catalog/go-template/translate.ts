@@ -1,21 +1,17 @@
 import type { Node, Value } from "./parse.ts";
+import { printfExpression, type Operand } from "./printf.ts";
+import { quoted } from "./quoted.ts";
 import { UnsupportedTemplate } from "./scan.ts";
 
-/** Fields that hold objects, which Go prints as JSON. */
-const OBJECTS = new Set([
-  "Tools",
-  "Function",
-  "Parameters",
-  "Properties",
-  "Arguments",
-  "ToolCalls",
-]);
-
 const MAX_EXPRESSION = 10_000;
+/** Of all that is printed, as Jinja. */
+const MAX_LENGTH = 1_000_000;
 
 interface Scope {
-  /** What the dot is; null = the root. */
+  /** What the dot is; null = the conversation, "" = nothing. */
   dot: string | null;
+  /** The same of `$`. */
+  root: string | null;
   variables: ReadonlyMap<string, string>;
 }
 
@@ -23,6 +19,7 @@ interface Scope {
 export class Translator {
   readonly #root: Readonly<Record<string, string>>;
   #names = 0;
+  #length = 0;
 
   /** @param root what the root's fields are, as Jinja expressions. */
   constructor(root: Readonly<Record<string, string>>) {
@@ -30,7 +27,7 @@ export class Translator {
   }
 
   body(nodes: readonly Node[]): string {
-    return this.#all(nodes, { dot: null, variables: new Map() });
+    return this.#all(nodes, { dot: null, root: null, variables: new Map() });
   }
 
   #all(nodes: readonly Node[], outer: Scope): string {
@@ -48,6 +45,12 @@ export class Translator {
     return text;
   }
 
+  #counted(text: string): string {
+    this.#length += text.length;
+    if (this.#length > MAX_LENGTH) throw new UnsupportedTemplate("it is too large");
+    return text;
+  }
+
   #name(): string {
     this.#names += 1;
     return `n${this.#names}`;
@@ -56,9 +59,9 @@ export class Translator {
   #node(node: Exclude<Node, { kind: "set" }>, scope: Scope): string {
     switch (node.kind) {
       case "text":
-        return `{{ ${quoted(node.text)} }}`;
+        return this.#counted(`{{ ${quoted(node.text)} }}`);
       case "print":
-        return `{{ ${this.#printed(node.value, scope)} }}`;
+        return this.#counted(`{{ ${textOf(node.value, this.#value(node.value, scope))} }}`);
       case "if": {
         const test = this.#value(node.test, scope);
         return this.#choice(test, node, scope, scope);
@@ -69,9 +72,26 @@ export class Translator {
         const set = `{%- set ${name} = ${this.#value(node.value, scope)} -%}`;
         return set + this.#choice(name, node, inner, scope);
       }
-      default:
+      case "range":
         return this.#range(node, scope);
+      case "break":
+      case "continue":
+        return `{%- ${node.kind} -%}`;
+      case "scoped":
+        return this.#scoped(node, scope);
+      default:
+        throw new UnsupportedTemplate(`${node.name} is not in its place`);
     }
+  }
+
+  /** Another template sees the value that it is given, and no variable of ours. */
+  #scoped({ value, body }: Extract<Node, { kind: "scoped" }>, scope: Scope): string {
+    const variables = new Map<string, string>();
+    if (value === null) return this.#all(body, { dot: "", root: "", variables });
+    if (isConversation(value, scope)) return this.#all(body, { dot: null, root: null, variables });
+    const name = `v.${this.#name()}`;
+    const set = `{%- set ${name} = ${this.#value(value, scope)} -%}`;
+    return set + this.#all(body, { dot: name, root: name, variables });
   }
 
   #choice(
@@ -94,32 +114,28 @@ export class Translator {
     if (node.index !== null) variables.set(node.index, isMap ? key : `v.${key}`);
     const head = isMap ? `${key}, ${item} in (${list}).items()` : `${item} in ${list}`;
     const index = node.index === null || isMap ? "" : `{%- set v.${key} = loop.index0 -%}`;
-    const body = this.#all(node.body, { dot: item, variables });
+    const body = this.#all(node.body, { ...scope, dot: item, variables });
     const rest =
       node.otherwise.length === 0 ? "" : `{%- else -%}${this.#all(node.otherwise, scope)}`;
     return `{%- for ${head} -%}${index}${body}${rest}{%- endfor -%}`;
-  }
-
-  #printed(value: Value, scope: Scope): string {
-    const text = this.#value(value, scope);
-    if (value.kind !== "chain") return text;
-    const last = value.fields.at(-1);
-    const isObject = last === undefined ? scope.dot !== null : OBJECTS.has(last);
-    if (isObject) return `(${text}) if ${text} is string else (${text} | tojson)`;
-    return `(${text}) or ""`;
   }
 
   #value(value: Value, scope: Scope): string {
     if (value.kind === "literal") return literal(value.value);
     if (value.kind === "call") return this.#call(value.name, value.args, scope);
     const { from, fields } = value;
-    if (from === "dot" && scope.dot === null) return this.#ofRoot(fields);
-    if (from === "dot") return chain(scope.dot ?? "", fields);
+    if (from === "dot") return this.#ofPlace(scope.dot, fields);
     if (!("variable" in from)) return chain(this.#value(from, scope), fields);
-    if (from.variable === "$") return this.#ofRoot(fields);
+    if (from.variable === "$") return this.#ofPlace(scope.root, fields);
     const known = scope.variables.get(from.variable);
     if (known === undefined) throw new UnsupportedTemplate(`${from.variable} is not declared`);
     return chain(known, fields);
+  }
+
+  #ofPlace(place: string | null, fields: readonly string[]): string {
+    if (place === null) return this.#ofRoot(fields);
+    if (place === "") throw new UnsupportedTemplate("a template without a value asks for one");
+    return chain(place, fields);
   }
 
   #ofRoot([first, ...rest]: readonly string[]): string {
@@ -137,6 +153,7 @@ export class Translator {
   }
 
   #called(name: string, args: readonly Value[], scope: Scope): string {
+    if (TEXTS.has(name)) return this.#text(name, args, scope);
     const values = args.map((arg) => this.#value(arg, scope));
     const [first = '""', ...others] = values;
     const comparison = COMPARISONS.get(name);
@@ -156,16 +173,64 @@ export class Translator {
         return others.reduce((list, at) => `${list}[${at}]`, first);
       case "slice":
         return `${first}[${others[0] ?? ""}:${others[1] ?? ""}]`;
-      case "json":
-        return `(${first} | tojson)`;
-      case "print":
-        return `(${values.join(" ~ ")})`;
-      case "currentDate":
-        return 'strftime_now("%Y-%m-%d")';
       default:
         throw new UnsupportedTemplate(`the function ${name} is not known`);
     }
   }
+
+  /** Functions that make a text. */
+  #text(name: string, args: readonly Value[], scope: Scope): string {
+    const operands = args.map((arg) => {
+      const value = this.#value(arg, scope);
+      return { value, text: textOf(arg, value) };
+    });
+    const texts = operands.map(({ text }) => text);
+    switch (name) {
+      case "json":
+        return `(${operands[0]?.value ?? '""'} | tojson)`;
+      case "print":
+        return texts.length === 0
+          ? '""'
+          : `(${texts.map((text, at) => text + gapAfter(operands, at)).join(" ~ ")})`;
+      case "println":
+        return `(${[...texts.flatMap((text, at) => (at === 0 ? [text] : ['" "', text])), '"\\n"'].join(" ~ ")})`;
+      case "printf": {
+        const [format] = args;
+        if (format?.kind !== "literal" || typeof format.value !== "string")
+          throw new UnsupportedTemplate("the format of printf is not a text");
+        return printfExpression(format.value, operands.slice(1));
+      }
+      default:
+        return 'strftime_now("%Y-%m-%d")';
+    }
+  }
+}
+
+/** How Go prints a value: texts as they are, everything else as JSON, what is absent not at all. */
+function textOf(value: Value, expression: string): string {
+  if (value.kind === "literal") {
+    if (value.value === null) throw new UnsupportedTemplate("nil is not printed");
+    return quoted(String(value.value));
+  }
+  if (value.kind === "call" && TEXTS.has(value.name)) return expression;
+  const isAbsent = `${expression} is undefined or ${expression} is none`;
+  return `(${expression} if ${expression} is string else "" if ${isAbsent} else (${expression} | tojson))`;
+}
+
+const TEXTS: ReadonlySet<string> = new Set(["json", "print", "println", "printf", "currentDate"]);
+
+/** `print` puts a blank between two operands of which neither is a text. */
+function gapAfter(operands: readonly Operand[], at: number): string {
+  const [one, other] = [operands[at], operands[at + 1]];
+  if (one === undefined || other === undefined) return "";
+  return ` ~ ("" if ${one.value} is string or ${other.value} is string else " ")`;
+}
+
+/** `.` or `$` where they are the whole conversation. */
+function isConversation(value: Value, { dot, root }: Scope): boolean {
+  if (value.kind !== "chain" || value.fields.length > 0) return false;
+  if (value.from === "dot") return dot === null;
+  return "variable" in value.from && value.from.variable === "$" && root === null;
 }
 
 const COMPARISONS: ReadonlyMap<string, string> = new Map([
@@ -193,14 +258,4 @@ function chain(from: string, fields: readonly string[]): string {
 function literal(value: string | number | boolean | null): string {
   if (typeof value === "string") return quoted(value);
   return value === null ? "none" : String(value);
-}
-
-function quoted(text: string): string {
-  const escaped = text
-    .replaceAll("\\", "\\\\")
-    .replaceAll('"', '\\"')
-    .replaceAll("\n", "\\n")
-    .replaceAll("\r", "\\r")
-    .replaceAll("\t", "\\t");
-  return `"${escaped}"`;
 }

@@ -80,11 +80,12 @@ test("tools and calls are printed as JSON, as Go prints them", () => {
 });
 
 type Case = [name: string, source: string, text: string];
+/** The texts follow from the documentation of Go's packages text/template and fmt. */
 const cases: Case[] = [
   ["comments and trims", "a {{- /* no */ -}} b{{ /* no */ }}", "ab"],
   ["texts of both kinds", '{{ "a\\n" }}{{ `b\\n` }}', "a\nb\\n"],
   ["braces of Jinja in the text", "{% x %}{# y #}{{ `{{ z }}` }}", "{% x %}{# y #}{{ z }}"],
-  ["pipes", '{{ .System | eq "Be kind." | not }}', "False"],
+  ["pipes", '{{ .System | eq "Be kind." | not }}', "false"],
   ["several to compare with", '{{ if eq .System "x" "Be kind." }}y{{ end }}', "y"],
   ["with, and else", "{{ with .System }}[{{ . }}]{{ else }}-{{ end }}", "[Be kind.]"],
   [
@@ -97,12 +98,171 @@ const cases: Case[] = [
     "{{ range $i, $m := .Messages }}{{ range $j, $n := $.Messages }}{{ if and (eq $i 1) (eq $j 0) }}{{ $m.Role }}{{ $n.Role }}{{ end }}{{ end }}{{ end }}",
     "usersystem",
   ],
+  ["printf without verbs, and a percent sign", '{{ printf "100%% of it" }}', "100% of it"],
+  ["printf of texts", '{{ printf "<%s|%v>" .System "x" }}', "<Be kind.|x>"],
+  [
+    "printf pads and cuts texts",
+    '{{ printf "[%10s|%-10s|%.2s]" "abc" "abc" "abc" }}',
+    "[       abc|abc       |ab]",
+  ],
+  [
+    "printf of numbers",
+    '{{ printf "%d %5d %-5d| %05d %+d" 42 42 42 42 42 }}',
+    "42    42 42   | 00042 +42",
+  ],
+  [
+    "printf of fractions",
+    '{{ printf "%.2f %8.3f %f %.0f" 3.14159 2.5 1.5 7.0 }}',
+    "3.14    2.500 1.500000 7",
+  ],
+  ["printf of truths", '{{ printf "%t %v" true (eq 1 2) }}', "true false"],
+  ["printf quotes", '{{ printf "%q" `a "b" \\ c` }}', '"a \\"b\\" \\\\ c"'],
+  ["printf by numbers of its operands", '{{ printf "%[2]s %[1]s %s" "a" "b" }}', "b a b"],
+  ["printf of a count, piped", '{{ len .Messages | printf "%d messages" }}', "2 messages"],
+  ["printf into a test", '{{ if eq (printf "%s!" "a") "a!" }}y{{ end }}', "y"],
+  ["printf of braces", '{{ printf "{{%s}}{%% x %%}" "a" }}', "{{a}}{% x %}"],
+  ["print puts blanks between what is no text", '{{ print 1 2 "a" "b" 3 true }}', "1 2ab3 true"],
+  ["println puts blanks between all", '{{ println "a" 1 "b" }}|', "a 1 b\n|"],
+  [
+    "truths and numbers as Go prints them",
+    "{{ true }} {{ 7 }} {{ eq 1 1 }} {{ len .Messages }}",
+    "true 7 true 2",
+  ],
+  ["break ends a range", "{{ range .Messages }}{{ .Role }}{{ break }}{{ end }}.", "system."],
+  [
+    "continue goes on with the next",
+    '{{ range .Messages }}{{ if eq .Role "system" }}{{ continue }}{{ end }}[{{ .Role }}]{{ end }}',
+    "[user]",
+  ],
+  [
+    "break leaves the inner range only",
+    "{{ range .Messages }}{{ range $.Messages }}{{ if eq .Role `user` }}{{ break }}{{ end }}{{ .Role }}{{ end }};{{ end }}",
+    "system;system;",
+  ],
+  [
+    "a range that broke off has no else",
+    "{{ range .Messages }}{{ break }}{{ else }}none{{ end }}.",
+    ".",
+  ],
+  [
+    "a template with the root",
+    '{{ define "s" }}<{{ .System }}>{{ end }}a{{ template "s" . }}b',
+    "a<Be kind.>b",
+  ],
+  [
+    "a template before its definition",
+    '{{ template "s" $ }}{{ define "s" }}{{ .System }}{{ end }}',
+    "Be kind.",
+  ],
+  [
+    "a template without a value",
+    '{{ define "x" }}only text{{ end }}{{ template "x" }}',
+    "only text",
+  ],
+  [
+    "a template with each message, whose dollar it is",
+    '{{ define "m" }}{{ $.Role }}={{ .Content }};{{ end }}{{ range .Messages }}{{ template "m" . }}{{ end }}',
+    "system=Be kind.;user=Hi;",
+  ],
+  [
+    "templates in templates, with a pipeline",
+    '{{ define "in" }}({{ . }}){{ end }}{{ define "out" }}{{ template "in" .Role }}{{ end }}{{ range .Messages }}{{ template "out" . }}{{ end }}{{ template "in" (printf "%d" 3) }}',
+    "(system)(user)(3)",
+  ],
+  [
+    "variables of a template are its own",
+    '{{ define "x" }}{{ $a := "inner" }}{{ $a }}{{ end }}{{ $a := "outer" }}{{ template "x" . }} {{ $a }}',
+    "inner outer",
+  ],
+  [
+    "a block, which is a template in its place",
+    '[{{ block "b" .System }}{{ . }}!{{ end }}]{{ template "b" "x" }}',
+    "[Be kind.!]x!",
+  ],
+  [
+    "a block in a range",
+    '{{ range .Messages }}{{ block "r" . }}{{ .Role }},{{ end }}{{ end }}',
+    "system,user,",
+  ],
+  ["trims around a definition", 'a\n{{- define "x" }} x {{ end -}}\nb{{ template "x" }}', "ab x "],
+  [
+    "an empty definition gives way",
+    '{{ define "x" }} {{ end }}{{ define "x" }}y{{ end }}{{ template "x" }}',
+    "y",
+  ],
   ["quotes and backslashes", `"\\ {{ .System }}`, '"\\ Be kind.'],
 ];
 
 test.each(cases)("%s", (_name, source, text) => {
   // The name makes it one that walks through the messages.
   expect(render(`${source}{{ if false }}{{ .Messages }}{{ end }}`, [system, hi])).toBe(text);
+});
+
+test("a template of rounds may have its parts in other templates", () => {
+  const source =
+    '{{ define "turn" }}<|user|>{{ .Prompt }}<|end|>{{ end }}{{ if .Prompt }}{{ template "turn" . }}{{ end }}' +
+    '{{ block "answer" . }}<|assistant|>{{ .Response }}<|end|>{{ end }}';
+  expect(render(source, [hi, hello, bye])).toBe(
+    "<|user|>Hi<|end|><|assistant|>Hello<|end|><|user|>Bye<|end|><|assistant|>",
+  );
+});
+
+test("a text in a text in a text takes no longer than it is", () => {
+  const source = `{{ ${'printf "%s" ('.repeat(60)}.System${")".repeat(60)} }}`;
+  expect(render(`${source}{{ if false }}{{ .Messages }}{{ end }}`, [system])).toBe("Be kind.");
+});
+
+test("an index of nought is printed, an absent field is not", () => {
+  const source = "{{ range $i, $m := .Messages }}{{ $i }}{{ $m.Thinking }}{{ end }}";
+  expect(render(source, [system, hi])).toBe("01");
+});
+
+const doubling = Array.from(
+  { length: 15 },
+  (_, at) =>
+    `{{ define "t${at}" }}{{ template "t${at + 1}" . }}{{ template "t${at + 1}" . }}{{ end }}`,
+).join("");
+
+test.each([
+  ["a format that is not known before", "{{ printf .System 1 }}"],
+  ["a verb without operand", '{{ printf "%s" }}'],
+  ["an operand without verb", '{{ printf "x" .System }}'],
+  ["an operand beyond the last", '{{ printf "%[3]s" "a" "b" }}'],
+  ["a verb that is not known", '{{ printf "%T" .System }}'],
+  ["a percent sign at the end", '{{ printf "100%" }}'],
+  ["a width that is asked for", '{{ printf "%*d" 5 1 }}'],
+  ["a width without bound", '{{ printf "%999999999d" 1 }}'],
+  ["a precision without bound", '{{ printf "%.999999999f" 1.0 }}'],
+  ["a break outside of a range", "{{ if .System }}{{ break }}{{ end }}"],
+  ["a break in the else of a range", "{{ range .Messages }}{{ else }}{{ break }}{{ end }}"],
+  [
+    "a break of the range around a block",
+    '{{ range .Messages }}{{ block "b" . }}{{ break }}{{ end }}{{ end }}',
+  ],
+  ["a template that is not defined", '{{ template "x" . }}'],
+  ["a template without a name", "{{ template .System }}"],
+  ["a template that is defined twice", '{{ define "x" }}a{{ end }}{{ define "x" }}b{{ end }}'],
+  ["a definition inside something else", '{{ if .System }}{{ define "x" }}{{ end }}{{ end }}'],
+  ["a definition without end", '{{ define "x" }}a'],
+  ["a definition with an else", '{{ define "x" }}a{{ else }}b{{ end }}'],
+  ["a block without value", '{{ block "x" }}a{{ end }}'],
+  [
+    "a template that uses itself",
+    '{{ define "x" }}{{ template "x" . }}{{ end }}{{ template "x" . }}',
+  ],
+  [
+    "a template without a value that asks for one",
+    '{{ define "x" }}{{ .Role }}{{ end }}{{ template "x" }}',
+  ],
+  [
+    "a variable of the template around",
+    '{{ define "x" }}{{ $a }}{{ end }}{{ $a := 1 }}{{ template "x" . }}',
+  ],
+  ["texts that grow", `{{ ${"print 1 1 (".repeat(60)}1${")".repeat(60)} }}`],
+  ["a large text many times", `{{ printf "%s" "${"x".repeat(9_000)}" }}`.repeat(200)],
+  ["templates that double", `${doubling}{{ define "t15" }}x{{ end }}{{ template "t0" . }}`],
+])("%s is not translated either", (_name, source) => {
+  expect(jinjaOfGo(`${source}{{ if false }}{{ .Messages }}{{ end }}`)).toBeNull();
 });
 
 test.each([
@@ -112,7 +272,6 @@ test.each([
   ["an unknown field of the root", "{{ .Secrets }}"],
   ["an unknown function", "{{ exec .System }}"],
   ["an undeclared variable", "{{ $x }}"],
-  ["another template", '{{ template "x" . }}'],
   ["blocks without end", "{{ if .System }}".repeat(100) + "{{ end }}".repeat(100)],
   ["parentheses without end", `{{ ${"(".repeat(5_000)}.System${")".repeat(5_000)} }}`],
   [
