@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { createFfiBackend } from "../llama/ffi-backend.ts";
 import { defaultThreads } from "../llama/system-cpu.ts";
 import { runEngineProcess } from "./engine-process.ts";
+import { enterLibraryFolder } from "./library-folder.ts";
 
 /**
  * The hidden verb `engine`: one process for one model, started by the server with an IPC channel.
@@ -17,10 +18,11 @@ export async function runEngine(argv: readonly string[]): Promise<number> {
   if (libraries === undefined || buildId === undefined) {
     throw new Error("The engine needs --libraries and --build-id");
   }
+  const libraryDir = enterLibraryFolder(libraries);
   return runEngineProcess({
     createBackend: () =>
       createFfiBackend({
-        libraryDir: libraries,
+        libraryDir,
         onLog: (level, text) => {
           if (level === "error" || level === "warn") process.stderr.write(`${text.trimEnd()}\n`);
         },

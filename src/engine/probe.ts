@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { LmError } from "../lib/errors.ts";
 import { readSystemInfo } from "../llama/system-info.ts";
+import { enterLibraryFolder } from "./library-folder.ts";
 
 /**
  * `engine --probe`: loads the libraries, prints what they say about this machine as one JSON
@@ -19,7 +20,7 @@ export function runProbe(argv: readonly string[], print: (line: string) => void)
   });
   if (values.libraries === undefined) throw new Error("The probe needs --libraries");
   try {
-    print(JSON.stringify(readSystemInfo(values.libraries)));
+    print(JSON.stringify(readSystemInfo(enterLibraryFolder(values.libraries))));
     return 0;
   } catch (error) {
     if (!(error instanceof LmError)) throw error;

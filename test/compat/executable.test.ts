@@ -77,6 +77,34 @@ test("settings files in the working folder are not read", async () => {
   expect(await server.stop()).toBe(0);
 });
 
+test("T-L7: libraries in the working folder are not loaded", async () => {
+  const cwd = join(folder, "libraries");
+  mkdirSync(cwd);
+  // Those that llama.cpp's need and Bun does not bring.
+  for (const name of ["libstdc++.so.6", "libgcc_s.so.1", "libggml-base.so"])
+    writeFileSync(join(cwd, name), "planted");
+  const server = await startServer({ cwd });
+  const answer = await fetch(`${server.url}/v1/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ model: "demo", prompt: "The quick", max_tokens: 2 }),
+  });
+  expect(await answer.text()).toContain("choices");
+  expect(await server.stop()).toBe(0);
+  const words = [
+    "doctor",
+    "--port",
+    "0",
+    "--state-dir",
+    join(folder, "s7"),
+    "--models-dir",
+    folder,
+  ];
+  const { code, stdout } = await run([...words, "--cache-dir", join(folder, "c7")], { cwd });
+  expect(stdout).not.toContain("planted");
+  expect(code).toBe(0);
+});
+
 test("without HOME the folders must be named, and naming them is enough", async () => {
   const bare = await run(["serve", "--port", "0"]);
   expect(bare.code).toBe(2);
