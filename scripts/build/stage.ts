@@ -4,6 +4,7 @@ import { SWAGGER_FILES } from "../../src/bundle/assets.ts";
 import { llamaReleaseOf } from "../../src/bundle/bundle.ts";
 import { sha256 } from "../../src/bundle/verify.ts";
 import type { BundledFile, BundleManifest } from "../../src/bundle/manifest.ts";
+import { SHIM_FILE, SHIM_SOURCE } from "../../src/llama/shim-source.ts";
 import type { Libraries } from "./libraries.ts";
 
 /** 66.7 MB of libraries become 15.4 MB in 1 s; level 19 would give 12.7 MB in 25 s. */
@@ -12,13 +13,14 @@ const ZSTD_LEVEL = 9;
 /** Writes every carried file, compressed, and the manifest into `folder`. */
 export function stageBundle(root: string, folder: string, libraries: Libraries): BundleManifest {
   const extracted = [...libraries.files].map(([name, path]) =>
-    stageFile(folder, `lib/${name}`, path),
+    stageFile(folder, `lib/${name}`, readFileSync(path)),
   );
+  extracted.push(stageFile(folder, `lib/${SHIM_FILE}`, Buffer.from(SHIM_SOURCE)));
   const demo = join(root, "src/assets/demo.gguf");
-  if (existsSync(demo)) extracted.push(stageFile(folder, "demo.gguf", demo));
+  if (existsSync(demo)) extracted.push(stageFile(folder, "demo.gguf", readFileSync(demo)));
   const swagger = join(root, "node_modules/swagger-ui-dist");
   const assets = SWAGGER_FILES.map((name) =>
-    stageFile(folder, `swagger/${name}`, join(swagger, name)),
+    stageFile(folder, `swagger/${name}`, readFileSync(join(swagger, name))),
   );
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
     version: string;
@@ -36,8 +38,7 @@ export function stageBundle(root: string, folder: string, libraries: Libraries):
   return manifest;
 }
 
-function stageFile(folder: string, path: string, source: string): BundledFile {
-  const bytes = readFileSync(source);
+function stageFile(folder: string, path: string, bytes: Buffer): BundledFile {
   const target = join(folder, `${path}.zst`);
   mkdirSync(dirname(target), { recursive: true });
   writeFileSync(target, Bun.zstdCompressSync(bytes, { level: ZSTD_LEVEL }));

@@ -46,7 +46,7 @@ function load(folder: string): LlamaLibrary {
   const llama = open(files.llama, LLAMA_SYMBOLS);
   // A failed assertion would otherwise start a debugger and wait for it before the process ends.
   setNativeVariable("GGML_NO_BACKTRACE", "1");
-  const shim = compileShim();
+  const shim = compileShim(folder);
   const log = new NativeLog(
     defined(shim.lm_log_ring(), "the shim has a log ring"),
     shim.lm_log_written,

@@ -1,3 +1,6 @@
+/** What the source is called where the executable put it, beside the libraries. */
+export const SHIM_FILE = "shim.c";
+
 /**
  * C compiled at start by bun:ffi, which cannot pass structs by value itself. Functions of llama.cpp
  * come in as addresses, so that nothing is linked; structs are opaque blocks of the right size.

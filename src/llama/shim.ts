@@ -1,9 +1,9 @@
 import { cc } from "bun:ffi";
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LmError } from "../lib/errors.ts";
-import { SHIM_SOURCE } from "./shim-source.ts";
+import { SHIM_FILE, SHIM_SOURCE } from "./shim-source.ts";
 
 const ATTEMPTS = 3;
 
@@ -35,22 +35,32 @@ export type Shim = ReturnType<typeof compile>;
  * per user). It is removed again unless it is an old one, of somebody else: of starts at the same
  * moment the last to end has to remove it, whoever made it. The shim includes no header, so that
  * losing the folder halfway costs it nothing but, at worst, another attempt.
+ * @param libraryDir where the executable put the source; without one there it is written to the
+ * temporary folder for the while.
  * @throws LmError engine_unavailable
  */
-export function compileShim(): Shim {
+export function compileShim(libraryDir: string): Shim {
   const before = compilerFolders();
-  const folder = mkdtempSync(join(tmpdir(), "lmserver-shim-"));
   try {
-    const source = join(folder, "shim.c");
-    writeFileSync(source, SHIM_SOURCE, { mode: 0o600 });
-    return attempt(source, ATTEMPTS);
+    const carried = join(libraryDir, SHIM_FILE);
+    return existsSync(carried) ? attempt(carried, ATTEMPTS) : compileTemporary();
   } finally {
-    rmSync(folder, { recursive: true, force: true });
     for (const left of compilerFolders()) {
       if (!before.has(left) || isYoung(left)) {
         rmSync(left, { recursive: true, force: true, maxRetries: ATTEMPTS });
       }
     }
+  }
+}
+
+function compileTemporary(): Shim {
+  const folder = mkdtempSync(join(tmpdir(), "lmserver-shim-"));
+  try {
+    const source = join(folder, SHIM_FILE);
+    writeFileSync(source, SHIM_SOURCE, { mode: 0o600 });
+    return attempt(source, ATTEMPTS);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 

@@ -4,6 +4,7 @@ import {
   constants,
   existsSync,
   lstatSync,
+  mkdirSync,
   openSync,
   readFileSync,
   readSync,
@@ -109,6 +110,47 @@ test("T-L6: nothing of a run lives in the temporary folder", async () => {
   expect(readdirSync(folder.path)).toEqual([]);
   expect(await server.stop()).toBe(0);
   expect(readdirSync(folder.path)).toEqual([]);
+});
+
+test("T-L6: no call of server or engine names a file of ours in a temporary folder", async () => {
+  const [program, ...more] = executableCommand();
+  if (program === undefined || more.length > 0) {
+    console.warn("run from the sources: the calls of the executable are not traced");
+    return;
+  }
+  if (Bun.which("strace") === null || !Bun.spawnSync(["strace", "-qq", "true"]).success) {
+    console.warn("no strace, or no right to trace: T-L6 looks at what is left only");
+    return;
+  }
+  using folder = tempFolder();
+  const [temporary, record] = [join(folder.path, "tmp"), join(folder.path, "record")];
+  mkdirSync(temporary);
+  const cacheDir = join(folder.path, "cache");
+  const trace = ["strace", "-f", "-qq", "-s", "4096", "-e", "trace=%file,bind", "-o", record];
+  const server = await startServer({
+    command: [...trace, program],
+    cacheDir,
+    args: ["--load", "demo"],
+    env: { TMPDIR: temporary },
+  });
+  const { rest } = await openStream(server, 8);
+  expect(await rest).toContain("[DONE]");
+  process.kill(server.pid, "SIGTERM");
+  expect(await server.exited).toBe(0);
+  await server.stop();
+  const named = readFileSync(record, "utf8").matchAll(/"(\/[^"]*)"/g);
+  const paths = new Set([...named].map(([, path = ""]) => path));
+  expect([...paths].filter((path) => path.startsWith(`${cacheDir}/engine-`))).not.toBeEmpty();
+  const ours = [server.home, cacheDir, program];
+  const strangers = [...paths].filter(
+    (path) =>
+      /^\/(?:var\/)?tmp\/./.test(path) &&
+      !ours.some((prefix) => `${path}/`.startsWith(`${prefix}/`)),
+  );
+  // The compiler's headers are Bun's; they are gone when the engine runs.
+  const compiler = new RegExp(`^${RegExp.escape(temporary)}(?:/\\.?[\\w-]*bun-cc.*)?$`);
+  expect(strangers.filter((path) => !compiler.test(path))).toEqual([]);
+  expect(readdirSync(temporary)).toEqual([]);
 });
 
 test("T-L1: what clients send is in no log, no metric and no file", async () => {
