@@ -1,7 +1,10 @@
 import { Type, type Static } from "typebox";
-import { EXIT, type Command } from "./command.ts";
-import { bitsOf, sizeText } from "./model-json.ts";
+import { EXIT, type Command, type Terminal } from "./command.ts";
+import { fromServer, type ListedModel } from "./listed-model.ts";
+import { openLocalCatalog } from "./local-catalog.ts";
+import { modelJson, sizeText } from "./model-json.ts";
 import { CLIENT_FLAGS, findServer, type Target } from "./server-client.ts";
+import { listServerModels } from "./server-models.ts";
 import { askServer } from "./server-request.ts";
 import { textTable } from "./text-table.ts";
 import { parseVerb } from "./verb-flags.ts";
@@ -23,11 +26,12 @@ const Instance = Type.Object({
   load_progress: Type.Union([Type.Number(), Type.Null()]),
   parallel: Type.Number(),
   running: Type.Number(),
+  // Servers before this field say nothing.
+  activity: Type.Optional(Type.String()),
   queued: Type.Number(),
   ttl_ms: Type.Union([Type.Number(), Type.Null()]),
   last_used_at: Type.String(),
   lora: Type.Array(Type.Object({ id: Type.Integer(), name: Type.String(), scale: Type.Number() })),
-  // Servers before this field say nothing.
   draft_model: Type.Optional(Type.Union([Type.String(), Type.Null()])),
 });
 type Instance = Static<typeof Instance>;
@@ -42,12 +46,15 @@ export function listInstances(target: Target): Promise<Static<typeof Instances>>
 export const ps: Command = {
   settings: CLIENT_FLAGS,
   operands: "",
-  async run(args, { print, note, env }) {
-    const { values } = parseVerb(CLIENT_FLAGS, args, env, { operands: 0 });
-    const target = findServer(values, { env, note });
+  async run(args, terminal) {
+    const { print } = terminal;
+    const { values } = parseVerb(CLIENT_FLAGS, args, terminal.env, { operands: 0 });
+    const target = findServer(values, terminal);
     const { instances } = await listInstances(target);
     if (values.json) {
-      print(JSON.stringify(instances.map(toJson)));
+      const isOurs = target.own !== null && values.host === null && values.port === null;
+      const models = instances.length === 0 ? [] : await describe(target, isOurs, terminal);
+      print(JSON.stringify(instances.map((instance) => toJson(instance, models))));
     } else if (instances.length === 0) {
       print("No models are currently loaded.");
       print("Load one with: lmserver load <model>. A request that names a model loads it too.");
@@ -60,26 +67,24 @@ export const ps: Command = {
   },
 };
 
+/** The server's models as `ls --json` prints them; paths are known of those on this machine. */
+async function describe(
+  target: Target,
+  isOurs: boolean,
+  terminal: Terminal,
+): Promise<readonly ListedModel[]> {
+  const here = { modelsDirs: [], cacheDir: null, demo: true };
+  const local = isOurs ? await openLocalCatalog(here, terminal).list() : [];
+  return (await listServerModels(target)).map((model) => fromServer(model, local));
+}
+
 const HEAD = ["IDENTIFIER", "MODEL", "STATUS", "SIZE", "CONTEXT", "PARALLEL", "TTL"];
 
 /** The keys are those of LM Studio's `lms ps --json`, and what an instance has beside its model. */
-function toJson(instance: Instance): Record<string, unknown> {
-  const { quantization, params_string: paramsString } = instance;
+function toJson(instance: Instance, models: readonly ListedModel[]): Record<string, unknown> {
+  const listed = models.find(({ key }) => key === instance.model);
   return {
-    type: instance.type,
-    modelKey: instance.model,
-    format: "gguf",
-    displayName: instance.display_name,
-    publisher: instance.publisher,
-    indexedModelIdentifier: instance.model,
-    deviceIdentifier: null,
-    sizeBytes: instance.size_bytes,
-    maxContextLength: instance.max_context_length,
-    ...(paramsString !== null && { paramsString }),
-    architecture: instance.architecture,
-    ...(quantization !== null && {
-      quantization: { name: quantization, bits: bitsOf(quantization) },
-    }),
+    ...modelJson(listed ?? fromInstance(instance), []),
     identifier: instance.identifier,
     contextLength: instance.context_length,
     ttlMs: instance.ttl_ms,
@@ -89,6 +94,26 @@ function toJson(instance: Instance): Record<string, unknown> {
     parallel: instance.type === "llm" ? instance.parallel : null,
     ...(instance.lora.length > 0 && { lora: instance.lora }),
     ...(instance.draft_model != null && { draftModel: instance.draft_model }),
+  };
+}
+
+/** A model whose file is gone is known by what is in memory alone. */
+function fromInstance(instance: Instance): ListedModel {
+  return {
+    kind: instance.type,
+    key: instance.model,
+    variant: instance.model,
+    displayName: instance.display_name,
+    publisher: instance.publisher,
+    path: null,
+    sizeBytes: instance.size_bytes,
+    architecture: instance.architecture,
+    parameters: instance.params_string,
+    quantization: instance.quantization,
+    maxContextLength: instance.max_context_length,
+    knowsTools: false,
+    source: "server",
+    loadedCount: 1,
   };
 }
 
@@ -104,8 +129,14 @@ function toRow(instance: Instance, nowMs: number): string[] {
   ];
 }
 
-function statusOf({ state, running, type }: Instance): string {
+const STATUSES: ReadonlyMap<string, string> = new Map([
+  ["processing_prompt", "processingPrompt"],
+  ["embedding", "computingEmbedding"],
+]);
+
+function statusOf({ state, running, type, activity }: Instance): string {
   if (state !== "loaded") return state;
+  if (activity !== undefined) return STATUSES.get(activity) ?? activity;
   if (running === 0) return "idle";
   return type === "embedding" ? "computingEmbedding" : "generating";
 }

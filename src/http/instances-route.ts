@@ -31,6 +31,9 @@ const Instance = Type.Object({
   }),
   parallel: Type.Integer(),
   running: Type.Integer({ description: "Requests being worked on" }),
+  activity: Type.Enum(["idle", "processing_prompt", "generating", "embedding"], {
+    description: "What the request that is nearest to its answer is at",
+  }),
   queued: Type.Integer({ description: "Requests waiting" }),
   ttl_ms: Type.Union([Type.Number(), Type.Null()], { description: "Idle time before unload" }),
   last_used_at: Type.String({ description: "ISO 8601" }),
@@ -59,6 +62,7 @@ const EXAMPLE: Instance = {
   load_progress: null,
   parallel: 4,
   running: 1,
+  activity: "generating",
   queued: 0,
   ttl_ms: 3_600_000,
   last_used_at: "2026-01-31T12:00:00.000Z",
@@ -91,6 +95,13 @@ export function instancesRoute({ deps }: Server): GetRoute {
   };
 }
 
+const ACTIVITIES = {
+  idle: "idle",
+  "processing-prompt": "processing_prompt",
+  generating: "generating",
+  embedding: "embedding",
+} as const;
+
 /** @returns null for an instance that has failed. */
 function toInstance(status: InstanceStatus): Instance | null {
   const { model, identifier, parallel, running, queued, ttlMs, lastUsedMs, info, settings } =
@@ -113,6 +124,7 @@ function toInstance(status: InstanceStatus): Instance | null {
     load_progress: state === "loading" ? (status.loadedFraction ?? 0) : null,
     parallel,
     running,
+    activity: ACTIVITIES[status.activity ?? "idle"],
     queued,
     ttl_ms: ttlMs,
     last_used_at: new Date(lastUsedMs).toISOString(),

@@ -3,6 +3,7 @@ import { LmError } from "../lib/errors.ts";
 import type { Command } from "../protocol/commands.ts";
 import type { JobEvent } from "../protocol/events.ts";
 import { CommandWindow, type JobCommand } from "./command-window.ts";
+import type { EngineActivity } from "./pool.ts";
 import type { PoolCounters } from "./counters.ts";
 import type { EngineLimits } from "./engine-limits.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -19,6 +20,8 @@ export interface Job {
   readonly events: EventQueue;
   /** The engine works on it; before that it waits. Only generate jobs are told to wait. */
   accepted: boolean;
+  /** The prompt is computed: an answer is being written. */
+  answering: boolean;
   /** Nobody reads it any more; it stays until the engine says that it is over. */
   abandoned: boolean;
   startedMs: number;
@@ -65,6 +68,14 @@ export class EngineJobs {
     return this.#count((job) => !job.accepted);
   }
 
+  /** What the engine is at, in the order of what is nearest to an answer. */
+  get activity(): EngineActivity {
+    const running = [...this.#jobs.values()].filter((job) => job.accepted);
+    if (running.some((job) => job.answering)) return "generating";
+    if (running.some((job) => job.type === "generate")) return "processing-prompt";
+    return running.some((job) => job.type === "embed") ? "embedding" : "idle";
+  }
+
   get unreadBytes(): number {
     return this.#window.unreadBytes;
   }
@@ -79,6 +90,7 @@ export class EngineJobs {
       type: command.type,
       events: new EventQueue(),
       accepted: command.type !== "generate",
+      answering: false,
       abandoned: false,
       startedMs: this.#options.clock.monotonicMs(),
       lastStep: 0,
@@ -131,6 +143,7 @@ export class EngineJobs {
       return;
     }
     job.lastStep = step;
+    job.answering ||= event.type === "text";
     if (event.type === "accepted") {
       job.accepted = true;
       job.startedMs = clock.monotonicMs();

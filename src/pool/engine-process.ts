@@ -112,9 +112,8 @@ export class EngineProcess {
     return this.#progress.fraction(this.#channel.pid);
   }
 
-  get jobs(): { running: number; queued: number; unreadBytes: number } {
-    const { running, queued, unreadBytes } = this.#jobs;
-    return { running, queued, unreadBytes };
+  get jobs(): Pick<EngineJobs, "running" | "queued" | "unreadBytes" | "activity"> {
+    return this.#jobs;
   }
 
   /** Rejects with an LmError when the model does not become ready. */

@@ -160,6 +160,7 @@ export class ModelInstance {
       load: engine?.load ?? null,
       pid: engine?.pid ?? null,
       running: engine?.jobs.running ?? 0,
+      activity: engine?.jobs.activity ?? "idle",
       queued: (engine?.jobs.queued ?? 0) + this.#waiters,
       lastUsedMs: this.#lastUsedMs,
       starts: history.starts,

@@ -126,6 +126,9 @@ export type EngineState = "starting" | "loading" | "ready" | "stopping" | "faile
 /** "draining" = its requests are finished first, new ones wait for the next load. */
 export type InstanceState = EngineState | "draining";
 
+/** What an engine is at: with several requests, that of the one nearest to its answer. */
+export type EngineActivity = "idle" | "processing-prompt" | "generating" | "embedding";
+
 export interface InstanceStatus {
   /** The id that answers carry as `model`. */
   identifier: string;
@@ -138,6 +141,8 @@ export interface InstanceStatus {
   pid: number | null;
   /** Jobs in the engine or waiting for it. */
   running: number;
+  /** Absent when nobody looked. */
+  activity?: EngineActivity;
   queued: number;
   lastUsedMs: number;
   /** Engines started and crashed for this model since the server started. */

@@ -215,6 +215,59 @@ test("load tells how far the server is, until it is done", async () => {
   expect(stderr).toContain("Model loaded successfully in 1.50s.");
 });
 
+test("ps says what an instance is at, also one whose file is gone", async () => {
+  const instance = (identifier: string, activity: string | undefined, draft: string | null) => ({
+    identifier,
+    model: identifier,
+    type: "llm",
+    display_name: "Big",
+    publisher: "pub",
+    architecture: "llama",
+    params_string: null,
+    quantization: "Q4_K_M",
+    size_bytes: 1_000,
+    max_context_length: 4_096,
+    context_length: 2_048,
+    state: "loaded",
+    load_progress: null,
+    parallel: 4,
+    running: 1,
+    ...(activity !== undefined && { activity, draft_model: draft }),
+    queued: 0,
+    ttl_ms: null,
+    last_used_at: "2026-01-31T12:00:00.000Z",
+    lora: [],
+  });
+  using server = startFakeServer({
+    "/api/v1/models": () => modelList("reads"),
+    "/api/lmserver/instances": () =>
+      Response.json({
+        instances: [
+          instance("reads", "processing_prompt", null),
+          instance("gone", "generating", "small"),
+          instance("old", undefined, null),
+        ],
+      }),
+  });
+  const { code, stdout } = await runCommand(["ps", "--json", ...server.where], env);
+  expect(code).toBe(0);
+  expect(json(stdout)).toMatchObject([
+    { identifier: "reads", status: "processingPrompt", path: null },
+    {
+      identifier: "gone",
+      modelKey: "gone",
+      status: "generating",
+      draftModel: "small",
+      quantization: { name: "Q4_K_M", bits: 4 },
+      trainedForToolUse: false,
+    },
+    { identifier: "old", status: "generating" },
+  ]);
+  const text = await runCommand(["ps", ...server.where], env);
+  expect(text.stdout).toMatch(/^reads +reads +PROCESSINGPROMPT +1\.00 KB +2048 +4$/m);
+  expect(text.stdout).toMatch(/^gone +gone \+ small +GENERATING /m);
+});
+
 test("load passes on how the model shall compute, and refuses what makes no sense", async () => {
   using server = startFakeServer({
     "/api/v1/models": () => modelList("big"),
