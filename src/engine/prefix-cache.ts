@@ -6,6 +6,8 @@ import { PrefixTree, type TreeMatch } from "./prefix-tree.ts";
 
 /** Tokens below which a prefix is short. */
 const SHORT_TOKENS = 256;
+/** Tokens that short prefixes may hold in all while a request begins. */
+const SHORT_TOTAL = 512;
 
 function isShort(entry: StoredPrefix): boolean {
   return entry.tokens.length < SHORT_TOKENS;
@@ -128,15 +130,23 @@ export class PrefixCache {
   }
 
   /**
-   * Gives up prefixes that are cheap to have again: archived ones, which are read back, and, least
-   * recently used first, short ones, which are computed in no time, until `most` of these are left.
-   * Every cell in use costs each row of each decode a look at its mask: a thousand of them take three
-   * to five parts in a hundred of a small model's step.
+   * Gives up prefixes that are cheap to have again: archived ones, which are read back, and the least
+   * recently used of the short ones, which are soon computed, until at most `most` of these and few
+   * tokens are left. Every cell in use costs each row of each decode a look at its mask: a thousand of
+   * them take three to five parts in a hundred of a small model's step.
    */
   evictCheap(most: number): void {
     const archive = this.#archive;
-    if (archive !== null) this.#evictSurplus(0, (entry) => archive.isSaved(entry));
-    this.#evictSurplus(most, isShort);
+    const stored = [...this.#stored];
+    for (const entry of stored) if (archive?.isSaved(entry) === true) this.#drop(entry);
+    let count = 0;
+    let tokens = 0;
+    for (const entry of stored.toReversed()) {
+      if (!isShort(entry) || !this.#stored.has(entry)) continue;
+      count += 1;
+      tokens += entry.tokens.length;
+      if (count > most || tokens > SHORT_TOTAL) this.#drop(entry);
+    }
   }
 
   /** Gives up everything, at the end. */
@@ -144,11 +154,6 @@ export class PrefixCache {
     for (const entry of this.#stored) {
       this.#drop(entry);
     }
-  }
-
-  #evictSurplus(most: number, isCheap: (entry: StoredPrefix) => boolean): void {
-    const cheap = [...this.#stored].filter(isCheap);
-    for (const entry of cheap.slice(0, Math.max(cheap.length - most, 0))) this.#drop(entry);
   }
 
   #drop(entry: StoredPrefix): void {

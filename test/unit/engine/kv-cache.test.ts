@@ -4,14 +4,14 @@ import { PrefixCache } from "../../../src/engine/prefix-cache.ts";
 import type { ModelContext } from "../../../src/llama/backend.ts";
 import { FakeBackend, type FakeContext } from "../../support/fake-backend.ts";
 
-function setUp(facts = {}): { context: FakeContext; kv: KvCache } {
+function setUp(facts = {}, cells = 32): { context: FakeContext; kv: KvCache } {
   const options = { path: "m", gpuLayers: "off", contextLength: null, mmap: true } as const;
   const model = new FakeBackend({ facts }).loadModel(options, () => undefined);
   const context = model.createContext({
     purpose: "generate",
-    contextLength: 32,
+    contextLength: cells,
     sequences: 4,
-    batchCapacity: 32,
+    batchCapacity: cells,
     threads: 1,
     kvTypeK: "f16",
     kvTypeV: "f16",
@@ -144,4 +144,18 @@ test("of short prefixes only the last used stay", () => {
   expect(lengths).toEqual([3, undefined, 3]);
   prefixes.evictCheap(0);
   expect([prefixes.size, kv.used, context.usedCells]).toEqual([0, 0, 0]);
+});
+
+test("of short prefixes few tokens stay, however many slots there are", () => {
+  const { context, kv } = setUp({}, 1_024);
+  const prefixes = new PrefixCache(kv, true);
+  for (const token of [1, 2, 3, 4]) {
+    const tokens = new Int32Array(200).fill(token);
+    prefixes.store("", fresh(context, kv, [...tokens]), tokens);
+  }
+  prefixes.evictCheap(16);
+  const isLeft = [1, 2, 3, 4].map(
+    (token) => prefixes.longest("", Int32Array.of(token), 1) !== null,
+  );
+  expect(isLeft).toEqual([false, false, true, true]);
 });
