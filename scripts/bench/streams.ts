@@ -88,7 +88,8 @@ export async function streamCompletion(
   let text = "";
   let usage: Usage = { prompt_tokens: 0, completion_tokens: 0 };
   for await (const chunk of chunksOf(response.body)) {
-    const piece = chunk.choices[0]?.text ?? "";
+    if (chunk.error !== undefined) throw new Error(chunk.error.message);
+    const piece = chunk.choices?.[0]?.text ?? "";
     if (piece !== "") arrivalsMs.push(performance.now() - begun);
     text += piece;
     usage = chunk.usage ?? usage;
@@ -109,8 +110,9 @@ interface Usage {
 }
 
 interface Chunk {
-  choices: { text: string }[];
+  choices?: { text: string }[];
   usage?: Usage | null;
+  error?: { message: string };
 }
 
 /** The events of a stream as they arrive, up to its end mark. */
@@ -132,13 +134,15 @@ const WORDS = "river stone paper light seven green window market letter garden s
 );
 
 /**
- * Words drawn by a small generator, so that no two texts share a long prefix. A word is about one
- * token.
+ * Words drawn by a small generator (mulberry32), so that no two texts share a long prefix. A word is
+ * about one token.
  */
 export function randomText(words: number, seed: number): string {
-  let state = (seed + 7) * 2_654_435_761;
+  let state = seed | 0;
   return Array.from({ length: words }, () => {
-    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
-    return WORDS[Math.abs(state) % WORDS.length];
+    state = (state + 0x6d2b_79f5) | 0;
+    let bits = Math.imul(state ^ (state >>> 15), state | 1);
+    bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
+    return WORDS[((bits ^ (bits >>> 14)) >>> 0) % WORDS.length];
   }).join(" ");
 }
