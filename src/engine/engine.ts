@@ -6,7 +6,8 @@ import type { EmbedInput, GenerateJob, JobPrompt } from "../protocol/commands.ts
 import type { CacheLoad, EngineLoad, EngineStatus, JobEvent } from "../protocol/events.ts";
 import type { Embedder } from "./embedder.ts";
 import { failureEvent } from "./failure.ts";
-import type { Generator, GeneratorOptions } from "./generator.ts";
+import type { Generator } from "./generator.ts";
+import type { GeneratorOptions } from "./generator-options.ts";
 import { promptTokens } from "./prompt-tokens.ts";
 
 /** Time per step for reading newcomers: tokenising and compiling must not stall the streams. */

@@ -1,7 +1,5 @@
 import { assert } from "../lib/assert.ts";
-import type { Clock } from "../lib/clock.ts";
 import { LmError } from "../lib/errors.ts";
-import type { Model, ModelContext } from "../llama/backend.ts";
 import type { GenerateJob } from "../protocol/commands.ts";
 import { AdapterSets } from "./adapter-sets.ts";
 import type {
@@ -9,52 +7,25 @@ import type {
   DraftCounts,
   EngineLoad,
   EngineStatus,
-  JobEvent,
   SpeculationLoad,
-  TokenLogprob,
 } from "../protocol/events.ts";
 import { BackgroundSaving } from "./archive/background-saving.ts";
-import { type ArchiveOptions, PrefixArchive } from "./archive/prefix-archive.ts";
+import { PrefixArchive } from "./archive/prefix-archive.ts";
 import { Choice } from "./choice.ts";
 import { failureEvent } from "./failure.ts";
+import type { GeneratorOptions } from "./generator-options.ts";
 import { Job } from "./job.ts";
 import { KvCache } from "./kv-cache.ts";
-import type { LoadedDraft } from "./load-draft.ts";
-import { scoreToken, unscoredToken } from "./logprobs.ts";
-import type { PieceTable } from "./pieces.ts";
 import { PrefillPacer } from "./prefill-pacer.ts";
 import { PrefixReuse } from "./prefix-reuse.ts";
+import { PromptScores } from "./prompt-scores.ts";
 import { promptTokens } from "./prompt-tokens.ts";
 import { Scheduler, type PackedSlot } from "./scheduler.ts";
 import { type Slot, slotStatus, wantsScores } from "./slot.ts";
 import { Speculator } from "./speculation/speculator.ts";
-import type { ThreadGovernor } from "./thread-governor.ts";
 
 /** Prompts with fewer tokens left to compute send no progress. */
 const PROGRESS_TOKENS = 1024;
-
-export interface GeneratorOptions {
-  model: Model;
-  /** Its own from now on. */
-  context: ModelContext;
-  pieces: PieceTable;
-  parallel: number;
-  /** Tokens one request may use; at most the context's. */
-  contextLength: number;
-  /** The model's LoRA adapters; absent = none. */
-  adapters?: AdapterSets;
-  clock: Clock;
-  /** Where stored prefixes are kept beyond the KV cache; absent = nowhere. */
-  archive?: ArchiveOptions | null;
-  /** null = the context's threads stay as they are. */
-  governor: ThreadGovernor | null;
-  /** Guesses tokens ahead where that is likely to pay. */
-  speculates: boolean;
-  /** Its own from now on; absent or null = guesses come from the text alone. */
-  draft?: LoadedDraft | null;
-  /** Takes the events of the jobs, in order. */
-  emit: (event: JobEvent) => void;
-}
 
 /** The jobs of one generating context, from tokens to text. */
 export class Generator {
@@ -68,8 +39,7 @@ export class Generator {
   readonly #speculator: Speculator | null;
   /** The choices of each job that is not done. */
   readonly #jobs = new Map<number, readonly Choice[]>();
-  /** Scores of the prompt's tokens so far, while they are computed. */
-  readonly #promptScores = new Map<Job, TokenLogprob[]>();
+  readonly #promptScores: PromptScores;
   #ages = 0;
   /** The last decode found no cells. */
   #isStuck = false;
@@ -103,6 +73,7 @@ export class Generator {
       speculator: this.#speculator,
     });
     this.#pacer = new PrefillPacer(context.batch.capacity);
+    this.#promptScores = new PromptScores(context, options.pieces);
   }
 
   get isIdle(): boolean {
@@ -240,7 +211,7 @@ export class Generator {
   /** A slot begins to compute, perhaps again after it lost its cells. */
   #begun(slot: Slot): void {
     const { job, generated } = slot.choice;
-    if (wantsScores(slot)) this.#promptScores.set(job, []);
+    if (wantsScores(slot)) this.#promptScores.begin(job);
     if (generated === 0) job.computedPromptTokens += slot.remaining;
     if (job.isAccepted) return;
     job.isAccepted = true;
@@ -260,7 +231,12 @@ export class Generator {
     const { job } = slot.choice;
     // An earlier part of this batch may have failed the whole job.
     if (!this.#jobs.has(job.id)) return;
-    if (wantsScores(slot)) this.#scorePrompt(slot, row, count);
+    if (wantsScores(slot)) {
+      const tokens = this.#promptScores.add(slot, row, count);
+      if (tokens !== null) {
+        this.#options.emit({ type: "promptLogprobs", jobId: job.id, tokens });
+      }
+    }
     if (slot.remaining > 0) return this.#progress(slot);
     const isPromptEnd = slot.choice.generated === 0;
     try {
@@ -313,24 +289,6 @@ export class Generator {
     this.#options.emit({ type: "progress", jobId: choice.job.id, processed: computed, total });
   }
 
-  /** Row i scores the token after it. */
-  #scorePrompt(slot: Slot, row: number, count: number): void {
-    const { context, pieces, emit } = this.#options;
-    const { job } = slot.choice;
-    const scores = this.#promptScores.get(job) ?? [];
-    const first = slot.computed - count;
-    if (first === 0) scores.push(unscoredToken(job.prompt[0] ?? 0, pieces));
-    for (let index = 0; index < count; index++) {
-      const token = job.prompt[first + index + 1];
-      if (token === undefined) break;
-      scores.push(scoreToken(context.logits(row + index), token, job.spec.logprobs ?? 0, pieces));
-    }
-    if (slot.remaining > 0) return;
-    job.wantsPromptScores = false;
-    this.#promptScores.delete(job);
-    emit({ type: "promptLogprobs", jobId: job.id, tokens: scores });
-  }
-
   /** Nothing is asked for, so nothing is computed. */
   #endUncomputed(job: Job, choices: readonly Choice[]): void {
     const { emit } = this.#options;
@@ -370,7 +328,7 @@ export class Generator {
       choice.dispose();
     }
     this.#jobs.delete(job.id);
-    this.#promptScores.delete(job);
+    this.#promptScores.forget(job);
     job.dispose();
   }
 }
