@@ -5,9 +5,12 @@ import type { BlockIndex } from "./block-index.ts";
 export interface BlockStore {
   /** What is there, as far as this process knows. */
   readonly index: BlockIndex;
-  /** No more should be given now. */
-  readonly isBusy: boolean;
-  /** The reason is that so much is on its way: `settled` tells when it is not. */
+  /** Nothing can be kept for a while: what is given is lost. */
+  readonly isPaused: boolean;
+  /**
+   * So much is on its way that the next write is done at once, which takes its time. `settled` tells
+   * when it is not.
+   */
   readonly isFull: boolean;
   /** @returns null when the block is gone or damaged; it is then no longer in the index. */
   tokensOf(key: string): Int32Array | null;

@@ -5,9 +5,11 @@ import {
   readdirSync,
   readFileSync,
   readSync,
+  renameSync,
   statSync,
   unlinkSync,
   utimesSync,
+  writeSync,
 } from "node:fs";
 import { open, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
@@ -25,7 +27,7 @@ import { BlockIndex } from "./block-index.ts";
 import type { BlockStore } from "./block-store.ts";
 import { DiskSpace, TEMPORARY_PREFIX } from "./disk-space.ts";
 
-/** Bytes that may wait to be written. */
+/** Bytes that may wait to be written, where nothing else is said. */
 const MOST_WAITING_BYTES = 64 * 1024 * 1024;
 /** A file is marked as used at most so often. */
 const TOUCH_EVERY_MS = 60_000;
@@ -39,6 +41,8 @@ export interface DiskBlocksOptions {
   fingerprint: string;
   /** Of all folders together. */
   maxBytes: number;
+  /** Bytes that may wait to be written; absent = 64 MiB. */
+  maxWaitingBytes?: number;
   clock: Clock;
   /** Told once per trouble. */
   onTrouble: (message: string) => void;
@@ -69,12 +73,12 @@ export class DiskBlocks implements BlockStore {
     for (const facts of this.#list()) this.index.add(facts);
   }
 
-  get isBusy(): boolean {
-    return this.#isPaused || this.isFull;
+  get isPaused(): boolean {
+    return this.#options.clock.monotonicMs() < this.#pausedUntilMs;
   }
 
   get isFull(): boolean {
-    return this.#waitingBytes >= MOST_WAITING_BYTES;
+    return this.#waitingBytes >= (this.#options.maxWaitingBytes ?? MOST_WAITING_BYTES);
   }
 
   tokensOf(key: string): Int32Array | null {
@@ -102,6 +106,7 @@ export class DiskBlocks implements BlockStore {
 
   write(block: Block): void {
     const { key, bytes } = block.facts;
+    if (this.isFull) return this.#writeNow(block);
     this.index.add(block.facts);
     this.#waiting.set(key, block);
     this.#waitingBytes += bytes;
@@ -125,11 +130,7 @@ export class DiskBlocks implements BlockStore {
     const facts = this.index.get(key);
     if (facts === null) return;
     this.#forget(key);
-    try {
-      unlinkSync(this.#pathOf(facts));
-    } catch {
-      // It may be gone already, or was never written.
-    }
+    removeQuietly(this.#pathOf(facts));
   }
 
   async settled(): Promise<void> {
@@ -140,28 +141,60 @@ export class DiskBlocks implements BlockStore {
     const { key, bytes } = block.facts;
     try {
       // Removed meanwhile, or another engine wrote the same.
-      if (this.index.get(key) === null || this.#isPaused) return this.#forget(key);
+      if (this.index.get(key) === null || this.isPaused) return this.#forget(key);
       for (const gone of await this.#space.makeRoom(bytes)) this.#forget(gone);
       await this.#writeFile(block);
       this.#space.add(bytes);
     } catch (error) {
-      this.#pausedUntilMs = this.#options.clock.monotonicMs() + PAUSE_MS;
-      this.#options.onTrouble(`Prefixes cannot be kept in ${this.#folder}: ${String(error)}`);
-      this.#forget(key);
+      this.#failed(key, error);
     } finally {
       this.#waiting.delete(key);
       this.#waitingBytes -= bytes;
     }
   }
 
-  get #isPaused(): boolean {
-    return this.#options.clock.monotonicMs() < this.#pausedUntilMs;
+  /** Without a wait in the queue, where there is room without removing others. */
+  #writeNow(block: Block): void {
+    const { facts, tokens } = block;
+    if (this.isPaused || !this.#space.hasRoom(this.#waitingBytes + facts.bytes)) return;
+    const temporary = this.#temporary();
+    try {
+      this.#makeFolder();
+      const file = openSync(temporary, "wx", 0o600);
+      try {
+        writevAllSync(file, encodeBlock(block));
+      } finally {
+        closeSync(file);
+      }
+      renameSync(temporary, this.#pathOf(facts));
+      this.#space.add(facts.bytes);
+      this.index.add(facts);
+      this.#tokens.set(facts.key, tokens);
+    } catch (error) {
+      removeQuietly(temporary);
+      this.#failed(facts.key, error);
+    }
+  }
+
+  #failed(key: string, error: unknown): void {
+    this.#pausedUntilMs = this.#options.clock.monotonicMs() + PAUSE_MS;
+    this.#options.onTrouble(`Prefixes cannot be kept in ${this.#folder}: ${String(error)}`);
+    this.#forget(key);
+  }
+
+  /** Path of a file that is not whole yet. */
+  #temporary(): string {
+    this.#temporaries++;
+    return join(this.#folder, `${TEMPORARY_PREFIX}${process.pid}-${this.#temporaries}`);
+  }
+
+  #makeFolder(): void {
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
   }
 
   async #writeFile(block: Block): Promise<void> {
-    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-    this.#temporaries++;
-    const temporary = join(this.#folder, `${TEMPORARY_PREFIX}${process.pid}-${this.#temporaries}`);
+    this.#makeFolder();
+    const temporary = this.#temporary();
     try {
       const file = await open(temporary, "wx", 0o600);
       try {
@@ -212,5 +245,19 @@ export class DiskBlocks implements BlockStore {
 
   #pathOf(facts: BlockFacts): string {
     return join(this.#folder, fileName(facts));
+  }
+}
+
+function writevAllSync(file: number, parts: readonly Uint8Array[]): void {
+  for (const part of parts) {
+    for (let at = 0; at < part.length;) at += writeSync(file, part, at, part.length - at);
+  }
+}
+
+function removeQuietly(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // It may be gone already, or was never written.
   }
 }

@@ -45,6 +45,11 @@ export class DiskSpace {
     this.#untilLook -= bytes;
   }
 
+  /** Whether so many bytes fit without a look at the folder, as far as this engine knows by now. */
+  hasRoom(bytes: number): boolean {
+    return (this.#bytes ?? 0) + bytes <= this.#maxBytes;
+  }
+
   /**
    * Removes what was used longest ago until `bytes` more fit, sequences from their ends.
    * @returns keys of the removed blocks.

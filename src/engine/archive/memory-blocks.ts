@@ -5,7 +5,7 @@ import type { BlockStore } from "./block-store.ts";
 /** Blocks in main memory, for where there is no disk to keep them on. */
 export class MemoryBlocks implements BlockStore {
   readonly index = new BlockIndex();
-  readonly isBusy = false;
+  readonly isPaused = false;
   readonly isFull = false;
   readonly #blocks = new Map<string, Block>();
   readonly #maxBytes: number;

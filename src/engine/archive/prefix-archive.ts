@@ -83,7 +83,7 @@ export class PrefixArchive {
 
   /** There is something to save, and place for it. */
   get hasWork(): boolean {
-    return this.#pending.size > 0 && !this.#options.store.isBusy;
+    return this.#pending.size > 0 && !this.#isBusy;
   }
 
   /** Its cells can be given up: it is saved. */
@@ -98,11 +98,14 @@ export class PrefixArchive {
     this.#pending.set(entry, { entry, at: 0, parent, keys: [] });
   }
 
-  /** A sequence leaves the KV cache: saves what is missing of it now. */
+  /**
+   * A sequence leaves the KV cache: saves what is missing of it now, however long the queue. A block is
+   * written in some milliseconds and computed in hundreds.
+   */
   finish(entry: StoredPrefix): void {
     const saving = this.#pending.get(entry);
     if (saving === undefined) return;
-    while (!this.#options.store.isBusy && this.#saveBlock(saving));
+    while (!this.#options.store.isPaused && this.#saveBlock(saving));
     this.#pending.delete(entry);
   }
 
@@ -114,7 +117,7 @@ export class PrefixArchive {
   /** Saves at most one block of the newest sequence. */
   saveSome(): void {
     const saving = [...this.#pending.values()].at(-1);
-    if (saving === undefined || this.#options.store.isBusy) return;
+    if (saving === undefined || this.#isBusy) return;
     if (this.#saveBlock(saving)) return;
     this.#pending.delete(saving.entry);
     this.#saved.add(saving.entry);
@@ -149,6 +152,11 @@ export class PrefixArchive {
     if (block === null) return false;
     if (this.#isCuttable) return this.#kv.restore(sequence, block.state, piece.count, piece.used);
     return this.#kv.restoreWhole(sequence, block.state, piece.count);
+  }
+
+  get #isBusy(): boolean {
+    const { store } = this.#options;
+    return store.isPaused || store.isFull;
   }
 
   #findPieces(root: string, tokens: Int32Array, limit: number): Piece[] {

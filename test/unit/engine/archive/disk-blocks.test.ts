@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -11,7 +12,7 @@ import {
 import { join } from "node:path";
 import { type Block, factsOf, rootKey } from "../../../../src/engine/archive/block.ts";
 import { fileBytes, fileName } from "../../../../src/engine/archive/block-file.ts";
-import { DiskBlocks } from "../../../../src/engine/archive/disk-blocks.ts";
+import { DiskBlocks, type DiskBlocksOptions } from "../../../../src/engine/archive/disk-blocks.ts";
 import { MemoryBlocks } from "../../../../src/engine/archive/memory-blocks.ts";
 import { systemClock } from "../../../../src/lib/clock.ts";
 import { tempFolder } from "../../../support/temp-folder.ts";
@@ -33,7 +34,7 @@ function chain(...seeds: number[]): Block[] {
   return blocks;
 }
 
-function open(folder: string, over: { maxBytes?: number; fingerprint?: string } = {}) {
+function open(folder: string, over: Partial<DiskBlocksOptions> = {}) {
   const troubles: string[] = [];
   const store = new DiskBlocks({
     folder,
@@ -188,7 +189,36 @@ test("a folder that cannot be written is told once, and nothing else breaks", as
   store.write(block(2));
   await store.settled();
   expect(troubles).toHaveLength(1);
-  expect([store.index.size, store.isBusy, store.isFull]).toEqual([0, true, false]);
+  expect([store.index.size, store.isPaused, store.isFull]).toEqual([0, true, false]);
+});
+
+test("when much is on its way a block is written at once, unless the cap forbids it", async () => {
+  using folder = tempFolder();
+  const limits = { maxWaitingBytes: BLOCK_BYTES, maxBytes: 3 * BLOCK_BYTES };
+  const { store, troubles } = open(folder.path, limits);
+  const [first, second, third, fourth] = chain(1, 2, 3, 4) as [Block, Block, Block, Block];
+  store.write(first);
+  expect(store.isFull).toBe(true);
+  for (const each of [second, third, fourth]) store.write(each);
+  const isThere = [first, second, third, fourth].map((each) =>
+    existsSync(pathIn(folder.path, each)),
+  );
+  expect(isThere).toEqual([false, true, true, false]);
+  expect(store.read(third.facts.key)?.state).toEqual(third.state);
+  expect(store.index.get(fourth.facts.key)).toBeNull();
+  expect(statSync(pathIn(folder.path, second)).mode & 0o777).toBe(0o600);
+  await store.settled();
+  const { store: next } = open(folder.path);
+  expect([next.index.size, troubles]).toEqual([3, []]);
+});
+
+test("a block that cannot be written at once is told, and leaves nothing", () => {
+  using folder = tempFolder();
+  writeFileSync(join(folder.path, "model"), "");
+  const { store, troubles } = open(folder.path, { maxWaitingBytes: 0 });
+  store.write(block(1));
+  store.write(block(2));
+  expect([troubles.length, store.index.size, store.isPaused]).toEqual([1, 0, true]);
 });
 
 test("what killed engines left half written is cleared away when it is old", async () => {
