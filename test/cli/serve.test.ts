@@ -11,7 +11,9 @@ import {
   readdirSync,
   writeFileSync,
 } from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
+import { tinyModel } from "../../scripts/make-hostile-gguf.ts";
 import { executableCommand } from "../support/executable.ts";
 import { runCommand } from "../support/run-command.ts";
 import { childrenOf, startServer, until, type TestServer } from "../support/server.ts";
@@ -151,6 +153,60 @@ test("T-L6: no call of server or engine names a file of ours in a temporary fold
   const compiler = new RegExp(`^${RegExp.escape(temporary)}(?:/\\.?[\\w-]*bun-cc.*)?$`);
   expect(strangers.filter((path) => !compiler.test(path))).toEqual([]);
   expect(readdirSync(temporary)).toEqual([]);
+});
+
+test("T-L2: no error tells a path, a stack or what the server is made of", async () => {
+  const server = await startServer();
+  const models = join(server.home, "models");
+  // One that the header scan passes and the engine refuses, one that is refused at once.
+  writeFileSync(join(models, "short.gguf"), tinyModel());
+  writeFileSync(join(models, "junk.gguf"), "GGUF junk");
+  const listed = async () => (await fetch(`${server.url}/v1/models`)).text();
+  await until("the files are seen", async () => (await listed()).includes('"short"'));
+  const messages = [{ role: "user", content: "Hi" }];
+  const chat = "/v1/chat/completions";
+  const requests: [method: string, path: string, body?: unknown][] = [
+    ["GET", "/nowhere"],
+    ["GET", "/api/v1/nowhere"],
+    ["GET", "/v1/models/%2e%2e%2f%2e%2e%2fetc%2fpasswd"],
+    ["GET", "/api/v0/models/none"],
+    ["GET", "/api/v1/models/download/status/job_0000000000"],
+    ["DELETE", "/v1/models"],
+    ["POST", chat, "{"],
+    ["POST", chat, { messages: 1 }],
+    ["POST", chat, { model: "none", messages }],
+    ["POST", chat, { model: "short", messages }],
+    ["POST", chat, { model: "junk", messages }],
+    ["POST", chat, { model: "short", messages, stream: true }],
+    ["POST", chat, { model: "demo", messages: [{ role: "user", content: "a ".repeat(9_000) }] }],
+    ["POST", chat, { model: "demo", messages, response_format: { type: "grammar" } }],
+    ["POST", "/v1/completions", { model: "demo", prompt: [99_999_999] }],
+    ["POST", "/v1/completions", { model: "demo", prompt: "a", grammar: "root ::= (" }],
+    ["POST", "/v1/embeddings", { model: "short", input: "a" }],
+    ["POST", "/api/v0/chat/completions", { model: "short", messages }],
+    ["POST", "/api/v1/chat", { model: "short", input: "a" }],
+    ["POST", "/api/v1/chat", { model: "short", input: "a", stream: true }],
+    ["POST", "/api/v1/models/load", { model: "short" }],
+    ["POST", "/api/v1/models/load", { model: `${models}/short.gguf` }],
+    ["POST", "/api/v1/models/unload", { instance_id: "none" }],
+    ["POST", "/api/v1/models/download", { model: "file:///etc/passwd" }],
+  ];
+  const told: string[] = [];
+  for (const [method, path, body] of requests) {
+    const text = typeof body === "string" ? body : JSON.stringify(body);
+    const init = { method, ...(body !== undefined && { body: text }) };
+    const answer = await (await fetch(`${server.url}${path}`, init)).text();
+    expect(`${method} ${path} ${answer}`).toContain("error");
+    told.push(answer.replaceAll(text ?? "\0", ""));
+  }
+  const all = told.join("\n");
+  expect(all).toContain("could not be loaded");
+  // What a client sent is its own; everything else of this machine is not told.
+  const asked = all.replaceAll(`${models}/short.gguf`, "");
+  for (const secret of [server.home, models, "/home/", `${homedir()}/`, "/tmp/", Bun.version])
+    expect(asked).not.toContain(secret);
+  expect(all).not.toMatch(/(?:^|\\n)\s+at |\.ts:\d|node_modules/);
+  expect(await server.stop()).toBe(0);
 });
 
 test("T-L1: what clients send is in no log, no metric and no file", async () => {

@@ -144,7 +144,7 @@ test("a link in the place of the file is not followed", () => {
   expect(statSync(join(folder, "other")).size).toBe(0);
 });
 
-test("deleted text is in no file any more", () => {
+test("T-L10: deleted text is in no file any more", () => {
   const store = open();
   store.save({ id: "1", owner: "a", previousId: null, body: "needle".repeat(5) });
   save(store, "2");
