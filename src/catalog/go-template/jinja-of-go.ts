@@ -86,7 +86,7 @@ function untilResponse(nodes: readonly Node[]): { nodes: Node[]; isFound: boolea
   for (const node of nodes) {
     if (node.kind === "print" && isResponse(node.value)) return { nodes: kept, isFound: true };
     // A test of the answer asks whether there is one: there will be.
-    const isOpen = node.kind === "if" && isResponse(node.test);
+    const isOpen = node.kind === "if" && isResponse(node.value);
     const then = "body" in node ? untilResponse(node.body) : null;
     if (then === null) kept.push(node);
     else if (isOpen) kept.push(...then.nodes);

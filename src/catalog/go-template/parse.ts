@@ -9,9 +9,16 @@ export type Value =
 export type Node =
   | { kind: "text"; text: string }
   | { kind: "print"; value: Value }
-  | { kind: "set"; variable: string; value: Value }
-  | { kind: "if"; test: Value; body: readonly Node[]; otherwise: readonly Node[] }
-  | { kind: "with"; value: Value; body: readonly Node[]; otherwise: readonly Node[] }
+  /** `declares` = a variable of this block, whatever one outside is called. */
+  | { kind: "set"; variable: string; declares: boolean; value: Value }
+  | {
+      kind: "if" | "with";
+      /** A name for the value, in both bodies; null = not named. */
+      variable: string | null;
+      value: Value;
+      body: readonly Node[];
+      otherwise: readonly Node[];
+    }
   | {
       kind: "range";
       /** Names of the index or key, and of the element; null = not named. */
@@ -140,10 +147,9 @@ class BlockReader {
       const [index, element] = second === null ? [null, first] : [first, second];
       return { kind: "range", index, element, value, ...bodies };
     }
-    if (names.length > 0) throw new UnsupportedTemplate(`"${word}" with a variable is not read`);
-    return word === "if"
-      ? { kind: "if", test: value, ...bodies }
-      : { kind: "with", value, ...bodies };
+    const [variable = null, ...surplus] = names;
+    if (surplus.length > 0) throw new UnsupportedTemplate(`"${word}" with variables is not read`);
+    return { kind: word, variable, value, ...bodies };
   }
 
   #otherwise(end: BlockEnd | null, place: Place): Node[] {
@@ -174,12 +180,14 @@ function parseTemplateCall(tokens: readonly Token[]): Extract<Node, { kind: "tem
 
 function parseAction(tokens: readonly Token[]): Node {
   const [variable, mark] = tokens;
-  if (variable?.kind === "variable" && (mark?.value === ":=" || mark?.value === "="))
-    return { kind: "set", variable: variable.value, value: parsePipeline(tokens.slice(2)) };
+  if (variable?.kind === "variable" && (mark?.value === ":=" || mark?.value === "=")) {
+    const value = parsePipeline(tokens.slice(2));
+    return { kind: "set", variable: variable.value, declares: mark.value === ":=", value };
+  }
   return { kind: "print", value: parsePipeline(tokens) };
 }
 
-/** `$i, $m := value` of a range, or a value alone. */
+/** `$i, $m := value` of a range, `$m := value`, or a value alone. */
 function parseDeclaration(tokens: readonly Token[]): { names: string[]; value: Value } {
   const mark = tokens.findIndex(({ kind, value }) => kind === "mark" && value === ":=");
   const names = tokens.slice(0, Math.max(0, mark)).filter(({ value }) => value !== ",");

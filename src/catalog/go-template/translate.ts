@@ -36,7 +36,9 @@ export class Translator {
     for (const node of nodes) {
       if (node.kind === "set") {
         const known = scope.variables.get(node.variable);
-        const name = known ?? `v.${this.#name()}`;
+        if (!node.declares && known === undefined)
+          throw new UnsupportedTemplate(`${node.variable} is not declared`);
+        const name = node.declares || known === undefined ? `v.${this.#name()}` : known;
         text += `{%- set ${name} = ${this.#value(node.value, scope)} -%}`;
         const variables = new Map(scope.variables).set(node.variable, name);
         scope = { ...scope, variables };
@@ -62,16 +64,9 @@ export class Translator {
         return this.#counted(`{{ ${quoted(node.text)} }}`);
       case "print":
         return this.#counted(`{{ ${textOf(node.value, this.#value(node.value, scope))} }}`);
-      case "if": {
-        const test = this.#value(node.test, scope);
-        return this.#choice(test, node, scope, scope);
-      }
-      case "with": {
-        const name = `v.${this.#name()}`;
-        const inner = { ...scope, dot: name };
-        const set = `{%- set ${name} = ${this.#value(node.value, scope)} -%}`;
-        return set + this.#choice(name, node, inner, scope);
-      }
+      case "if":
+      case "with":
+        return this.#test(node, scope);
       case "range":
         return this.#range(node, scope);
       case "break":
@@ -94,14 +89,19 @@ export class Translator {
     return set + this.#all(body, { dot: name, root: name, variables });
   }
 
-  #choice(
-    test: string,
-    { body, otherwise }: { body: readonly Node[]; otherwise: readonly Node[] },
-    inner: Scope,
-    outer: Scope,
-  ): string {
-    const rest = otherwise.length === 0 ? "" : `{%- else -%}${this.#all(otherwise, outer)}`;
-    return `{%- if ${test} -%}${this.#all(body, inner)}${rest}{%- endif -%}`;
+  #test(node: Extract<Node, { kind: "if" | "with" }>, outer: Scope): string {
+    const { kind, variable, otherwise } = node;
+    const value = this.#value(node.value, outer);
+    const isKept = kind === "with" || variable !== null;
+    const test = isKept ? `v.${this.#name()}` : value;
+    const set = isKept ? `{%- set ${test} = ${value} -%}` : "";
+    const variables = new Map(outer.variables);
+    if (variable !== null) variables.set(variable, test);
+    // A variable is known in both bodies, the dot changes in the first.
+    const named = { ...outer, variables };
+    const body = this.#all(node.body, kind === "with" ? { ...named, dot: test } : named);
+    const rest = otherwise.length === 0 ? "" : `{%- else -%}${this.#all(otherwise, named)}`;
+    return `${set}{%- if ${test} -%}${body}${rest}{%- endif -%}`;
   }
 
   #range(node: Extract<Node, { kind: "range" }>, scope: Scope): string {
@@ -187,7 +187,7 @@ export class Translator {
     const texts = operands.map(({ text }) => text);
     switch (name) {
       case "json":
-        return `(${operands[0]?.value ?? '""'} | tojson)`;
+        return jsonOf(operands[0]?.value ?? '""');
       case "print":
         return texts.length === 0
           ? '""'
@@ -214,7 +214,17 @@ function textOf(value: Value, expression: string): string {
   }
   if (value.kind === "call" && TEXTS.has(value.name)) return expression;
   const isAbsent = `${expression} is undefined or ${expression} is none`;
-  return `(${expression} if ${expression} is string else "" if ${isAbsent} else (${expression} | tojson))`;
+  return `(${expression} if ${expression} is string else "" if ${isAbsent} else ${jsonOf(expression)})`;
+}
+
+/** JSON as Go's package encoding/json writes it: without blanks, and with HTML's characters escaped. */
+function jsonOf(expression: string): string {
+  const escapes = [
+    ["<", "003c"],
+    [">", "003e"],
+    ["&", "0026"],
+  ].map(([character, code]) => ` | replace("${character}", "\\\\u${code}")`);
+  return `(${expression} | tojson(separators=(",", ":"))${escapes.join("")})`;
 }
 
 const TEXTS: ReadonlySet<string> = new Set(["json", "print", "println", "printf", "currentDate"]);

@@ -74,8 +74,8 @@ test("tools and calls are printed as JSON, as Go prints them", () => {
     { tools: [tool] },
   );
   expect(text).toBe(
-    '\n{"type": "function", "function": {"name": "sum", "parameters": {"type": "object"}}}\n' +
-      'Hi<call>{"name": "sum", "arguments": {"a": 1}}</call><result>2</result>',
+    '\n{"type": "function", "function": {"name":"sum","parameters":{"type":"object"}}}\n' +
+      'Hi<call>{"name": "sum", "arguments": {"a":1}}</call><result>2</result>',
   );
 });
 
@@ -87,6 +87,27 @@ const cases: Case[] = [
   ["braces of Jinja in the text", "{% x %}{# y #}{{ `{{ z }}` }}", "{% x %}{# y #}{{ z }}"],
   ["pipes", '{{ .System | eq "Be kind." | not }}', "false"],
   ["several to compare with", '{{ if eq .System "x" "Be kind." }}y{{ end }}', "y"],
+  [
+    "a variable that is declared again inside",
+    '{{ $x := "a" }}{{ if true }}{{ $x := "b" }}{{ $x }}{{ end }}{{ $x }}{{ range .Messages }}{{ $x = "c" }}{{ end }}{{ $x }}',
+    "bac",
+  ],
+  [
+    "JSON with characters of HTML",
+    '{{ json "<a> & \\"b\\"" }}',
+    '"\\u003ca\\u003e \\u0026 \\"b\\""',
+  ],
+  ["with, and a name", "{{ with $s := .System }}{{ . }}{{ $s }}{{ end }}", "Be kind.Be kind."],
+  [
+    "if with a name, known in the else too",
+    '{{ if $x := "" }}a{{ else }}[{{ $x }}]{{ end }}{{ if $y := len .Messages }}{{ $y }}{{ end }}',
+    "[]2",
+  ],
+  [
+    "a name inside hides the one outside, and is gone after the end",
+    '{{ $x := "out" }}{{ with $x := "in" }}{{ $x }}{{ end }}{{ $x }}',
+    "inout",
+  ],
   ["with, and else", "{{ with .System }}[{{ . }}]{{ else }}-{{ end }}", "[Be kind.]"],
   [
     "a variable that is set again",
@@ -225,6 +246,7 @@ const doubling = Array.from(
 
 test.each([
   ["a format that is not known before", "{{ printf .System 1 }}"],
+  ["a variable that is set before it is declared", "{{ $x = 1 }}"],
   ["a verb without operand", '{{ printf "%s" }}'],
   ["an operand without verb", '{{ printf "x" .System }}'],
   ["an operand beyond the last", '{{ printf "%[3]s" "a" "b" }}'],
