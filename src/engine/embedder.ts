@@ -31,6 +31,16 @@ interface EmbedJob {
   tokens: number;
 }
 
+export interface EmbedderOptions {
+  /** Absent or null = the context's threads stay as they are. */
+  governor?: ThreadGovernor | null;
+  /**
+   * Most tokens of inputs that share a decode: each looks at all of them, if only to find that they are
+   * not its own. Absent = as many as the context takes.
+   */
+  packedTokens?: number;
+}
+
 /** Packs many inputs into each decode of an `embed` context, which it owns. */
 export class Embedder {
   readonly #createContext: () => ModelContext;
@@ -38,21 +48,22 @@ export class Embedder {
   readonly #emit: (event: JobEvent) => void;
   readonly #jobs = new Map<number, EmbedJob>();
   readonly #governor: ThreadGovernor | null;
+  readonly #packedTokens: number;
   #queue: EmbedItem[] = [];
   #context: ModelContext | null = null;
   #tokenMs: number | null = null;
 
   /**
    * @param context its own from now on; a function is called at the first input.
-   * @param governor null = the context's threads stay as they are.
    */
   constructor(
     context: ModelContext | (() => ModelContext),
     vocabulary: Vocabulary,
     emit: (event: JobEvent) => void,
-    governor: ThreadGovernor | null = null,
+    { governor = null, packedTokens = Infinity }: EmbedderOptions = {},
   ) {
     this.#governor = governor;
+    this.#packedTokens = packedTokens;
     this.#context = typeof context === "function" ? null : context;
     this.#createContext = typeof context === "function" ? context : () => context;
     this.#vocabulary = vocabulary;
@@ -125,6 +136,7 @@ export class Embedder {
 
   #take(context: ModelContext, allowance: number): EmbedItem[] {
     const limit = Math.min(context.contextLength, context.batch.capacity);
+    const most = Math.min(limit, allowance, this.#packedTokens);
     let total = 0;
     let count = 0;
     for (const item of this.#queue) {
@@ -132,7 +144,7 @@ export class Embedder {
       const length = this.#read(item, limit);
       // The queue has changed: its job is gone.
       if (length === null) return this.#take(context, allowance);
-      if (count > 0 && total + length > Math.min(limit, allowance)) break;
+      if (count > 0 && total + length > most) break;
       total += length;
       count++;
       if (item.isRetry) break;

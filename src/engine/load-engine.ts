@@ -9,6 +9,7 @@ import { openArchive } from "./archive/open-archive.ts";
 import { Embedder } from "./embedder.ts";
 import { Engine, type SendStep } from "./engine.ts";
 import { Generator } from "./generator.ts";
+import type { GeneratorOptions } from "./generator-options.ts";
 import { type DraftDeps, loadDraft } from "./load-draft.ts";
 import { decodeLenient, PieceTable } from "./pieces.ts";
 import { ThreadGovernor } from "./thread-governor.ts";
@@ -34,6 +35,11 @@ const MOST_SEQUENCES = 256;
 const ONE_THREAD_BYTES = 48 * 1024 * 1024;
 /** Inputs per decode of an embedding context. */
 const EMBED_SEQUENCES = 64;
+/**
+ * Their tokens: more do not make a row cheaper, and the cost of attention grows with their square. A
+ * GPU needs more rows to be busy.
+ */
+const PACKED_TOKENS = { cpu: 512, gpu: 2048 } as const;
 
 export interface LoadDeps {
   backend: Backend;
@@ -105,7 +111,7 @@ export function loadEngine(
                 emit,
               }),
       createEmbedder: (emit) =>
-        new Embedder(embedding ?? createEmbedContext, model.vocabulary, emit, governor()),
+        createEmbedder(embedding ?? createEmbedContext, model, emit, governor()),
     });
     const { memory } = defined(generating ?? embedding, "a loaded model has a context");
     const info = describe(model, pieces, {
@@ -134,6 +140,16 @@ function shared(options: LoadOptions, threads: number) {
     ...(ropeFreqBase !== undefined && { ropeFreqBase }),
     ...(ropeFreqScale !== undefined && { ropeFreqScale }),
   };
+}
+
+function createEmbedder(
+  context: ModelContext | (() => ModelContext),
+  model: Model,
+  emit: GeneratorOptions["emit"],
+  governor: ThreadGovernor | null,
+): Embedder {
+  const packedTokens = model.facts.gpuLayers === 0 ? PACKED_TOKENS.cpu : PACKED_TOKENS.gpu;
+  return new Embedder(context, model.vocabulary, emit, { governor, packedTokens });
 }
 
 /** The context that generates and the draft model beside it, with the memory of both. */

@@ -25,6 +25,8 @@ export interface HarnessOptions {
   speculates?: boolean;
   /** A draft model with its context; absent = none. */
   draft?: LoadedDraft;
+  /** Most tokens of inputs that share a decode; absent = as many as fit. */
+  packedTokens?: number;
 }
 
 /** A clock that stands still: every decode seems to take no time. */
@@ -109,6 +111,7 @@ export function engineHarness(options: HarnessOptions) {
           }),
         model.vocabulary,
         emit,
+        options.packedTokens === undefined ? {} : { packedTokens: options.packedTokens },
       ),
   });
   const of = (jobId: number): JobEvent[] => events.filter((event) => event.jobId === jobId);

@@ -4,9 +4,9 @@ import { engineHarness, job } from "../../support/engine-harness.ts";
 import type { FakeOptions } from "../../support/fake-backend.ts";
 import { fakeModel } from "../../support/fake-model.ts";
 
-function setUp(options: FakeOptions = {}) {
+function setUp(options: FakeOptions = {}, packedTokens?: number) {
   const model = fakeModel(options);
-  const harness = engineHarness({ model });
+  const harness = engineHarness({ model, ...(packedTokens !== undefined && { packedTokens }) });
   const vectors = (jobId: number): Float32Array[] =>
     (harness.find(jobId, "embedded")?.vectors ?? []).map((text) => {
       const bytes = Buffer.from(text, "base64");
@@ -37,6 +37,16 @@ test("a vector from a batch equals the one made alone", () => {
   for (const index of inputs.keys()) expect(vectors(1)[index]).toEqual(vectors(100 + index)[0]);
   expect(model.contexts[1]?.history[0]?.sequences.length).toBeGreaterThan(10);
   expect(model.contexts[1]?.usedCells).toBe(0);
+});
+
+test("inputs share a decode up to so many tokens; a longer one has its own", () => {
+  const { engine, settle, find, model } = setUp({}, 64);
+  const texts = ["x".repeat(29), "x".repeat(29), "x".repeat(29), "x".repeat(200), "x"];
+  engine.embed(1, texts);
+  settle();
+  expect(find(1, "embedded")?.vectors).toHaveLength(5);
+  const sizes = model.contexts[1]?.history.map(({ tokens }) => tokens);
+  expect(sizes).toEqual([60, 30, 201, 2]);
 });
 
 test("the embedding context is made at the first input, and once", () => {
