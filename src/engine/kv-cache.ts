@@ -16,6 +16,8 @@ export class KvCache {
   readonly #sequences = new Map<number, { cells: number[]; pinned: boolean }>();
   readonly #scratch: number | null;
   #pinned = 0;
+  /** Most cells in use since all were free. */
+  #peak = 0;
 
   /** @param hasScratch keeps a sequence id back, which saving and restoring parts of one needs. */
   constructor(context: ModelContext, hasScratch = false) {
@@ -39,6 +41,14 @@ export class KvCache {
 
   get used(): number {
     return this.#total - this.#freeCells.length;
+  }
+
+  /**
+   * Free cells that lie between used ones, at most. The library takes the lowest cells that are free
+   * and a decode looks at all up to the highest in use, so these cost what used ones do.
+   */
+  get holes(): number {
+    return this.#peak - this.used;
   }
 
   /** Cells that at least one slot needs. */
@@ -73,6 +83,7 @@ export class KvCache {
       this.#pinned++;
       cells.push(cell);
     }
+    this.#peak = Math.max(this.#peak, this.used);
   }
 
   /** Forgets the tokens of a pinned sequence from `length` on; nobody else may share them. */
@@ -193,6 +204,7 @@ export class KvCache {
     const left = (this.#references[cell] ?? 0) - 1;
     this.#references[cell] = left;
     if (left === 0) this.#freeCells.push(cell);
+    if (this.used === 0) this.#peak = 0;
   }
 
   #pin(cell: number): void {

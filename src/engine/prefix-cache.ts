@@ -3,9 +3,12 @@ import type { PrefixArchive } from "./archive/prefix-archive.ts";
 import type { KvCache } from "./kv-cache.ts";
 import type { StoredPrefix } from "./stored-prefix.ts";
 import { PrefixTree, type TreeMatch } from "./prefix-tree.ts";
+import { commonPrefixLength } from "./token-buffer.ts";
 
 /** Tokens below which a prefix is short. */
 const SHORT_TOKENS = 256;
+/** Tokens that a prefix must share with a prompt to be kept for it. */
+const WORTH_KEEPING = 32;
 /** Tokens that short prefixes may hold in all while a request begins. */
 const SHORT_TOTAL = 512;
 
@@ -134,10 +137,14 @@ export class PrefixCache {
    * recently used of the short ones, which are soon computed, until at most `most` of these and few
    * tokens are left. Every cell in use costs each row of each decode a look at its mask: a thousand of
    * them take three to five parts in a hundred of a small model's step.
+   * @param wanted prefixes of these tokens stay, whatever they cost.
    */
-  evictCheap(most: number): void {
+  evictCheap(most: number, wanted: { scope: string; tokens: Int32Array } | null = null): void {
+    const isOurs = ({ scope, tokens }: StoredPrefix): boolean =>
+      scope === wanted?.scope &&
+      commonPrefixLength(tokens, wanted.tokens, tokens.length) >= WORTH_KEEPING;
     const archive = this.#archive;
-    const stored = [...this.#stored];
+    const stored = [...this.#stored].filter((entry) => !isOurs(entry));
     for (const entry of stored) if (archive?.isSaved(entry) === true) this.#drop(entry);
     let count = 0;
     let tokens = 0;

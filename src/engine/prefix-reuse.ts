@@ -15,6 +15,8 @@ import {
 } from "./prefix-share.ts";
 import { Slot } from "./slot.ts";
 
+/** Free cells between used ones that a request may begin with. */
+const MOST_HOLES = 256;
 /** Archived pieces that are read back per step beside running streams. */
 const PIECES_BESIDE_STREAMS = 2;
 
@@ -143,6 +145,17 @@ export class PrefixReuse {
   /** Gives up cells of what is cheap to have again, until `most` of each kind are left. */
   evictCheap(most: number): void {
     this.#prefixes.evictCheap(most);
+  }
+
+  /**
+   * Before a choice begins and while no other runs: gives up what is cheap to have again, as
+   * `evictCheap`, but for what the choice can use; all of it where much of the cache would be holes.
+   */
+  compact({ job, tokens }: Choice, most: number): void {
+    if (!this.#options.isCuttable) return;
+    const wanted = { scope: job.prefixScope, tokens: tokens.view() };
+    this.#prefixes.evictCheap(most, wanted);
+    if (this.#kv.holes >= MOST_HOLES) this.#prefixes.evictCheap(0, wanted);
   }
 
   /** Gives up everything, at the end. */

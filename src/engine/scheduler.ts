@@ -92,6 +92,7 @@ export class Scheduler {
       if (!opens && this.#slots.length > 0) break;
       const choice = this.#queue[0];
       if (choice === undefined) break;
+      if (this.#slots.length === 0) this.#reuse.compact(choice, this.#options.parallel - 1);
       const share = this.#reuse.find(choice, this.#slots);
       // In order: a newcomer that does not fit makes those behind it wait, or it would starve.
       if (!this.#hasRoomFor(choice, share)) break;

@@ -159,3 +159,16 @@ test("of short prefixes few tokens stay, however many slots there are", () => {
   );
   expect(isLeft).toEqual([false, false, true, true]);
 });
+
+test("holes are the free cells below the highest that was in use", () => {
+  const { context, kv } = setUp();
+  const first = fresh(context, kv, [1, 2, 3, 4]);
+  const second = fresh(context, kv, [5, 6]);
+  expect(kv.holes).toBe(0);
+  kv.close(first);
+  expect([kv.used, kv.holes]).toEqual([2, 4]);
+  grow(context, kv, second, [7]);
+  expect(kv.holes).toBe(3);
+  kv.close(second);
+  expect([kv.used, kv.holes]).toEqual([0, 0]);
+});

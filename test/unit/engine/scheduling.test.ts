@@ -283,7 +283,32 @@ test("stored prefixes give way to work, least recently used first", () => {
   engine.generate(11, job("a".repeat(150)));
   settle();
   expect(find(10, "accepted")?.cachedTokens).toBe(150);
-  expect(find(11, "accepted")?.cachedTokens).toBe(1);
+  expect(find(11, "accepted")?.cachedTokens).toBe(0);
+});
+
+test("a request that begins alone finds no cache full of holes, but what it can use", () => {
+  const { engine, settle, find } = setUp({ parallel: 6, contextLength: 2_048, sequences: 16 });
+  const fields = { maxTokens: 2, ...endless };
+  const cellsAfter = (): number => {
+    engine.step();
+    return engine.load.kvCellsUsed;
+  };
+  const letters = ["a", "b", "c", "d", "e", "f"];
+  const together = (from: number): void => {
+    for (const [index, letter] of letters.entries()) {
+      engine.generate(from + index, job(letter.repeat(200), fields));
+    }
+    settle();
+  };
+  together(1);
+  engine.generate(10, job("x".repeat(20), fields));
+  expect(cellsAfter()).toBe(21);
+  settle();
+  together(11);
+  engine.generate(20, job("c".repeat(200), fields));
+  expect(cellsAfter()).toBe(203);
+  settle();
+  expect(find(20, "accepted")?.cachedTokens).toBe(200);
 });
 
 test.each([
