@@ -16,8 +16,11 @@ export interface BlockStore {
   tokensOf(key: string): Int32Array | null;
   /** @returns null when the block is gone or damaged; it is then no longer in the index. */
   read(key: string): Block | null;
-  /** Keeps a block that is not in the index; others may have to go for it. */
-  write(block: Block): void;
+  /**
+   * Keeps a block that is not in the index; others may have to go for it.
+   * @returns false when there is no room for it: those that follow it would be of no use either.
+   */
+  write(block: Block): boolean;
   /** They were of use: others go before them. @param keys the last block of a sequence first. */
   touch(keys: readonly string[]): void;
   /** Forgets a block; what follows it is of no use any more. */

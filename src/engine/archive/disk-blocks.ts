@@ -104,7 +104,7 @@ export class DiskBlocks implements BlockStore {
     return this.#attempt(key, (facts) => decodeBlock(readFileSync(this.#pathOf(facts)), facts));
   }
 
-  write(block: Block): void {
+  write(block: Block): boolean {
     const { key, bytes } = block.facts;
     if (this.isFull) return this.#writeNow(block);
     this.index.add(block.facts);
@@ -112,6 +112,7 @@ export class DiskBlocks implements BlockStore {
     this.#waitingBytes += bytes;
     this.#tokens.set(key, block.tokens);
     this.#writes = this.#writes.then(() => this.#writeNext(block));
+    return true;
   }
 
   touch(keys: readonly string[]): void {
@@ -154,9 +155,9 @@ export class DiskBlocks implements BlockStore {
   }
 
   /** Without a wait in the queue, where there is room without removing others. */
-  #writeNow(block: Block): void {
+  #writeNow(block: Block): boolean {
     const { facts, tokens } = block;
-    if (this.isPaused || !this.#space.hasRoom(this.#waitingBytes + facts.bytes)) return;
+    if (this.isPaused || !this.#space.hasRoom(this.#waitingBytes + facts.bytes)) return false;
     const temporary = this.#temporary();
     try {
       this.#makeFolder();
@@ -170,9 +171,11 @@ export class DiskBlocks implements BlockStore {
       this.#space.add(facts.bytes);
       this.index.add(facts);
       this.#tokens.set(facts.key, tokens);
+      return true;
     } catch (error) {
       removeQuietly(temporary);
       this.#failed(facts.key, error);
+      return false;
     }
   }
 

@@ -22,9 +22,9 @@ export class MemoryBlocks implements BlockStore {
     return this.#blocks.get(key) ?? null;
   }
 
-  write(block: Block): void {
+  write(block: Block): boolean {
     const { facts } = block;
-    if (facts.bytes > this.#maxBytes) return;
+    if (facts.bytes > this.#maxBytes) return false;
     this.#blocks.set(facts.key, block);
     this.index.add(facts);
     // What the new block follows must not go for it.
@@ -35,6 +35,7 @@ export class MemoryBlocks implements BlockStore {
       key = parent.parent;
     }
     while (this.index.bytes > this.#maxBytes) this.#removeOldest();
+    return true;
   }
 
   touch(keys: readonly string[]): void {

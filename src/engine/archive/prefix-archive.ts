@@ -105,7 +105,7 @@ export class PrefixArchive {
   finish(entry: StoredPrefix): void {
     const saving = this.#pending.get(entry);
     if (saving === undefined) return;
-    while (!this.#options.store.isPaused && this.#saveBlock(saving));
+    while (!this.#options.store.isPaused && this.#saveBlock(saving) === "saved");
     this.#pending.delete(entry);
   }
 
@@ -118,9 +118,10 @@ export class PrefixArchive {
   saveSome(): void {
     const saving = [...this.#pending.values()].at(-1);
     if (saving === undefined || this.#isBusy) return;
-    if (this.#saveBlock(saving)) return;
+    const outcome = this.#saveBlock(saving);
+    if (outcome === "saved") return;
     this.#pending.delete(saving.entry);
-    this.#saved.add(saving.entry);
+    if (outcome === "whole") this.#saved.add(saving.entry);
   }
 
   /** Resolves when everything saved so far will outlive the process. */
@@ -206,8 +207,8 @@ export class PrefixArchive {
     return [];
   }
 
-  /** Saves the next block that is missing. @returns false when the sequence is wholly saved. */
-  #saveBlock(saving: Saving): boolean {
+  /** Saves the next block that is missing; `whole`: none is, `refused`: there is no room for it. */
+  #saveBlock(saving: Saving): "saved" | "whole" | "refused" {
     const { store } = this.#options;
     for (;;) {
       const { entry, at, parent } = saving;
@@ -215,19 +216,19 @@ export class PrefixArchive {
       const tokens = entry.tokens.subarray(at, end);
       if (tokens.length < HEAD_TOKENS || this.#isCovered(parent, tokens)) {
         store.touch(saving.keys.toReversed());
-        return false;
+        return "whole";
       }
       const key = blockKey(parent, tokens);
       const isKnown = store.index.get(key) !== null;
-      if (!isKnown) this.#write(saving, tokens);
+      if (!isKnown && !this.#write(saving, tokens)) return "refused";
       saving.at += tokens.length;
       saving.parent = key;
       saving.keys.push(key);
-      if (!isKnown) return true;
+      if (!isKnown) return "saved";
     }
   }
 
-  #write({ entry, at, parent }: Saving, tokens: Int32Array): void {
+  #write({ entry, at, parent }: Saving, tokens: Int32Array): boolean {
     const { store } = this.#options;
     const state = this.#isCuttable
       ? this.#kv.save(entry.sequence, at, at + tokens.length)
@@ -235,8 +236,9 @@ export class PrefixArchive {
     const facts = factsOf(parent, tokens, fileBytes(tokens.length, state.length));
     const shorter = this.#isCuttable ? this.#beginningsOf(facts, tokens) : [];
     this.#version++;
-    store.write({ facts, tokens: tokens.slice(), state });
+    if (!store.write({ facts, tokens: tokens.slice(), state })) return false;
     for (const { key } of shorter) store.remove(key);
+    return true;
   }
 
   /** Ends of other sequences that are beginnings of a block: it holds all they hold. */

@@ -199,7 +199,8 @@ test("when much is on its way a block is written at once, unless the cap forbids
   const [first, second, third, fourth] = chain(1, 2, 3, 4) as [Block, Block, Block, Block];
   store.write(first);
   expect(store.isFull).toBe(true);
-  for (const each of [second, third, fourth]) store.write(each);
+  const isKept = [second, third, fourth].map((each) => store.write(each));
+  expect(isKept).toEqual([true, true, false]);
   const isThere = [first, second, third, fourth].map((each) =>
     existsSync(pathIn(folder.path, each)),
   );

@@ -129,6 +129,18 @@ test("the same when nobody rests between them and little may wait for the disk",
   await store.settled();
 });
 
+test("what the archive has no room for keeps its cells when another request begins", () => {
+  const { engine, settle, find, idle } = setUp({ contextLength: 4_096, archive: inMemory(10) });
+  engine.generate(1, job(prefixOf(1), { maxTokens: 2, ...endless }));
+  settle();
+  idle();
+  engine.generate(2, job(prefixOf(2), { maxTokens: 2, ...endless }));
+  settle();
+  engine.generate(3, job(prefixOf(1), { maxTokens: 2, ...endless }));
+  settle();
+  expect(find(3, "accepted")?.cachedTokens).toBeGreaterThanOrEqual(300);
+});
+
 test("sequences that begin alike are kept once", () => {
   const { engine, settle, idle, archive } = setUp({ contextLength: 4_096 });
   const sizes: number[] = [];
