@@ -19,6 +19,7 @@ import {
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { sourceCommand } from "../support/executable.ts";
+import { type CommandResult, resultOf } from "../support/run-command.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 
 /** Where the libraries lie, which become part of the program: no other user may have a hand in them. */
@@ -85,14 +86,8 @@ function ownedFolder(path: string, user: number, mode: number): string {
   return path;
 }
 
-interface Run {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
 /** Runs a verb of the executable as an ordinary user. */
-async function runAsUs(verb: string, { home, cacheDir }: Place): Promise<Run> {
+async function runAsUs(verb: string, { home, cacheDir }: Place): Promise<CommandResult> {
   const folders = ["--cache-dir", cacheDir, "--state-dir", join(home, "state")];
   const words = [verb, "--port", "0", ...folders, "--models-dir", join(home, "models")];
   const child = Bun.spawn(["setpriv", ...become(US), executable, ...words], {
@@ -102,12 +97,7 @@ async function runAsUs(verb: string, { home, cacheDir }: Place): Promise<Run> {
     stdout: "pipe",
     stderr: "pipe",
   });
-  const [stdout, stderr, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  return { code, stdout, stderr };
+  return resultOf(child);
 }
 
 const carried = ((): ReadonlyMap<string, string> => {

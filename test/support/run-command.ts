@@ -22,6 +22,13 @@ export async function runCommand(
     stdout: "pipe",
     stderr: "pipe",
   });
+  return resultOf(child);
+}
+
+/** Waits for the end of a process that writes to pipes. */
+export async function resultOf(
+  child: Bun.Subprocess<Bun.SpawnOptions.Writable, "pipe", "pipe">,
+): Promise<CommandResult> {
   const [stdout, stderr, code] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),

@@ -47,6 +47,21 @@ function gate(hub: FakeHub, count: number): { open: () => void; reached: Promise
   return { open: () => held.resolve(), reached: reached.promise };
 }
 
+/** A job for `o/m` whose manager was closed before the first byte. @returns its id. */
+async function interrupted(
+  hub: FakeHub,
+  modelsDir: string,
+  options: { recordsPath: string },
+): Promise<string> {
+  const held = gate(hub, 0);
+  const { downloads } = downloadsFrom(hub, modelsDir, options);
+  const { id } = await begin(downloads, "o/m");
+  await held.reached;
+  await downloads.close();
+  held.open();
+  return id;
+}
+
 const failureOf = (work: Promise<unknown>): Promise<unknown> =>
   work.then(
     () => null,
@@ -188,12 +203,7 @@ test("a job whose files another process brought meanwhile is completed", async (
   hub.add("o/m/m.gguf", CONTENT);
   const options = { recordsPath: join(folder.path, "downloads.json") };
   const modelsDir = join(folder.path, "models");
-  const held = gate(hub, 0);
-  const first = downloadsFrom(hub, modelsDir, options).downloads;
-  const { id } = await begin(first, "o/m");
-  await held.reached;
-  await first.close();
-  held.open();
+  const id = await interrupted(hub, modelsDir, options);
   expect((await download(downloadsFrom(hub, modelsDir).downloads, "o/m")).state).toBe("completed");
   const second = downloadsFrom(hub, modelsDir, options).downloads;
   await second.restore();
@@ -206,12 +216,7 @@ test("a restored job is resumed without asking the hub what there is", async () 
   hub.add("o/m/m.gguf", CONTENT);
   const options = { recordsPath: join(folder.path, "downloads.json") };
   const modelsDir = join(folder.path, "models");
-  const held = gate(hub, 0);
-  const first = downloadsFrom(hub, modelsDir, options).downloads;
-  const { id } = await begin(first, "o/m");
-  await held.reached;
-  await first.close();
-  held.open();
+  const id = await interrupted(hub, modelsDir, options);
   hub.requests.length = 0;
   const second = downloadsFrom(hub, modelsDir, options).downloads;
   await second.restore();
