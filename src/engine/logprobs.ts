@@ -1,3 +1,4 @@
+import { bitsOf, largest } from "../llama/largest.ts";
 import type { TokenCandidate, TokenLogprob } from "../protocol/events.ts";
 import type { PieceTable } from "./pieces.ts";
 
@@ -5,7 +6,7 @@ import type { PieceTable } from "./pieces.ts";
 const FLOOR = -9999;
 
 /** Indices of the `count` largest values, best first; ties by lower index. One pass, no sort. */
-export function largest(values: Float32Array, count: number): number[] {
+export function bestIndices(values: Float32Array, count: number): number[] {
   const best: number[] = [];
   if (count === 0) return best;
   let threshold = -Infinity;
@@ -23,11 +24,7 @@ export function largest(values: Float32Array, count: number): number[] {
 
 /** ln(sum(exp(values))): subtracting it turns logits into log probabilities. */
 function logSumExp(values: Float32Array): number {
-  let max = -Infinity;
-  for (let index = 0; index < values.length; index++) {
-    const value = values[index] ?? -Infinity;
-    if (value > max) max = value;
-  }
+  const max = largest(values, bitsOf(values), 0, values.length);
   if (max === -Infinity) return 0;
   // Below this, e to the difference adds nothing that a sum of this length could show.
   const negligible = max - 40;
@@ -64,7 +61,7 @@ export function scoreToken(
       logprob: logprob > FLOOR ? logprob : FLOOR,
     };
   };
-  return { ...candidate(token), top: largest(logits, topCount).map(candidate) };
+  return { ...candidate(token), top: bestIndices(logits, topCount).map(candidate) };
 }
 
 /** The first token of a prompt has no score: nothing came before it. */

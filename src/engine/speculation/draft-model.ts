@@ -1,9 +1,10 @@
 import { assert, defined } from "../../lib/assert.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Model, ModelContext } from "../../llama/backend.ts";
+import { argmax } from "../../llama/largest.ts";
 import type { Choice } from "../choice.ts";
 import type { ThreadGovernor } from "../thread-governor.ts";
-import { largest, probabilityOf } from "../logprobs.ts";
+import { probabilityOf } from "../logprobs.ts";
 
 /** Tokens that are read per step for a sequence that is behind; it gets guesses when it is not. */
 const CATCH_UP = 128;
@@ -144,7 +145,7 @@ export class DraftModel {
   }
 
   #choose(draft: Draft, logits: Float32Array): void {
-    const best = largest(logits, 1)[0] ?? 0;
+    const best = argmax(logits);
     const { minProbability } = this.#options;
     const isUnsure = minProbability > 0 && probabilityOf(logits, best) < minProbability;
     if (!isUnsure) draft.guesses.push(best);

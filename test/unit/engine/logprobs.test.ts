@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { largest, scoreToken } from "../../../src/engine/logprobs.ts";
+import { bestIndices, scoreToken } from "../../../src/engine/logprobs.ts";
 import { PieceTable } from "../../../src/engine/pieces.ts";
 import { FakeVocabulary } from "../../support/fake-vocabulary.ts";
 
@@ -30,7 +30,7 @@ test("a token that is part of a character has its bytes and a placeholder for te
   expect(scored).toMatchObject({ text: "\ufffd", bytes: [0xf0], top: [] });
 });
 
-test("the largest values are those of a full sort, ties by index", () => {
+test("the best values are those of a full sort, ties by index", () => {
   let state = 9;
   for (let run = 0; run < 200; run++) {
     const values = Float32Array.from({ length: 1 + (run % 40) }, () => {
@@ -41,6 +41,6 @@ test("the largest values are those of a full sort, ties by index", () => {
     const sorted = Array.from(values.keys()).sort(
       (a, b) => (values[b] ?? 0) - (values[a] ?? 0) || a - b,
     );
-    expect(largest(values, count)).toEqual(sorted.slice(0, count));
+    expect(bestIndices(values, count)).toEqual(sorted.slice(0, count));
   }
 });
