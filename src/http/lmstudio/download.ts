@@ -2,10 +2,10 @@ import { Type, type Static } from "typebox";
 import { LmError } from "../../lib/errors.ts";
 import type { Server } from "../generation.ts";
 import { jsonResponse } from "../json-response.ts";
+import { printable } from "../refusals.ts";
 import { holdOpen } from "../request-context.ts";
 import type { GetRoute, PostRoute } from "../route.ts";
 import { opt } from "../schema.ts";
-import { printable } from "../validate.ts";
 import { downloadChange, downloadJobs } from "./download-jobs.ts";
 import {
   downloadsOf,

@@ -16,7 +16,7 @@ import { findModel } from "./model-facts.ts";
 import { toTuning, tuningFields } from "./load-tuning.ts";
 import { LoadConfig } from "./models.schema.ts";
 import { loadConfig } from "./models.ts";
-import { printable } from "../validate.ts";
+import { printable } from "../refusals.ts";
 import { strictValidator } from "./strict.ts";
 
 const fields = {

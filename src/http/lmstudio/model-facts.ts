@@ -2,7 +2,7 @@ import type { CatalogModel } from "../../catalog/model.ts";
 import { LmError } from "../../lib/errors.ts";
 import type { InstanceStatus } from "../../pool/pool.ts";
 import type { Deps } from "../deps.ts";
-import { printable } from "../validate.ts";
+import { printable } from "../refusals.ts";
 
 /** Whole bits of a weight by the start of the quantisation's name. */
 const BITS: readonly (readonly [prefix: RegExp, bits: number])[] = [

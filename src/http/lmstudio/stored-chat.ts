@@ -4,7 +4,7 @@ import type { Message } from "../../chat/conversation.ts";
 import { invalidRequest } from "../../lib/errors.ts";
 import type { StoredResponse } from "../../store/response-store.ts";
 import type { Deps } from "../deps.ts";
-import { printable } from "../validate.ts";
+import { printable } from "../refusals.ts";
 
 const StoredMessage = Type.Object({
   role: Type.Union([Type.Literal("user"), Type.Literal("assistant")]),

@@ -1,6 +1,7 @@
 import type { Static, TObject } from "typebox";
 import { invalidRequest } from "../../lib/errors.ts";
-import { printable, validator, type Validator } from "../validate.ts";
+import { printable } from "../refusals.ts";
+import { validator, type Validator } from "../validate.ts";
 
 /**
  * A validator that also refuses keys the schema does not name.

@@ -1,7 +1,7 @@
 import type { ChatOptions, Message } from "../../chat/conversation.ts";
 import type { GenerateRequest } from "../../chat/events.ts";
 import { invalidRequest } from "../../lib/errors.ts";
-import { outOfRange, printable } from "../validate.ts";
+import { outOfRange, printable } from "../refusals.ts";
 import type { WireParam } from "../wire-param.ts";
 import { toAnswerFormat } from "./answer-format.decode.ts";
 import type { ChatCompletionRequest } from "./chat-completions.schema.ts";

@@ -1,6 +1,6 @@
 import type { GenerateRequest, RawPrompt } from "../../chat/events.ts";
 import { invalidRequest, type LmError } from "../../lib/errors.ts";
-import { outOfRange } from "../validate.ts";
+import { outOfRange } from "../refusals.ts";
 import type { WireParam } from "../wire-param.ts";
 import { toAnswerFormat } from "./answer-format.decode.ts";
 import { toChoices, toStops, unsupported } from "./chat-completions.decode.ts";

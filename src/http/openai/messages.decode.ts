@@ -1,6 +1,6 @@
 import type { ContentPart, Message, ToolCall } from "../../chat/conversation.ts";
 import { invalidRequest } from "../../lib/errors.ts";
-import { missing } from "../validate.ts";
+import { missing } from "../refusals.ts";
 import type {
   AssistantMessage,
   ChatMessage,

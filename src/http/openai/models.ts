@@ -4,8 +4,8 @@ import type { InstanceStatus } from "../../pool/pool.ts";
 import type { Deps } from "../deps.ts";
 import type { Server } from "../generation.ts";
 import { jsonResponse, wholeResponse } from "../json-response.ts";
+import { printable } from "../refusals.ts";
 import type { GetRoute } from "../route.ts";
-import { printable } from "../validate.ts";
 import { MODEL_EXAMPLE, MODEL_LIST_EXAMPLE } from "./examples.ts";
 import { ModelList, ModelObject } from "./response.schema.ts";
 

@@ -1,6 +1,6 @@
 import type { Tool, ToolChoice } from "../../chat/conversation.ts";
 import { invalidRequest } from "../../lib/errors.ts";
-import { missing, printable, unsupportedValue } from "../validate.ts";
+import { missing, printable, unsupportedValue } from "../refusals.ts";
 import type {
   ChatCompletionRequest,
   FunctionDefinition,
