@@ -8,7 +8,7 @@ import type { CatalogModel } from "../catalog/model.ts";
 import { ModelCatalog } from "../catalog/model-catalog.ts";
 import { createChatTemplates, type ChatTemplates } from "../chat/chat-templates.ts";
 import { createGenerate, createRenderChat } from "../chat/generate.ts";
-import type { Alias } from "../config/settings.ts";
+import type { Alias } from "../config/request-settings.ts";
 import { createApp } from "../http/app.ts";
 import { TokenFile } from "../config/tokens.ts";
 import type { HttpApp, HttpSettings } from "../http/deps.ts";

@@ -1,0 +1,33 @@
+import { delimiter } from "node:path";
+import { Type } from "typebox";
+import * as kinds from "./setting.ts";
+
+/** Where models, libraries and state lie, and which models are listed. */
+export const FOLDER_SETTINGS = {
+  modelsDirs: kinds.listSetting({
+    flag: "models-dir",
+    argument: "<folder>",
+    envSeparator: delimiter,
+    help: "Folder with models, may be repeated (default ~/.lmserver/models and LM Studio's)",
+  }),
+  adopt: kinds.setting({
+    flag: "adopt",
+    argument: null,
+    schema: Type.Union([Type.Boolean(), Type.Null()]),
+    fallback: null,
+    accepts: "true or false",
+    read: (texts) => kinds.readBoolean(texts.at(-1) ?? ""),
+    help: "List models of LM Studio, Ollama, llama.cpp and the Hugging Face cache where they are (default: unless --models-dir is given)",
+  }),
+  cacheDir: kinds.textSetting({
+    flag: "cache-dir",
+    argument: "<folder>",
+    help: "Where the carried libraries are extracted (default $XDG_CACHE_HOME/lmserver)",
+  }),
+  stateDir: kinds.textSetting({
+    flag: "state-dir",
+    argument: "<folder>",
+    help: "Where the server keeps its lock and state (default $XDG_STATE_HOME/lmserver)",
+  }),
+  demo: kinds.flagSetting({ flag: "demo", fallback: true, help: "List the built-in demo model" }),
+} as const;
