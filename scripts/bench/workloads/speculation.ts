@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type Server, startOurs } from "../servers.ts";
 import { randomText, type Stream, streamCompletion } from "../streams.ts";
 import { alternate, type Bench, measure, type Measure } from "../workload.ts";
@@ -7,6 +7,8 @@ import { alternate, type Bench, measure, type Measure } from "../workload.ts";
 export const options = {
   /** `copy` needs a model that copies: make-model's --copies. */
   task: "copy",
+  /** A smaller model of the same vocabulary guesses instead of the lookup in earlier text. */
+  draft: "",
   clients: "1,4",
   "max-tokens": "256",
   parallel: "8",
@@ -40,16 +42,23 @@ const TASKS: Readonly<Record<string, Task>> = {
   },
 };
 
-/** Our server against itself with `--speculation off`; the peer is the latter. */
+/** Our server against itself with `--speculation off` and no draft model; the peer is the latter. */
 export async function run(bench: Bench): Promise<Measure[]> {
   const task = TASKS[bench.option("task")];
   if (task === undefined) throw new Error(`--task is one of ${Object.keys(TASKS).join(", ")}`);
-  const shape = { parallel: bench.number("parallel"), context: bench.number("context") };
+  const draft = bench.option("draft");
+  const shape = {
+    parallel: bench.number("parallel"),
+    context: bench.number("context"),
+    otherModels: draft === "" ? [] : [draft],
+  };
   const start = async (mode: string): Promise<Server> => {
     const flags = ["--speculation", mode];
     return bench.adopt(await startOurs(bench.executable, { ...shape, model: bench.model, flags }));
   };
-  const servers = [await start("auto"), await start("off")];
+  const guessing = await start(draft === "" ? "auto" : "off");
+  if (draft !== "") await loadWithDraft(guessing, basename(draft, ".gguf"));
+  const servers = [guessing, await start("off")];
   const maxTokens = bench.number("max-tokens");
   const measures: Measure[] = [];
   for (const clients of bench.option("clients").split(",").map(Number)) {
@@ -60,7 +69,7 @@ export async function run(bench: Bench): Promise<Measure[]> {
           streamCompletion(server, task.prompt(client, round), maxTokens, task.extra),
         ),
       );
-      const mode = server === servers[0] ? "with" : "without";
+      const mode = server === guessing ? "with" : "without";
       bench.say(`${mode} guesses: ${tokensPerSecond(streams).toFixed(1)} tokens/s`);
       return streams;
     };
@@ -77,13 +86,24 @@ export async function run(bench: Bench): Promise<Measure[]> {
       { what: `part of the text that is the same, ${at}`, ours: same ?? [], peer: null },
     );
   }
-  const metrics = await (await fetch(`${servers[0]?.baseUrl}/metrics`)).text();
+  const metrics = await (await fetch(`${guessing.baseUrl}/metrics`)).text();
   for (const kind of ["drafted", "accepted"]) {
     const found = new RegExp(`^lmserver_speculation_${kind}_tokens_total\\{.*\\} (\\d+)$`, "m");
     const count = Number(found.exec(metrics)?.[1]);
     measures.push({ what: `${kind} tokens in all`, ours: [count], peer: null });
   }
   return measures;
+}
+
+/** The first answer loaded the model without one; the first that names one loads both. */
+async function loadWithDraft(server: Server, draft: string): Promise<void> {
+  const response = await fetch(`${server.baseUrl}/api/v1/models/unload`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ instance_id: server.model }),
+  });
+  if (!response.ok) throw new Error(await response.text());
+  await streamCompletion(server, "a", 1, { draft_model: draft });
 }
 
 /** Of all streams together, without the time to their first token. */
