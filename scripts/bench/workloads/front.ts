@@ -11,8 +11,10 @@ export const options = {
   context: "4096",
   requests: "2000",
   "idle-streams": "1000",
-  /** Of the stream before which the others wait: long enough for a third before they come. */
-  "busy-tokens": "900",
+  /** Of the stream behind which the others wait. */
+  "busy-tokens": "600",
+  /** Of these, those before the others have come. */
+  "opening-tokens": "100",
 };
 
 /** What a server costs beside computing: start, memory, small requests, streams that wait. */
@@ -88,38 +90,51 @@ async function requestRate(server: Server, count: number): Promise<number> {
   return (1_000 * count) / (performance.now() - begun);
 }
 
-/** One stream's pauses while many others wait behind it for the only slot, to those before. */
+/**
+ * One stream's pauses while many others wait behind it for the only slot, to those at the same tokens
+ * of a stream without others: later tokens take longer by themselves.
+ */
 async function measureIdle(bench: Bench): Promise<Measure> {
   const count = bench.number("idle-streams");
   const flags = ["--max-queue", String(count)];
   const context = bench.number("context");
   const shape = { model: bench.model, parallel: 1, context, flags };
   const server = bench.adopt(await startOurs(bench.executable, shape));
-  const busyTokens = bench.number("busy-tokens");
+  await streamCompletion(server, "words to warm up", bench.number("opening-tokens"));
   const alone: number[] = [];
   const crowded: number[] = [];
   for (let round = 0; round < bench.rounds; round++) {
-    const begunMs = performance.now();
-    const busy = streamCompletion(server, `${round} clear words of a stream`, busyTokens);
-    while ((await slotsOf(server)).generated < busyTokens / 3) await Bun.sleep(20);
-    const openedMs = performance.now() - begunMs;
-    const leaving = new AbortController();
-    const waiting = Array.from({ length: count }, (_, index) =>
-      wait(server, index, leaving.signal),
-    );
-    while ((await slotsOf(server)).queued < count) await Bun.sleep(20);
-    const allOpenMs = performance.now() - begunMs;
-    const { arrivalsMs } = await busy;
-    leaving.abort();
-    await Promise.allSettled(waiting);
-    alone.push(quantile(gaps(arrivalsMs.filter((at) => at < openedMs)), 0.95));
-    crowded.push(quantile(gaps(arrivalsMs.filter((at) => at > allOpenMs)), 0.95));
+    alone.push(await pausesBefore(bench, server, `${round} alone`, 0));
+    crowded.push(await pausesBefore(bench, server, `${round} in front`, count));
   }
   return {
     what: `inter-token p95 ms of one stream with ${count} streams waiting, to without`,
     ours: crowded,
     peer: alone,
   };
+}
+
+/** The 95th percentile of a stream's pauses, in ms, once `count` others wait behind it. */
+async function pausesBefore(
+  bench: Bench,
+  server: Server,
+  prompt: string,
+  count: number,
+): Promise<number> {
+  const opening = bench.number("opening-tokens");
+  const busy = streamCompletion(server, prompt, bench.number("busy-tokens"));
+  while ((await slotsOf(server)).generated === 0) await Bun.sleep(20);
+  const leaving = new AbortController();
+  const waiting = Array.from({ length: count }, (_, index) => wait(server, index, leaving.signal));
+  while ((await slotsOf(server)).queued < count) await Bun.sleep(20);
+  if ((await slotsOf(server)).generated > opening) {
+    bench.say(`the ${count} streams came after ${opening} tokens: choose more --opening-tokens`);
+  }
+  const { arrivalsMs } = await busy;
+  leaving.abort();
+  await Promise.allSettled(waiting);
+  while ((await slotsOf(server)).queued > 0) await Bun.sleep(20);
+  return quantile(gaps(arrivalsMs.slice(opening)), 0.95);
 }
 
 async function slotsOf(server: Server): Promise<{ queued: number; generated: number }> {
