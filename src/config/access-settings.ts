@@ -75,13 +75,8 @@ export const KEY_SETTINGS = {
     argument: "<file>",
     help: "Require a key of this file, one per line",
   }),
-  requireAuth: kinds.setting({
+  requireAuth: kinds.openFlagSetting({
     flag: "require-auth",
-    argument: null,
-    schema: Type.Union([Type.Boolean(), Type.Null()]),
-    fallback: null,
-    accepts: "true or false",
-    read: (texts) => kinds.readBoolean(texts.at(-1) ?? ""),
     help: "Refuse to start without a key (default: keys are required when there are any)",
   }),
 } as const;

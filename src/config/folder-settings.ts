@@ -1,5 +1,4 @@
 import { delimiter } from "node:path";
-import { Type } from "typebox";
 import * as kinds from "./setting.ts";
 
 /** Where models, libraries and state lie, and which models are listed. */
@@ -10,13 +9,8 @@ export const FOLDER_SETTINGS = {
     envSeparator: delimiter,
     help: "Folder with models, may be repeated (default ~/.lmserver/models and LM Studio's)",
   }),
-  adopt: kinds.setting({
+  adopt: kinds.openFlagSetting({
     flag: "adopt",
-    argument: null,
-    schema: Type.Union([Type.Boolean(), Type.Null()]),
-    fallback: null,
-    accepts: "true or false",
-    read: (texts) => kinds.readBoolean(texts.at(-1) ?? ""),
     help: "List models of LM Studio, Ollama, llama.cpp and the Hugging Face cache where they are (default: unless --models-dir is given)",
   }),
   cacheDir: kinds.textSetting({

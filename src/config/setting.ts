@@ -104,8 +104,20 @@ export function flagSetting(options: Common & { fallback: boolean }) {
   });
 }
 
+/** On, off, or null: what the rest of the configuration makes of it. */
+export function openFlagSetting(options: Common) {
+  return setting({
+    ...options,
+    argument: null,
+    schema: Type.Union([Type.Boolean(), Type.Null()]),
+    fallback: null,
+    accepts: "true or false",
+    read: (texts) => readBoolean(last(texts)),
+  });
+}
+
 /** The words people use in environment variables. @returns undefined for any other. */
-export function readBoolean(text: string): boolean | undefined {
+function readBoolean(text: string): boolean | undefined {
   if (/^(true|1|yes|on)$/i.test(text)) return true;
   return /^(false|0|no|off)$/i.test(text) ? false : undefined;
 }

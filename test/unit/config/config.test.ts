@@ -2,6 +2,12 @@ import { expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { resolveConfig, type ServeConfig } from "../../../src/config/config.ts";
+import * as access from "../../../src/config/access-settings.ts";
+import { FOLDER_SETTINGS } from "../../../src/config/folder-settings.ts";
+import * as load from "../../../src/config/load-settings.ts";
+import { PROMPT_SETTINGS } from "../../../src/config/prompt-settings.ts";
+import { REPORT_SETTINGS } from "../../../src/config/report-settings.ts";
+import { REQUEST_SETTINGS } from "../../../src/config/request-settings.ts";
 import { SERVE_SETTINGS } from "../../../src/config/settings.ts";
 import { SETTING_PLACES } from "../../support/setting-places.ts";
 import { tempFolder } from "../../support/temp-folder.ts";
@@ -19,6 +25,24 @@ function resolve({ args = [], env = {}, file }: Given) {
   const source = file === undefined ? null : { path, isExplicit: true };
   return resolveConfig(SERVE_SETTINGS, { args, env, file: source });
 }
+
+test("no two tables have the same setting, and no two settings share a place", () => {
+  const tables = [
+    [access.NETWORK_SETTINGS, access.KEY_SETTINGS, FOLDER_SETTINGS],
+    [load.RESIDENCY_SETTINGS, load.LOAD_SETTINGS, REQUEST_SETTINGS],
+    [PROMPT_SETTINGS, REPORT_SETTINGS],
+  ].flat();
+  const keys = tables.flatMap((table) => Object.keys(table));
+  expect(keys).toEqual([...new Set(keys)]);
+  expect(Object.keys(SERVE_SETTINGS)).toHaveLength(keys.length);
+  const settings = Object.values(SERVE_SETTINGS);
+  const places = settings.flatMap(({ flag, otherFlag, short, env, fileKey }) =>
+    [flag, otherFlag, short, ...env, fileKey === null ? null : `${fileKey} in the file`].filter(
+      (place) => place !== null,
+    ),
+  );
+  expect(places).toEqual([...new Set(places)]);
+});
 
 const names = Object.keys(SETTING_PLACES) as (keyof ServeConfig)[];
 
