@@ -10,6 +10,7 @@ import { FfiSampler } from "./ffi-sampler.ts";
 import { addressOf, type LlamaLibrary } from "./library.ts";
 import { explain } from "./log-tail.ts";
 import type { NativeHandle } from "./native-handle.ts";
+import { takesAllProcessors } from "./system-cpu.ts";
 import { Threadpool } from "./threadpool.ts";
 import type { NativePointer } from "./native-pointer.ts";
 
@@ -57,7 +58,11 @@ export class FfiContext implements ModelContext {
       hasEncoder && !hasDecoder && this.#memory === null ? llama.llama_encode : llama.llama_decode,
     );
     this.#threads = options.threads;
-    this.#threadpool = Threadpool.create(library, options.threads);
+    this.#threadpool = Threadpool.create(
+      library,
+      options.threads,
+      takesAllProcessors(options.threads),
+    );
     this.#threadpool?.attach(created.handle.pointer);
     const limits = {
       vocabSize: model.vocabulary.size,

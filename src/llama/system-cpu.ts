@@ -1,11 +1,16 @@
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dlopen } from "bun:ffi";
-import { type CpuSources, usableCores } from "./threads.ts";
+import { type CpuSources, usableCores, usableProcessors } from "./threads.ts";
 
 /** Threads this process should compute with on this machine. */
 export function defaultThreads(): number {
   return usableCores(systemCpu());
+}
+
+/** Whether so many threads leave no processor to anything else. */
+export function takesAllProcessors(threads: number): boolean {
+  return threads >= usableProcessors({ readFile, logicalCount: availableParallelism() });
 }
 
 function systemCpu(): CpuSources {

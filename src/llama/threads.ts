@@ -17,6 +17,12 @@ export function usableCores(sources: CpuSources): number {
   return Math.max(1, Math.min(cores, Math.floor(cpuQuota(sources) + 0.5)));
 }
 
+/** Logical processors that this process may run on, and never more than its CPU quota. */
+export function usableProcessors(sources: CpuSources): number {
+  const count = allowedProcessors(sources)?.length ?? sources.logicalCount;
+  return Math.max(1, Math.min(count, Math.floor(cpuQuota(sources) + 0.5)));
+}
+
 /** Processor numbers from a list such as `0-3,8`. */
 export function parseCpuList(text: string): number[] {
   return text

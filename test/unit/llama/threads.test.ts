@@ -1,5 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { type CpuSources, parseCpuList, usableCores } from "../../../src/llama/threads.ts";
+import {
+  type CpuSources,
+  parseCpuList,
+  usableCores,
+  usableProcessors,
+} from "../../../src/llama/threads.ts";
 
 const CPU = "/sys/devices/system/cpu";
 
@@ -104,6 +109,14 @@ const cases: Case[] = [
 describe("compute threads", () => {
   test.each(cases)("$name", ({ sources, threads }) => {
     expect(usableCores(sources)).toBe(threads);
+  });
+
+  test("processors are counted one by one, within affinity and quota", () => {
+    expect(usableProcessors(machine(FOUR_CORES, "0-7"))).toBe(8);
+    expect(usableProcessors(machine(FOUR_CORES, "0-2"))).toBe(3);
+    const quota = { ...V2, "/sys/fs/cgroup/user.slice/app/cpu.max": "200000 100000\n" };
+    expect(usableProcessors(machine(FOUR_CORES, "0-7", quota))).toBe(2);
+    expect(usableProcessors({ readFile: () => null, logicalCount: 64 })).toBe(64);
   });
 
   test("processor lists are read in all their forms", () => {
