@@ -21,6 +21,8 @@ export interface GeneratorOptions {
   clock: Clock;
   /** Where stored prefixes are kept beyond the KV cache; absent = nowhere. */
   archive?: ArchiveOptions | null;
+  /** The same for short ones, where sequences can be cut; of use beside `archive` only. */
+  shortArchive?: ArchiveOptions | null;
   /** null = the context's threads stay as they are. */
   governor: ThreadGovernor | null;
   /** Guesses tokens ahead where that is likely to pay. */

@@ -9,6 +9,8 @@ import type {
   EngineStatus,
   SpeculationLoad,
 } from "../protocol/events.ts";
+import type { Archive } from "./archive/archive.ts";
+import { ArchivePair } from "./archive/archive-pair.ts";
 import { BackgroundSaving } from "./archive/background-saving.ts";
 import { PrefixArchive } from "./archive/prefix-archive.ts";
 import { Choice } from "./choice.ts";
@@ -54,10 +56,9 @@ export class Generator {
     assert(contextLength <= context.contextLength, "a request fits into the KV cache");
     this.#options = options;
     this.#adapters = options.adapters ?? new AdapterSets();
-    const { archive: kept = null, clock } = options;
-    this.#kv = new KvCache(context, kept !== null && isDivisible);
-    const archive = kept === null ? null : new PrefixArchive(kept, this.#kv, isDivisible);
-    this.#saving = archive === null ? null : new BackgroundSaving(archive, clock);
+    this.#kv = new KvCache(context, options.archive != null && isDivisible);
+    const archive = archiveOf(options, this.#kv, isDivisible);
+    this.#saving = archive === null ? null : new BackgroundSaving(archive, options.clock);
     this.#reuse = new PrefixReuse(this.#kv, { isCuttable: isDivisible, archive });
     const draft = options.draft ?? null;
     assert(
@@ -331,6 +332,14 @@ export class Generator {
     this.#promptScores.forget(job);
     job.dispose();
   }
+}
+
+function archiveOf(options: GeneratorOptions, kv: KvCache, isDivisible: boolean): Archive | null {
+  const { archive = null, shortArchive = null } = options;
+  if (archive === null) return null;
+  const long = new PrefixArchive(archive, kv, isDivisible);
+  if (shortArchive === null || !isDivisible) return long;
+  return new ArchivePair(long, new PrefixArchive(shortArchive, kv, isDivisible));
 }
 
 function noRoom(): LmError {

@@ -5,7 +5,7 @@ import type { Backend, Model, ModelContext } from "../llama/backend.ts";
 import type { LoadOptions } from "../protocol/commands.ts";
 import type { LoadedModelInfo } from "../protocol/events.ts";
 import { AdapterSets } from "./adapter-sets.ts";
-import { openArchive } from "./archive/open-archive.ts";
+import { openArchives } from "./archive/open-archive.ts";
 import { Embedder } from "./embedder.ts";
 import { Engine, type SendStep } from "./engine.ts";
 import { Generator } from "./generator.ts";
@@ -88,8 +88,8 @@ export function loadEngine(
         : null;
     // An embedding model makes its context at once: what cannot be allocated is a failed load.
     const embedding = options.purpose === "embed" ? createEmbedContext() : null;
-    const archive =
-      generating === null ? null : openArchive(options, model, generating.context, deps);
+    const archives =
+      generating === null ? {} : openArchives(options, model, generating.context, deps);
     const engine = new Engine({
       model,
       clock,
@@ -104,7 +104,7 @@ export function loadEngine(
                 pieces,
                 parallel: options.parallel,
                 adapters,
-                archive,
+                ...archives,
                 clock,
                 governor: governor(),
                 speculates: options.speculation === "auto",

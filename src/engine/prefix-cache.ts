@@ -1,12 +1,10 @@
 import { assert } from "../lib/assert.ts";
-import type { PrefixArchive } from "./archive/prefix-archive.ts";
+import type { Archive } from "./archive/archive.ts";
 import type { KvCache } from "./kv-cache.ts";
-import type { StoredPrefix } from "./stored-prefix.ts";
+import { SHORT_TOKENS, type StoredPrefix } from "./stored-prefix.ts";
 import { PrefixTree, type TreeMatch } from "./prefix-tree.ts";
 import { commonPrefixLength } from "./token-buffer.ts";
 
-/** Tokens below which a prefix is short. */
-const SHORT_TOKENS = 256;
 /** Tokens that a prefix must share with a prompt to be kept for it. */
 const WORTH_KEEPING = 32;
 /** Tokens that short prefixes may hold in all while a request begins. */
@@ -24,7 +22,7 @@ function isShort(entry: StoredPrefix): boolean {
 export class PrefixCache {
   readonly #kv: KvCache;
   readonly #isCuttable: boolean;
-  readonly #archive: PrefixArchive | null;
+  readonly #archive: Archive | null;
   /** Least recently used first. */
   readonly #stored = new Set<StoredPrefix>();
   readonly #trees = new Map<string, PrefixTree<StoredPrefix>>();
@@ -34,7 +32,7 @@ export class PrefixCache {
    * @param isCuttable sequences can be cut and shared at any length.
    * @param archive keeps what leaves the cells; null = it is lost.
    */
-  constructor(kv: KvCache, isCuttable: boolean, archive: PrefixArchive | null = null) {
+  constructor(kv: KvCache, isCuttable: boolean, archive: Archive | null = null) {
     this.#kv = kv;
     this.#archive = archive;
     this.#isCuttable = isCuttable;

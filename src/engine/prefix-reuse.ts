@@ -1,5 +1,5 @@
 import type { CacheLoad } from "../protocol/events.ts";
-import type { PrefixArchive } from "./archive/prefix-archive.ts";
+import type { Archive } from "./archive/archive.ts";
 import { restoreNext } from "./archive/restore-next.ts";
 import { CacheCounts } from "./cache-counts.ts";
 import type { Choice } from "./choice.ts";
@@ -24,7 +24,7 @@ export interface ReuseOptions {
   /** Sequences can be cut and shared at any length. */
   isCuttable: boolean;
   /** Keeps what leaves the KV cache; null = it is lost. */
-  archive: PrefixArchive | null;
+  archive: Archive | null;
 }
 
 /** How prompts come by tokens that were computed before, and how finished sequences are kept for them. */

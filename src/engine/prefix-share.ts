@@ -1,4 +1,4 @@
-import type { ArchivedPrefix, Piece, PrefixArchive } from "./archive/prefix-archive.ts";
+import type { Archive, ArchivedPrefix, Piece } from "./archive/archive.ts";
 import type { Choice } from "./choice.ts";
 import type { PrefixCache } from "./prefix-cache.ts";
 import type { Miss, Slot } from "./slot.ts";
@@ -39,7 +39,7 @@ export const NO_SHARE = { kind: "none", length: 0 } as const satisfies Share;
 export interface ShareSources {
   readonly slots: readonly Slot[];
   readonly prefixes: PrefixCache;
-  readonly archive: PrefixArchive | null;
+  readonly archive: Archive | null;
   /** Sequences can be cut and shared at any length. */
   readonly isCuttable: boolean;
 }

@@ -1,5 +1,5 @@
 import type { HitSource, MissReason, SlotStatus } from "../protocol/events.ts";
-import type { Piece } from "./archive/prefix-archive.ts";
+import type { Piece } from "./archive/archive.ts";
 import type { Choice } from "./choice.ts";
 
 /** Why reuse ended at `atToken`, though the prompt went on. */

@@ -96,7 +96,7 @@ export const LoadOptions = Type.Object({
       folder: Type.Union([Type.String(), Type.Null()]),
       /** Of all models together; 0 = not on disk. */
       diskBytes: Type.Integer({ minimum: 0 }),
-      /** Of one engine, used when nothing is kept on disk; 0 = not in memory. */
+      /** Of one engine: for all when nothing is kept on disk, for short ones always; 0 = not in memory. */
       memoryBytes: Type.Integer({ minimum: 0 }),
     }),
   ),

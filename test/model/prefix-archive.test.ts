@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Architecture } from "../../scripts/make-model/architectures.ts";
 import { makeModel } from "../../scripts/make-model/make-model.ts";
 import { MemoryBlocks } from "../../src/engine/archive/memory-blocks.ts";
-import { openArchive } from "../../src/engine/archive/open-archive.ts";
+import { openArchives } from "../../src/engine/archive/open-archive.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import type { Backend, Model } from "../../src/llama/backend.ts";
 import { createFfiBackend } from "../../src/llama/ffi-backend.ts";
@@ -68,7 +68,11 @@ describe.if(libraryDir !== null)("prefixes outside the KV cache of llama.cpp", (
     const onTrouble = (message: string): void => {
       throw new Error(message);
     };
-    const archive = openArchive(load, model, shape, { buildId, clock: systemClock, onTrouble });
+    const { archive } = openArchives(load, model, shape, {
+      buildId,
+      clock: systemClock,
+      onTrouble,
+    });
     if (archive === null) throw new Error("there is no archive");
     const harness = engineHarness({
       model,
@@ -173,7 +177,9 @@ describe.if(libraryDir !== null)("prefixes outside the KV cache of llama.cpp", (
         }),
       );
       const store = new MemoryBlocks(2 ** 26);
-      const archive = { store, fingerprint: "", blockTokens: 32, leastTokens: 40 };
+      const archive = { store, fingerprint: "", blockTokens: 32, leastTokens: 100 };
+      const short = { ...archive, store: new MemoryBlocks(2 ** 26), blockTokens: 256 };
+      const shortArchive = { ...short, leastTokens: 32 };
       const { model } = modelOf(architecture);
       const harness = engineHarness({
         model,
@@ -182,6 +188,7 @@ describe.if(libraryDir !== null)("prefixes outside the KV cache of llama.cpp", (
         contextLength: 512,
         batchCapacity: 48,
         archive,
+        shortArchive,
       });
       const { engine, settle, terminals, text } = harness;
       for (const [id, spec] of specs.entries()) {

@@ -80,10 +80,12 @@ function jobOf(visited: Visit): GenerateJob {
   });
 }
 
-function archiveOf(maxBytes: number): { archive?: ArchiveOptions } {
+function archiveOf(maxBytes: number): { archive?: ArchiveOptions; shortArchive?: ArchiveOptions } {
   if (maxBytes === 0) return {};
-  const store = new MemoryBlocks(maxBytes);
-  return { archive: { store, fingerprint: "", blockTokens: 16, leastTokens: 10 } };
+  const inMemory = (blockTokens: number): ArchiveOptions => {
+    return { store: new MemoryBlocks(maxBytes), fingerprint: "", blockTokens, leastTokens: 10 };
+  };
+  return { archive: inMemory(16), shortArchive: inMemory(256) };
 }
 
 const oracleTexts = new Map<string, string[]>();

@@ -19,6 +19,8 @@ export interface HarnessOptions {
   sequences?: number;
   kvType?: "f16" | "f32";
   archive?: ArchiveOptions;
+  /** Of short prefixes. */
+  shortArchive?: ArchiveOptions;
   /** Those that the model has read; absent = none. */
   adapters?: LoadedAdapter[];
   /** Default: one token per step, so that tests can count steps. */
@@ -96,6 +98,7 @@ export function engineHarness(options: HarnessOptions) {
         governor: null,
         speculates: options.speculates ?? false,
         archive: options.archive ?? null,
+        shortArchive: options.shortArchive ?? null,
         draft: options.draft ?? null,
         emit,
       }),

@@ -1,5 +1,5 @@
 import type { Clock } from "../../lib/clock.ts";
-import type { PrefixArchive } from "./prefix-archive.ts";
+import type { Archive } from "./archive.ts";
 
 /** Part of the time that saving may take beside running jobs. */
 const SHARE = 0.01;
@@ -8,11 +8,11 @@ const LAST_MS = 1_200;
 
 /** When stored prefixes are saved: in small pieces beside running jobs, one after the other in idle times. */
 export class BackgroundSaving {
-  readonly #archive: PrefixArchive;
+  readonly #archive: Archive;
   readonly #clock: Clock;
   #nextMs = 0;
 
-  constructor(archive: PrefixArchive, clock: Clock) {
+  constructor(archive: Archive, clock: Clock) {
     this.#archive = archive;
     this.#clock = clock;
   }

@@ -2,6 +2,7 @@ import type { ModelContext } from "../../llama/backend.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { LoadOptions } from "../../protocol/commands.ts";
 import { DiskBlocks } from "./disk-blocks.ts";
+import { SHORT_TOKENS } from "../stored-prefix.ts";
 import { MemoryBlocks } from "./memory-blocks.ts";
 import { fingerprintOf, type LoadedModel } from "./model-identity.ts";
 import type { ArchiveOptions } from "./prefix-archive.ts";
@@ -10,8 +11,12 @@ import type { ArchiveOptions } from "./prefix-archive.ts";
 const BLOCK_BYTES = 4 * 1024 * 1024;
 const LEAST_BLOCK_TOKENS = 32;
 const MOST_BLOCK_TOKENS = 256;
-/** Shorter prefixes are computed again. */
-const LEAST_TOKENS = 256;
+/** What short prefixes may take: it is no more than a few of a large model. */
+const SHORT_BYTES = 64 * 1024 * 1024;
+/** Each is one block. */
+const SHORT_SHAPE: Shape = { blockTokens: SHORT_TOKENS, leastTokens: 32 };
+
+type Shape = Pick<ArchiveOptions, "blockTokens" | "leastTokens">;
 
 export interface ArchiveDeps {
   buildId: string;
@@ -19,28 +24,37 @@ export interface ArchiveDeps {
   onTrouble: (message: string) => void;
 }
 
-/** Where a model's prefixes are kept beyond its KV cache: on disk, else in memory; null = nowhere. */
-export function openArchive(
+/** Where a model's prefixes are kept beyond its KV cache; null = nowhere. */
+export interface Archives {
+  /** On disk, else in memory. */
+  archive: ArchiveOptions | null;
+  /** Short ones: in memory. */
+  shortArchive: ArchiveOptions | null;
+}
+
+export function openArchives(
   options: LoadOptions,
   model: LoadedModel,
   context: Pick<ModelContext, "contextLength" | "memory">,
   deps: ArchiveDeps,
-): ArchiveOptions | null {
+): Archives {
   const { folder, diskBytes, memoryBytes } = options.prefixCache ?? NOTHING;
   const { contextLength, memory } = context;
+  const inMemory = (maxBytes: number, shape: Shape): ArchiveOptions | null =>
+    maxBytes > 0 ? { store: new MemoryBlocks(maxBytes), fingerprint: "", ...shape } : null;
+  const shortArchive = inMemory(Math.min(memoryBytes, SHORT_BYTES), SHORT_SHAPE);
   const blockTokens = blockTokensFor(memory.kvBytes / contextLength);
-  const shape = { blockTokens, leastTokens: LEAST_TOKENS };
-  const inMemory = (): ArchiveOptions | null =>
-    memoryBytes > 0 ? { store: new MemoryBlocks(memoryBytes), fingerprint: "", ...shape } : null;
-  if (folder === null || diskBytes === 0) return inMemory();
+  const shape = { blockTokens, leastTokens: SHORT_TOKENS };
+  const fallback = { archive: inMemory(memoryBytes, shape), shortArchive };
+  if (folder === null || diskBytes === 0) return fallback;
   try {
     const fingerprint = fingerprintOf(options, model, { buildId: deps.buildId, contextLength });
     const { clock, onTrouble } = deps;
     const store = new DiskBlocks({ folder, fingerprint, maxBytes: diskBytes, clock, onTrouble });
-    return { store, fingerprint, ...shape };
+    return { archive: { store, fingerprint, ...shape }, shortArchive };
   } catch (error) {
     deps.onTrouble(`Prefixes are kept in memory only: ${String(error)}`);
-    return inMemory();
+    return fallback;
   }
 }
 

@@ -2,27 +2,10 @@ import { assert } from "../../lib/assert.ts";
 import type { KvCache } from "../kv-cache.ts";
 import type { StoredPrefix } from "../stored-prefix.ts";
 import { commonPrefixLength } from "../token-buffer.ts";
+import type { Archive, ArchivedPrefix, Piece } from "./archive.ts";
 import { type BlockFacts, blockKey, factsOf, HEAD_TOKENS, headOf, rootKey } from "./block.ts";
 import { fileBytes } from "./block-file.ts";
 import type { BlockStore } from "./block-store.ts";
-
-/** A beginning of a prompt that is kept outside the KV cache. */
-export interface ArchivedPrefix {
-  /** Its pieces in order; the last may be used in part. */
-  readonly pieces: readonly Piece[];
-  /** Tokens in all. */
-  readonly length: number;
-}
-
-export interface Piece {
-  readonly key: string;
-  /** Position of its first token. */
-  readonly start: number;
-  /** Tokens it holds. */
-  readonly count: number;
-  /** Of these, the first ones that are of use. */
-  readonly used: number;
-}
 
 export interface ArchiveOptions {
   store: BlockStore;
@@ -48,7 +31,7 @@ interface Saving {
  * share them; memory that cannot be cut is kept whole. Saving goes block by block, in the
  * background or when a sequence must leave its cells.
  */
-export class PrefixArchive {
+export class PrefixArchive implements Archive {
   readonly #options: ArchiveOptions;
   readonly #kv: KvCache;
   readonly #isCuttable: boolean;
@@ -66,7 +49,6 @@ export class PrefixArchive {
     this.#isCuttable = isCuttable;
   }
 
-  /** Grows with every block that is saved. */
   get version(): number {
     return this.#version;
   }
@@ -76,32 +58,24 @@ export class PrefixArchive {
     return { blocks: index.size, bytes: index.bytes };
   }
 
-  /** There is something to save, but so much is on its way that it has to wait. */
   get isFull(): boolean {
     return this.#pending.size > 0 && this.#options.store.isFull;
   }
 
-  /** There is something to save, and place for it. */
   get hasWork(): boolean {
     return this.#pending.size > 0 && !this.#isBusy;
   }
 
-  /** Its cells can be given up: it is saved. */
   isSaved(entry: StoredPrefix): boolean {
     return this.#saved.has(entry);
   }
 
-  /** A sequence was stored in the KV cache: it is to be saved at leisure. */
   add(entry: StoredPrefix): void {
     if (entry.tokens.length < this.#options.leastTokens) return;
     const parent = rootKey(this.#options.fingerprint, entry.scope);
     this.#pending.set(entry, { entry, at: 0, parent, keys: [] });
   }
 
-  /**
-   * A sequence leaves the KV cache: saves what is missing of it now, however long the queue. A block is
-   * written in some milliseconds and computed in hundreds.
-   */
   finish(entry: StoredPrefix): void {
     const saving = this.#pending.get(entry);
     if (saving === undefined) return;
@@ -109,12 +83,10 @@ export class PrefixArchive {
     this.#pending.delete(entry);
   }
 
-  /** A sequence leaves the KV cache and another holds all of it. */
   forget(entry: StoredPrefix): void {
     this.#pending.delete(entry);
   }
 
-  /** Saves at most one block of the newest sequence. */
   saveSome(): void {
     const saving = [...this.#pending.values()].at(-1);
     if (saving === undefined || this.#isBusy) return;
@@ -124,12 +96,10 @@ export class PrefixArchive {
     if (outcome === "whole") this.#saved.add(saving.entry);
   }
 
-  /** Resolves when everything saved so far will outlive the process. */
   async settled(): Promise<void> {
     await this.#options.store.settled();
   }
 
-  /** The longest archived beginning of `tokens`, at most `limit` of them; null = none. */
   find(scope: string, tokens: Int32Array, limit: number): ArchivedPrefix | null {
     const root = rootKey(this.#options.fingerprint, scope);
     const pieces = this.#isCuttable
@@ -139,20 +109,20 @@ export class PrefixArchive {
     return length === 0 ? null : { pieces, length };
   }
 
-  /** They are about to be read back. */
   touch(pieces: readonly Piece[]): void {
     this.#options.store.touch(pieces.map((piece) => piece.key).toReversed());
   }
 
-  /**
-   * Reads a piece back to the end of a pinned sequence that holds what comes before it.
-   * @returns false when it is lost or has no room; the sequence is then as before.
-   */
   restore(sequence: number, piece: Piece): boolean {
     const block = this.#options.store.read(piece.key);
     if (block === null) return false;
     if (this.#isCuttable) return this.#kv.restore(sequence, block.state, piece.count, piece.used);
     return this.#kv.restoreWhole(sequence, block.state, piece.count);
+  }
+
+  /** Whether the piece is one of its blocks, still. */
+  holds({ key }: Piece): boolean {
+    return this.#options.store.index.get(key) !== null;
   }
 
   get #isBusy(): boolean {

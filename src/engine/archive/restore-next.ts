@@ -1,11 +1,11 @@
 import type { Slot } from "../slot.ts";
-import type { PrefixArchive } from "./prefix-archive.ts";
+import type { Archive } from "./archive.ts";
 
 /**
  * Reads the next archived piece back into a slot's sequence. When it is lost, or `archive` is null
  * because there is no room, the slot computes what is left of its prompt.
  */
-export function restoreNext(slot: Slot, archive: PrefixArchive | null): void {
+export function restoreNext(slot: Slot, archive: Archive | null): void {
   const [piece, ...rest] = slot.pieces;
   if (piece === undefined) return;
   if (archive?.restore(slot.sequence, piece) !== true) {

@@ -129,6 +129,57 @@ test("the same when nobody rests between them and little may wait for the disk",
   await store.settled();
 });
 
+/** As they are beside long ones: one block each, in memory. */
+const shortInMemory = (maxBytes = 2 ** 30): ArchiveOptions => ({
+  store: new MemoryBlocks(maxBytes),
+  fingerprint: "",
+  blockTokens: 256,
+  leastTokens: 32,
+});
+
+test("short prefixes leave their cells to a request that begins alone, and come back", () => {
+  const { engine, settle, find, text, idle, archive } = setUp({
+    parallel: 4,
+    contextLength: 4_096,
+    shortArchive: shortInMemory(),
+  });
+  const ask = (id: number, number: number): void => {
+    engine.generate(id, job(`${number}`.repeat(100), { maxTokens: 2, ...endless }));
+    settle();
+    idle();
+  };
+  for (const number of [1, 2, 3, 4]) ask(number, number);
+  // 100 bytes, the end of the last answer, and nothing of the three before.
+  expect(engine.generator?.status.kvCellsUsed).toBeLessThan(110);
+  ask(5, 1);
+  expect(find(5, "accepted")?.cachedTokens).toBeGreaterThanOrEqual(99);
+  expect(engine.generator?.cacheLoad.hits.archive).toBe(1);
+  expect(text(5)).toBe(text(1));
+  expect(archive.store.index.size).toBe(0);
+  // What goes on from it shares a beginning of the block.
+  engine.generate(6, job(`${"2".repeat(60)}${"7".repeat(60)}`, { maxTokens: 2, ...endless }));
+  settle();
+  expect(find(6, "accepted")?.cachedTokens).toBeGreaterThanOrEqual(60);
+  expect(text(6)).toBe(alone(`${"2".repeat(60)}${"7".repeat(60)}`, 2));
+});
+
+test("short prefixes that memory has no room for stay in their cells, a few of them", () => {
+  const { engine, settle, find, idle } = setUp({
+    parallel: 4,
+    contextLength: 4_096,
+    shortArchive: shortInMemory(10),
+  });
+  for (const number of [1, 2, 3]) {
+    engine.generate(number, job(`${number}`.repeat(100), { maxTokens: 2, ...endless }));
+    settle();
+    idle();
+  }
+  engine.generate(4, job("1".repeat(100), { maxTokens: 2, ...endless }));
+  settle();
+  expect(find(4, "accepted")?.cachedTokens).toBeGreaterThanOrEqual(99);
+  expect(engine.generator?.cacheLoad.hits.archive).toBe(0);
+});
+
 test("what the archive has no room for keeps its cells when another request begins", () => {
   const { engine, settle, find, idle } = setUp({ contextLength: 4_096, archive: inMemory(10) });
   engine.generate(1, job(prefixOf(1), { maxTokens: 2, ...endless }));
