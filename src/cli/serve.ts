@@ -1,5 +1,5 @@
 import { buildInfo, prepareBundle, type BuildInfo, type PreparedBundle } from "../bundle/bundle.ts";
-import { guardServer } from "../engine/server-guard.ts";
+import { prepareServerProcess } from "../engine/server-process.ts";
 import { systemClock } from "../lib/clock.ts";
 import { LmError } from "../lib/errors.ts";
 import type { Log, LogLevel } from "../lib/log.ts";
@@ -24,7 +24,7 @@ export const serve: Command = {
   operands: "",
   async run(args, terminal) {
     process.umask(0o077);
-    guardServer();
+    prepareServerProcess();
     const plan = planServe(args, terminal.env);
     const build = buildInfo();
     const lock = takeStateLock(plan.folders.stateDir, build.version);

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
+const TURNS = JSON.stringify(join(import.meta.dir, "../../src/llama/short-turns.ts"));
 const GUARD = JSON.stringify(join(import.meta.dir, "../../src/llama/process-guard.ts"));
 
 /** Whether the process is there and is not a zombie. */
@@ -45,6 +46,28 @@ describe.if(process.platform === "linux")("process guards", () => {
     const started = Bun.spawn([process.execPath, "-e", source], { stdout: "pipe" });
     expect(await new Response(started.stdout).text()).toBe("");
     expect(await started.exited).toBe(1);
+  });
+
+  // Kernels before 6.12 have turns of one length; some do not tell.
+  const turnOf = (text: string): string | undefined => /^se\.slice\s*:\s*(\d+)$/m.exec(text)?.[1];
+  const usual = existsSync("/proc/self/sched")
+    ? turnOf(readFileSync("/proc/self/sched", "utf8"))
+    : undefined;
+  if (usual === undefined) console.error("skipped: this kernel does not tell the length of turns");
+  test.if(usual !== undefined)("a thread that asks for short turns has them alone", async () => {
+    const source = `
+      import { takeShortTurns } from ${TURNS};
+      const turn = () => require("fs").readFileSync("/proc/self/sched", "utf8");
+      const isTaken = takeShortTurns();
+      const child = Bun.spawnSync(["cat", "/proc/self/sched"]).stdout.toString();
+      console.log(JSON.stringify({ isTaken, own: turn(), child }));`;
+    const started = Bun.spawn([process.execPath, "-e", source], { stdout: "pipe" });
+    const { isTaken, own, child } = (await new Response(started.stdout).json()) as {
+      isTaken: boolean;
+      own: string;
+      child: string;
+    };
+    expect([isTaken, turnOf(own), turnOf(child)]).toEqual([true, "100000", usual]);
   });
 
   test("new privileges, core files and memory dumps are given up", async () => {
