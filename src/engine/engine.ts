@@ -196,6 +196,7 @@ export class Engine {
     const events = this.#events;
     this.#events = [];
     this.#parts.send({ ...this.load, ...this.#changedCache() }, events);
+    if (isGenerating) this.#generator?.saveBeside();
   }
 
   /** What it is doing, in detail. */

@@ -183,8 +183,12 @@ export class Generator {
     this.#scheduler.advance(packed);
     for (const part of packed) this.#computed(part);
     this.#pacer.record(streams, prefilled, clock.monotonicMs() - startMs);
-    this.#saving?.beside();
     return true;
+  }
+
+  /** After a step's events were told: saves a little of what should outlive its cells. */
+  saveBeside(): void {
+    if (!this.isIdle) this.#saving?.beside();
   }
 
   /** One piece of work for idle times. @returns when to go on with it; null = there is none. */
