@@ -156,6 +156,11 @@ test("short prefixes leave their cells to a request that begins alone, and come 
   expect(engine.generator?.cacheLoad.hits.archive).toBe(1);
   expect(text(5)).toBe(text(1));
   expect(archive.store.index.size).toBe(0);
+  // Not for another API key.
+  const foreign = { maxTokens: 2, cacheScope: "another", ...endless };
+  engine.generate(7, job("1".repeat(100), foreign));
+  settle();
+  expect(find(7, "accepted")?.cachedTokens).toBe(0);
   // What goes on from it shares a beginning of the block.
   engine.generate(6, job(`${"2".repeat(60)}${"7".repeat(60)}`, { maxTokens: 2, ...endless }));
   settle();
