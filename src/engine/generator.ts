@@ -9,10 +9,8 @@ import type {
   EngineStatus,
   SpeculationLoad,
 } from "../protocol/events.ts";
-import type { Archive } from "./archive/archive.ts";
-import { ArchivePair } from "./archive/archive-pair.ts";
+import { createArchive } from "./archive/archive-pair.ts";
 import { BackgroundSaving } from "./archive/background-saving.ts";
-import { PrefixArchive } from "./archive/prefix-archive.ts";
 import { Choice } from "./choice.ts";
 import { failureEvent } from "./failure.ts";
 import type { GeneratorOptions } from "./generator-options.ts";
@@ -57,7 +55,7 @@ export class Generator {
     this.#options = options;
     this.#adapters = options.adapters ?? new AdapterSets();
     this.#kv = new KvCache(context, options.archive != null && isDivisible);
-    const archive = archiveOf(options, this.#kv, isDivisible);
+    const archive = createArchive(options, this.#kv, isDivisible);
     this.#saving = archive === null ? null : new BackgroundSaving(archive, options.clock);
     this.#reuse = new PrefixReuse(this.#kv, { isCuttable: isDivisible, archive });
     const draft = options.draft ?? null;
@@ -336,14 +334,6 @@ export class Generator {
     this.#promptScores.forget(job);
     job.dispose();
   }
-}
-
-function archiveOf(options: GeneratorOptions, kv: KvCache, isDivisible: boolean): Archive | null {
-  const { archive = null, shortArchive = null } = options;
-  if (archive === null) return null;
-  const long = new PrefixArchive(archive, kv, isDivisible);
-  if (shortArchive === null || !isDivisible) return long;
-  return new ArchivePair(long, new PrefixArchive(shortArchive, kv, isDivisible));
 }
 
 function noRoom(): LmError {

@@ -27,9 +27,7 @@ export class Threadpool {
     const create = cpuFunction(library, "ggml_threadpool_new");
     const free = cpuFunction(library, "ggml_threadpool_free");
     if (create === null || free === null) return null;
-    const params = new Uint8Array(THREADPOOL_PARAMS_SIZE);
-    library.ggmlBase.ggml_threadpool_params_init(params, threads);
-    if (sleeps) new DataView(params.buffer).setUint32(POLL, 0, true);
+    const params = threadpoolParams(library, threads, sleeps);
     const pointer = library.shim.lm_create_threadpool(create, params);
     if (pointer === null) return null;
     const dispose = (pool: NativePointer) => library.shim.lm_free_threadpool(free, pool);
@@ -44,4 +42,16 @@ export class Threadpool {
   dispose(): void {
     this.#handle.dispose();
   }
+}
+
+/** The library's own parameters, but for how long workers look for work. See `Threadpool.create`. */
+export function threadpoolParams(
+  library: LlamaLibrary,
+  threads: number,
+  sleeps: boolean,
+): Uint8Array {
+  const params = new Uint8Array(THREADPOOL_PARAMS_SIZE);
+  library.ggmlBase.ggml_threadpool_params_init(params, threads);
+  if (sleeps) new DataView(params.buffer).setUint32(POLL, 0, true);
+  return params;
 }

@@ -1,12 +1,29 @@
+import type { KvCache } from "../kv-cache.ts";
 import { SHORT_TOKENS, type StoredPrefix } from "../stored-prefix.ts";
 import type { Archive, ArchivedPrefix, Piece } from "./archive.ts";
-import type { PrefixArchive } from "./prefix-archive.ts";
+import { type ArchiveOptions, PrefixArchive } from "./prefix-archive.ts";
+
+/**
+ * The archive of a KV cache; null = there is none.
+ * @param isCuttable sequences can be cut and shared at any length; others are kept by `archive` alone.
+ */
+export function createArchive(
+  parts: { archive?: ArchiveOptions | null; shortArchive?: ArchiveOptions | null },
+  kv: KvCache,
+  isCuttable: boolean,
+): Archive | null {
+  const { archive = null, shortArchive = null } = parts;
+  if (archive === null) return null;
+  const long = new PrefixArchive(archive, kv, isCuttable);
+  if (shortArchive === null || !isCuttable) return long;
+  return new ArchivePair(long, new PrefixArchive(shortArchive, kv, isCuttable));
+}
 
 /**
  * Two archives as one. Long prefixes go where they outlive the process. A short one is soon computed
  * again, so it is not worth a file; it is kept in memory, only to leave its cells to who needs them.
  */
-export class ArchivePair implements Archive {
+class ArchivePair implements Archive {
   readonly #long: PrefixArchive;
   readonly #short: PrefixArchive;
 

@@ -1,8 +1,8 @@
 import type { ModelContext } from "../../llama/backend.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { LoadOptions } from "../../protocol/commands.ts";
-import { DiskBlocks } from "./disk-blocks.ts";
 import { SHORT_TOKENS } from "../stored-prefix.ts";
+import { DiskBlocks } from "./disk-blocks.ts";
 import { MemoryBlocks } from "./memory-blocks.ts";
 import { fingerprintOf, type LoadedModel } from "./model-identity.ts";
 import type { ArchiveOptions } from "./prefix-archive.ts";
@@ -11,7 +11,7 @@ import type { ArchiveOptions } from "./prefix-archive.ts";
 const BLOCK_BYTES = 4 * 1024 * 1024;
 const LEAST_BLOCK_TOKENS = 32;
 const MOST_BLOCK_TOKENS = 256;
-/** What short prefixes may take: it is no more than a few of a large model. */
+/** Most that short prefixes may take: dozens of a small model, a few of a large one. */
 const SHORT_BYTES = 64 * 1024 * 1024;
 /** Each is one block. */
 const SHORT_SHAPE: Shape = { blockTokens: SHORT_TOKENS, leastTokens: 32 };
@@ -32,6 +32,7 @@ export interface Archives {
   shortArchive: ArchiveOptions | null;
 }
 
+/** Opens them for a loaded model. A folder that cannot be used is told, and memory is used instead. */
 export function openArchives(
   options: LoadOptions,
   model: LoadedModel,
