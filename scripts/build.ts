@@ -5,7 +5,7 @@
  * which are fetched when they are not installed here; the result is not run. `--libraries` takes
  * llama.cpp's libraries from a folder instead, for a platform whose package is not to be had.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { collectLibraries, librariesIn } from "./build/libraries.ts";
@@ -16,7 +16,7 @@ import { TARGETS, type TargetName, hostTarget } from "./build/targets.ts";
 const ROOT = resolve(import.meta.dir, "..");
 
 /** Workers are started by name, so the bundler must be told of them. */
-const WORKERS = ["src/chat/render-worker.ts"].filter((path) => existsSync(join(ROOT, path)));
+const WORKERS = ["src/chat/render-worker.ts", "src/llama/compute-worker.ts"];
 
 const { values } = parseArgs({
   options: {

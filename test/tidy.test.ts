@@ -43,7 +43,7 @@ const ONLY_IN: Readonly<Record<string, string>> = {
 };
 
 /** Files that are started by name, not imported. */
-const ENTRY_FILES = ["src/main.ts", "src/chat/render-worker.ts"];
+const ENTRY_FILES = ["src/main.ts", "src/chat/render-worker.ts", "src/llama/compute-worker.ts"];
 
 const files = (folder: string): string[] =>
   readdirSync(join(ROOT, folder), { recursive: true })

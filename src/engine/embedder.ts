@@ -1,10 +1,11 @@
-import { assert, defined } from "../lib/assert.ts";
+import { assert } from "../lib/assert.ts";
 import { LmError } from "../lib/errors.ts";
 import type { ModelContext, Vocabulary } from "../llama/backend.ts";
 import type { EmbedInput } from "../protocol/commands.ts";
 import type { JobEvent } from "../protocol/events.ts";
+import { EmbedLanes } from "./embed-lanes.ts";
+import { type EmbedItem, type EmbedJob, EmbedQueue, fillBatch } from "./embed-queue.ts";
 import { failureEvent } from "./failure.ts";
-import { inputTokens } from "./prompt-tokens.ts";
 import type { ThreadGovernor } from "./thread-governor.ts";
 
 /** Length of a decode beside running streams, which wait for it. */
@@ -13,23 +14,10 @@ const BESIDE_STREAMS_MS = 50;
 const ALONE_MS = 1_000;
 /** Tokens of the first decode, before anything was measured. */
 const FIRST_TOKENS = 256;
-
-interface EmbedItem {
-  readonly job: EmbedJob;
-  readonly index: number;
-  readonly input: EmbedInput;
-  /** null until its turn is near: reading many long texts at once would stall the streams. */
-  tokens: Int32Array | null;
-  /** Its vector was not finite in a batch with others. */
-  isRetry: boolean;
-}
-
-interface EmbedJob {
-  readonly id: number;
-  readonly vectors: string[];
-  missing: number;
-  tokens: number;
-}
+/** Rows that llama.cpp's attention computes together on a CPU, with far fewer of them at the same cost. */
+const ATTENTION_TILE = 64;
+/** Least tokens of a lane's decode, as far as there are inputs. */
+const LANE_TOKENS = 2 * ATTENTION_TILE;
 
 export interface EmbedderOptions {
   /** Absent or null = the context's threads stay as they are. */
@@ -39,19 +27,35 @@ export interface EmbedderOptions {
    * not its own. Absent = as many as the context takes.
    */
   packedTokens?: number;
+  /** Contexts for as many inputs or more, which compute side by side; absent or null = none. */
+  lanes?: LanesOptions | null;
 }
 
-/** Packs many inputs into each decode of an `embed` context, which it owns. */
+export interface LanesOptions {
+  count: number;
+  /** Of the same shape as the embedder's own. @throws LmError when it cannot be made. */
+  createContext: () => ModelContext;
+  /** Called when a decode of a lane has ended, for the next `step`. */
+  onEnd: () => void;
+}
+
+/**
+ * Packs inputs into decodes of an `embed` context, which it owns; many are given to lanes, which compute
+ * side by side.
+ */
 export class Embedder {
   readonly #createContext: () => ModelContext;
-  readonly #vocabulary: Vocabulary;
   readonly #emit: (event: JobEvent) => void;
   readonly #jobs = new Map<number, EmbedJob>();
+  readonly #queue: EmbedQueue;
   readonly #governor: ThreadGovernor | null;
   readonly #packedTokens: number;
-  #queue: EmbedItem[] = [];
+  /** null = there are none, or they could not be made. */
+  #lanesOptions: LanesOptions | null;
+  #lanes: EmbedLanes | null = null;
   #context: ModelContext | null = null;
   #tokenMs: number | null = null;
+  #laneTokenMs: number | null = null;
 
   /**
    * @param context its own from now on; a function is called at the first input.
@@ -60,18 +64,29 @@ export class Embedder {
     context: ModelContext | (() => ModelContext),
     vocabulary: Vocabulary,
     emit: (event: JobEvent) => void,
-    { governor = null, packedTokens = Infinity }: EmbedderOptions = {},
+    { governor = null, packedTokens = Infinity, lanes = null }: EmbedderOptions = {},
   ) {
     this.#governor = governor;
     this.#packedTokens = packedTokens;
+    this.#lanesOptions = lanes;
     this.#context = typeof context === "function" ? null : context;
     this.#createContext = typeof context === "function" ? context : () => context;
-    this.#vocabulary = vocabulary;
     this.#emit = emit;
+    this.#queue = new EmbedQueue(vocabulary, (job, error) => {
+      this.#jobs.delete(job.id);
+      this.#emit(failureEvent(job.id, error));
+    });
   }
 
   get isIdle(): boolean {
     return this.#jobs.size === 0;
+  }
+
+  /** Until a lane's decode has ended there is nothing for `step` to do. */
+  get isWaiting(): boolean {
+    const lanes = this.#lanes;
+    if (lanes === null || !lanes.isBusy || lanes.hasEnded) return false;
+    return this.#queue.length === 0 || lanes.free === null;
   }
 
   get queued(): number {
@@ -86,9 +101,7 @@ export class Embedder {
     this.#context ??= this.#createContext();
     const job: EmbedJob = { id: jobId, vectors: [], missing: inputs.length, tokens: 0 };
     this.#jobs.set(jobId, job);
-    for (const [index, input] of inputs.entries()) {
-      this.#queue.push({ job, index, input, tokens: null, isRetry: false });
-    }
+    this.#queue.add(job, inputs);
   }
 
   cancel(jobId: number): "queue" | null {
@@ -99,72 +112,106 @@ export class Embedder {
   }
 
   /**
-   * At most one decode; beside streams a short one, but one input is never split.
-   * @returns whether there was one.
+   * At most one decode, beside streams a short one, but one input is never split; or what lanes have
+   * computed, and new work for those that are free.
+   * @returns whether there was something.
    */
   step(isBesideStreams: boolean): boolean {
     const context = this.#context;
-    if (context === null || this.#queue.length === 0) return false;
-    const targetMs = isBesideStreams ? BESIDE_STREAMS_MS : ALONE_MS;
-    const allowance = this.#tokenMs === null ? FIRST_TOKENS : targetMs / this.#tokenMs;
-    const items = this.#take(context, allowance);
-    if (items.length === 0) return false;
-    const { batch } = context;
-    batch.clear();
-    for (const [sequence, { tokens }] of items.entries()) {
-      for (const [position, token] of defined(tokens, "a taken input is read").entries()) {
-        batch.add(token, position, sequence, true);
-      }
-    }
-    const startMs = performance.now();
-    const result = this.#governor?.decode(context) ?? context.decode();
-    assert(result === "ok", "an embedding batch fits its context");
-    this.#tokenMs = (performance.now() - startMs) / batch.length;
-    for (const [sequence, item] of items.entries()) {
-      this.#settle(item, normalise(context.embedding(sequence)), items.length === 1);
-      context.removeSequence(sequence, 0, -1);
-    }
-    return true;
+    if (context === null) return false;
+    const hasCollected = this.#collect();
+    const lanes = this.#lanesForQueue();
+    if (lanes !== null) return this.#startLanes(lanes) || hasCollected;
+    return this.#decode(context, isBesideStreams) || hasCollected;
+  }
+
+  /** Before `dispose`: until no lane computes. */
+  async rest(): Promise<void> {
+    await this.#lanes?.rest();
   }
 
   dispose(): void {
-    this.#jobs.clear();
-    this.#queue = [];
+    for (const job of this.#jobs.values()) this.#drop(job);
+    this.#lanes?.dispose();
     this.#context?.dispose();
-    this.#context = null;
+    this.#lanes = this.#context = null;
   }
 
-  #take(context: ModelContext, allowance: number): EmbedItem[] {
-    const limit = Math.min(context.contextLength, context.batch.capacity);
-    const most = Math.min(limit, allowance, this.#packedTokens);
-    let total = 0;
-    let count = 0;
-    for (const item of this.#queue) {
-      if (count > 0 && (count === context.sequences || item.isRetry)) break;
-      const length = this.#read(item, limit);
-      // The queue has changed: its job is gone.
-      if (length === null) return this.#take(context, allowance);
-      if (count > 0 && total + length > most) break;
-      total += length;
-      count++;
-      if (item.isRetry) break;
-    }
-    return this.#queue.splice(0, count);
+  /** The lanes, when they are at work or have enough of it. */
+  #lanesForQueue(): EmbedLanes | null {
+    if (this.#lanes?.isBusy === true) return this.#lanes;
+    const options = this.#lanesOptions;
+    if (options === null || this.#queue.length < options.count) return null;
+    this.#lanes ??= this.#createLanes(options);
+    return this.#lanes;
   }
 
-  /** Tokens of the input; null when it cannot be read and its job has failed of it. */
-  #read(item: EmbedItem, limit: number): number | null {
-    if (item.tokens !== null) return item.tokens.length;
-    const { job, index, input } = item;
+  /** null when there is no memory for them: one context then does all the work. */
+  #createLanes({ count, createContext, onEnd }: LanesOptions): EmbedLanes | null {
+    const contexts: ModelContext[] = [];
     try {
-      item.tokens = inputTokens(input, this.#vocabulary, limit, `input[${index}]`);
-      job.tokens += item.tokens.length;
-      return item.tokens.length;
+      while (contexts.length < count) contexts.push(createContext());
+      return new EmbedLanes(contexts, onEnd);
     } catch (error) {
       if (!(error instanceof LmError)) throw error;
-      this.#emit(failureEvent(job.id, error));
-      this.#drop(job);
+      for (const context of contexts) context.dispose();
+      this.#lanesOptions = null;
       return null;
+    }
+  }
+
+  #startLanes(lanes: EmbedLanes): boolean {
+    let hasStarted = false;
+    for (let context = lanes.free; context !== null; context = lanes.free) {
+      const items = this.#take(context, ALONE_MS, this.#laneTokenMs, (first) =>
+        Math.max(Math.ceil(first / ATTENTION_TILE) * ATTENTION_TILE, LANE_TOKENS),
+      );
+      if (items.length === 0) break;
+      lanes.start(context, items);
+      hasStarted = true;
+    }
+    return hasStarted;
+  }
+
+  #collect(): boolean {
+    const results = this.#lanes?.collect() ?? [];
+    for (const { context, items, ms } of results) {
+      this.#laneTokenMs = ms / context.batch.length;
+      this.#settleAll(context, items);
+    }
+    return results.length > 0;
+  }
+
+  #decode(context: ModelContext, isBesideStreams: boolean): boolean {
+    const targetMs = isBesideStreams ? BESIDE_STREAMS_MS : ALONE_MS;
+    const items = this.#take(context, targetMs, this.#tokenMs, () => this.#packedTokens);
+    if (items.length === 0) return false;
+    fillBatch(context, items);
+    const startMs = performance.now();
+    const result = this.#governor?.decode(context) ?? context.decode();
+    assert(result === "ok", "an embedding batch fits its context");
+    this.#tokenMs = (performance.now() - startMs) / context.batch.length;
+    this.#settleAll(context, items);
+    return true;
+  }
+
+  #take(
+    context: ModelContext,
+    targetMs: number,
+    tokenMs: number | null,
+    fill: (first: number) => number,
+  ): EmbedItem[] {
+    const longest = Math.min(context.contextLength, context.batch.capacity);
+    const allowance = tokenMs === null ? FIRST_TOKENS : targetMs / tokenMs;
+    const most = Math.min(longest, allowance);
+    return this.#queue.take({ longest, most, sequences: context.sequences, fill });
+  }
+
+  /** Takes the vectors of a decode, and frees its sequences. */
+  #settleAll(context: ModelContext, items: readonly EmbedItem[]): void {
+    for (const [sequence, item] of items.entries()) {
+      this.#settle(item, normalise(context.embedding(sequence)), items.length === 1);
+      context.removeSequence(sequence, 0, -1);
     }
   }
 
@@ -172,8 +219,7 @@ export class Embedder {
     const { job } = item;
     if (!this.#jobs.has(job.id)) return;
     if (vector === null && !wasAlone) {
-      item.isRetry = true;
-      this.#queue.unshift(item);
+      this.#queue.retry(item);
     } else if (vector === null) {
       const message = `The model gives no usable embedding for input[${item.index}]`;
       this.#emit(failureEvent(job.id, new LmError("internal", {}, message)));
@@ -190,7 +236,7 @@ export class Embedder {
 
   #drop(job: EmbedJob): void {
     this.#jobs.delete(job.id);
-    this.#queue = this.#queue.filter((item) => item.job !== job);
+    this.#queue.drop(job);
   }
 }
 

@@ -130,7 +130,7 @@ export class EngineSession {
     this.#stop.abort();
     const engine = this.#engine;
     this.#engine = null;
-    await engine?.keepPrefixes();
+    await engine?.finish();
     engine?.dispose();
     this.#over.resolve("shutdown");
   }

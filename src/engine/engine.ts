@@ -51,7 +51,8 @@ export interface EngineParts {
   send: SendStep;
   /** null for a model that only embeds. */
   createGenerator: ((emit: GeneratorOptions["emit"]) => Generator) | null;
-  createEmbedder: (emit: GeneratorOptions["emit"]) => Embedder;
+  /** @param wake to be called when there is something to do that nobody submitted. */
+  createEmbedder: (emit: GeneratorOptions["emit"], wake: () => void) => Embedder;
 }
 
 /**
@@ -75,7 +76,7 @@ export class Engine {
     const emit = (event: JobEvent): void => void this.#events.push(event);
     this.#parts = parts;
     this.#generator = parts.createGenerator?.(emit) ?? null;
-    this.#embedder = parts.createEmbedder(emit);
+    this.#embedder = parts.createEmbedder(emit, () => this.#wake());
   }
 
   /** Nothing to compute and nothing to tell. */
@@ -86,6 +87,12 @@ export class Engine {
       this.#embedder.isIdle &&
       (this.#generator?.isIdle ?? true)
     );
+  }
+
+  /** What there is to compute is being computed beside this thread. */
+  get #isWaiting(): boolean {
+    if (this.#intake.size > 0 || this.#events.length > 0) return false;
+    return this.#embedder.isWaiting && (this.#generator?.isIdle ?? true);
   }
 
   /** The generating half, null for a model that only embeds. */
@@ -152,7 +159,7 @@ export class Engine {
   async run(signal: AbortSignal): Promise<void> {
     signal.addEventListener("abort", () => this.#wake());
     while (!signal.aborted) {
-      if (this.isIdle || this.#isPaused) {
+      if (this.isIdle || this.#isPaused || this.#isWaiting) {
         await this.#rest();
         await this.#gather();
         continue;
@@ -223,8 +230,9 @@ export class Engine {
     return { cache: generator.cacheLoad };
   }
 
-  /** Before `dispose`, when stored prefixes are to outlive the process. */
-  async keepPrefixes(): Promise<void> {
+  /** Before `dispose`: until nothing computes beside this thread and stored prefixes are kept. */
+  async finish(): Promise<void> {
+    await this.#embedder.rest();
     await this.#generator?.keepPrefixes();
   }
 

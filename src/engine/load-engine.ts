@@ -6,18 +6,15 @@ import type { LoadOptions } from "../protocol/commands.ts";
 import type { LoadedModelInfo } from "../protocol/events.ts";
 import { AdapterSets } from "./adapter-sets.ts";
 import { openArchives } from "./archive/open-archive.ts";
-import { Embedder } from "./embedder.ts";
 import { Engine, type SendStep } from "./engine.ts";
 import { Generator } from "./generator.ts";
-import type { GeneratorOptions } from "./generator-options.ts";
 import { type DraftDeps, loadDraft } from "./load-draft.ts";
+import { loadEmbedding } from "./load-embedder.ts";
 import { decodeLenient, PieceTable } from "./pieces.ts";
 import { ThreadGovernor } from "./thread-governor.ts";
 
 /** Longest context when none was asked for. */
 const MOST_CONTEXT = 32_768;
-/** The same for embeddings, whose compute buffers grow with the context. */
-const MOST_EMBED_CONTEXT = 8_192;
 /**
  * Sequences beside the slots' own, for stored prefixes; what is archived needs none. The library keeps
  * a row of logits for each.
@@ -33,14 +30,6 @@ const MOST_SEQUENCES = 256;
  * to embed come hundreds of rows at a time, which pays for every meeting.
  */
 const ONE_THREAD_BYTES = 48 * 1024 * 1024;
-/** Inputs per decode of an embedding context. */
-const EMBED_SEQUENCES = 64;
-/**
- * Their tokens: more do not make a row cheaper, and the cost of attention grows with their square. A
- * GPU needs more rows to be busy.
- */
-const PACKED_TOKENS = { cpu: 512, gpu: 2048 } as const;
-
 export interface LoadDeps {
   backend: Backend;
   clock: Clock;
@@ -76,18 +65,16 @@ export function loadEngine(
     const isGoverned = options.threads === null && threads > 1 && model.facts.gpuLayers === 0;
     const governor = (): ThreadGovernor | null => (isGoverned ? new ThreadGovernor(threads) : null);
     const pieces = new PieceTable(model.vocabulary);
-    const embedShape = embedContextShape(model, options);
-    const createEmbedContext = (): ModelContext => {
-      const context = model.createContext({ ...shared(options, threads), ...embedShape });
-      context.setAdapters(adapters.standard.scales);
-      return context;
-    };
     const generating =
       options.purpose === "generate"
         ? createGenerating(model, options, { backend, clock, threads, isGoverned })
         : null;
-    // An embedding model makes its context at once: what cannot be allocated is a failed load.
-    const embedding = options.purpose === "embed" ? createEmbedContext() : null;
+    const embedding = loadEmbedding(options, model, {
+      threads,
+      governor,
+      shared: shared(options),
+      scales: adapters.standard.scales,
+    });
     const archives =
       generating === null ? {} : openArchives(options, model, generating.context, deps);
     const engine = new Engine({
@@ -110,12 +97,11 @@ export function loadEngine(
                 speculates: options.speculation === "auto",
                 emit,
               }),
-      createEmbedder: (emit) =>
-        createEmbedder(embedding ?? createEmbedContext, model, emit, governor()),
+      createEmbedder: embedding.createEmbedder,
     });
-    const { memory } = defined(generating ?? embedding, "a loaded model has a context");
+    const { memory } = defined(generating ?? embedding.context, "a loaded model has a context");
     const info = describe(model, pieces, {
-      contextLength: generating?.contextLength ?? embedShape.contextLength,
+      contextLength: generating?.contextLength ?? embedding.contextLength,
       parallel: options.parallel,
       threads,
       memory,
@@ -129,10 +115,9 @@ export function loadEngine(
   }
 }
 
-function shared(options: LoadOptions, threads: number) {
+function shared(options: LoadOptions) {
   const { kvTypeK, kvTypeV, flashAttention, kvOnGpu, ropeFreqBase, ropeFreqScale } = options;
   return {
-    threads,
     kvTypeK,
     kvTypeV,
     flashAttention,
@@ -140,16 +125,6 @@ function shared(options: LoadOptions, threads: number) {
     ...(ropeFreqBase !== undefined && { ropeFreqBase }),
     ...(ropeFreqScale !== undefined && { ropeFreqScale }),
   };
-}
-
-function createEmbedder(
-  context: ModelContext | (() => ModelContext),
-  model: Model,
-  emit: GeneratorOptions["emit"],
-  governor: ThreadGovernor | null,
-): Embedder {
-  const packedTokens = model.facts.gpuLayers === 0 ? PACKED_TOKENS.cpu : PACKED_TOKENS.gpu;
-  return new Embedder(context, model.vocabulary, emit, { governor, packedTokens });
 }
 
 /** The context that generates and the draft model beside it, with the memory of both. */
@@ -191,7 +166,8 @@ function createContext(
   const isWhole = facts.isRecurrent || facts.isHybrid || facts.slidingWindow > 0;
   const stored = isWhole ? options.parallel * STORED_STATES_PER_SLOT : STORED_SEQUENCES;
   const context = model.createContext({
-    ...shared(options, threads),
+    ...shared(options),
+    threads,
     purpose: "generate",
     contextLength,
     // One more for the archive's work.
@@ -200,18 +176,6 @@ function createContext(
   });
   // The library rounds up; a request may not use what it was not promised.
   return { context, contextLength: Math.min(contextLength, context.contextLength) };
-}
-
-function embedContextShape(model: Model, options: LoadOptions) {
-  const most = Math.min(model.facts.trainContextLength || MOST_EMBED_CONTEXT, MOST_EMBED_CONTEXT);
-  const contextLength = Math.min(options.contextLength ?? most, most);
-  return {
-    purpose: "embed",
-    contextLength,
-    sequences: EMBED_SEQUENCES,
-    // An encoder reads each input whole, in one decode.
-    batchCapacity: contextLength,
-  } as const;
 }
 
 type Measured = Pick<

@@ -136,6 +136,11 @@ export interface ModelContext {
    */
   decode(): "ok" | "full";
   /**
+   * The same on a thread of its own, so that several contexts compute at once. Nothing of this one may
+   * be used before the end, `dispose` included.
+   */
+  decodeApart(): Promise<"ok" | "full">;
+  /**
    * Next-token scores of one batch entry of the last decode.
    * @param row its index in the batch; its `output` flag must have been set.
    * @returns Shape [vocabulary.size], f32, unnormalised. A view: invalid after the next `decode`.

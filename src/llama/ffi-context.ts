@@ -3,6 +3,7 @@ import { assert } from "../lib/assert.ts";
 import { LmError } from "../lib/errors.ts";
 import type { Sampling } from "../protocol/sampling.ts";
 import type { ContextOptions, ModelContext, Sampler } from "./backend.ts";
+import { ComputeThread } from "./compute-thread.ts";
 import { createNativeContext } from "./create-context.ts";
 import { FfiBatch } from "./ffi-batch.ts";
 import type { ModelHost } from "./model-host.ts";
@@ -39,6 +40,9 @@ export class FfiContext implements ModelContext {
   #scales: readonly number[] | null = null;
   #decoded = false;
   #samplers = 0;
+  /** Made at the first decode apart. */
+  #thread: ComputeThread | null = null;
+  #isApart = false;
 
   constructor(model: ModelHost, options: ContextOptions) {
     const { library } = model;
@@ -75,10 +79,32 @@ export class FfiContext implements ModelContext {
 
   /** The native context, for calls that take it. */
   get pointer(): NativePointer {
+    assert(!this.#isApart, "a context that computes apart is left alone");
     return this.#handle.pointer;
   }
 
   decode(): "ok" | "full" {
+    const pointer = this.#begin();
+    return this.#end(this.#library.shim.lm_compute(this.#compute, pointer, this.batch.pointer));
+  }
+
+  async decodeApart(): Promise<"ok" | "full"> {
+    const context = this.#begin();
+    this.#thread ??= new ComputeThread();
+    this.#isApart = true;
+    const result = await this.#thread
+      .call({
+        shim: addressOf(this.#library.shim.lm_compute),
+        compute: this.#compute,
+        context,
+        batch: this.batch.pointer,
+      })
+      .finally(() => (this.#isApart = false));
+    return this.#end(result);
+  }
+
+  /** @returns the native context, ready for its batch. */
+  #begin(): NativePointer {
     const { pointer } = this;
     assert(this.batch.length > 0, "an empty batch cannot be decoded");
     // Embedding inputs are whole in one batch: nothing is carried over from the last.
@@ -86,7 +112,10 @@ export class FfiContext implements ModelContext {
       this.#library.llama.llama_memory_clear(this.#memory, false);
     }
     this.#decoded = false;
-    const result = this.#library.shim.lm_compute(this.#compute, pointer, this.batch.pointer);
+    return pointer;
+  }
+
+  #end(result: number): "ok" | "full" {
     if (result === 0) {
       this.#decoded = true;
       return "ok";
@@ -232,6 +261,8 @@ export class FfiContext implements ModelContext {
 
   dispose(): void {
     assert(this.#samplers === 0, `context disposed while ${this.#samplers} samplers use it`);
+    assert(!this.#isApart, "a context that computes apart is left alone");
+    this.#thread?.dispose();
     this.#handle.dispose();
     this.#threadpool?.dispose();
     this.#logitViews.clear();

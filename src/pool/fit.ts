@@ -1,4 +1,6 @@
+import { availableParallelism } from "node:os";
 import type { CatalogModel, ModelHeader } from "../catalog/model.ts";
+import { MAX_EMBED_LANES_BYTES } from "../lib/limits.ts";
 import type { KvType } from "../protocol/commands.ts";
 
 /** Bytes per element of each KV cache type. Source: ggml.h, block sizes of 32 elements. */
@@ -33,6 +35,8 @@ export interface FitOptions {
   /** Absent = on, as "auto" decides wherever it can. */
   flashAttention?: "auto" | "on" | "off";
   purpose: "generate" | "embed";
+  /** Compute threads; absent or null = one for each processor. */
+  threads?: number | null;
   /** LoRA adapters that are loaded with it; absent = none. */
   adapters?: readonly { sizeBytes: number }[];
   /** A draft model that is loaded with it; absent = none. */
@@ -82,7 +86,10 @@ function estimateOne(model: CatalogModel, asked: FitOptions): MemoryEstimate {
   const kvBytes = shape === null || isCacheless ? 0 : kvCacheBytes(shape, options);
   const computeBytes = shape === null ? 0 : computeBufferBytes(shape, options);
   const tableBytes = (shape?.vocabularySize ?? 0) * VOCABULARY_ENTRY_BYTES;
-  const totalBytes = safe(weightBytes + kvBytes + computeBytes + tableBytes + PROCESS_BYTES);
+  const lanes = asked.purpose === "embed" ? lanesBytes(kvBytes + computeBytes, asked.threads) : 0;
+  const totalBytes = safe(
+    weightBytes + kvBytes + computeBytes + lanes + tableBytes + PROCESS_BYTES,
+  );
   return { weightBytes, kvBytes, computeBytes, totalBytes };
 }
 
@@ -128,6 +135,15 @@ export function largestContext(
     else above = middle;
   }
   return sizeOf(fitting);
+}
+
+/** Contexts beside the first, in which many texts are computed side by side. */
+function lanesBytes(each: number, threads: number | null = null): number {
+  const most = Math.min(
+    Math.floor(MAX_EMBED_LANES_BYTES / each),
+    threads ?? availableParallelism(),
+  );
+  return most < 2 ? 0 : most * each;
 }
 
 /** The engine reads embedding inputs whole, and bounds their length. */

@@ -84,7 +84,7 @@ describe.if(libraryDir !== null)("prefixes outside the KV cache of llama.cpp", (
     });
     try {
       use(harness);
-      await harness.engine.keepPrefixes();
+      await harness.engine.finish();
     } finally {
       harness.engine.disposeContexts();
     }

@@ -73,5 +73,44 @@ export function vocabularyPromises(host: ConformanceHost): void {
         expect(cosine(together[0]!, together[1]!)).toBeLessThan(0.9999);
       });
     });
+
+    test("contexts that decode apart at the same time give what each gives alone", async () => {
+      const contexts = [host.model.createContext(embed), host.model.createContext(embed)];
+      const decodeAll = (): Promise<string[]> =>
+        Promise.all(contexts.map((context) => context.decodeApart()));
+      try {
+        const alone = contexts.map((context, index) => {
+          addTokens(context, host.tokenize(index === 0 ? PROMPT : OTHER), 0);
+          expect(context.decode()).toBe("ok");
+          const vector = context.embedding(0);
+          context.removeSequence(0, 0, -1);
+          return vector;
+        });
+        for (let round = 0; round < 3; round++) {
+          expect(await decodeAll()).toEqual(["ok", "ok"]);
+          for (const [index, context] of contexts.entries()) {
+            expect(cosine(context.embedding(0), alone[index]!)).toBeGreaterThan(0.9999);
+            context.removeSequence(0, 0, -1);
+          }
+        }
+      } finally {
+        for (const context of contexts) context.dispose();
+      }
+    });
+
+    test("a context that decodes apart may not be used meanwhile", async () => {
+      const context = host.model.createContext(embed);
+      try {
+        addTokens(context, host.tokenize(PROMPT), 0);
+        const decode = context.decodeApart();
+        expect(() => context.dispose()).toThrow(AssertionError);
+        expect(() => context.decode()).toThrow(AssertionError);
+        expect(() => context.embedding(0)).toThrow(AssertionError);
+        expect(await decode).toBe("ok");
+        expect(context.embedding(0)).toHaveLength(host.model.facts.embeddingSize);
+      } finally {
+        context.dispose();
+      }
+    });
   });
 }

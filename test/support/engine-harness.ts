@@ -6,7 +6,7 @@ import type { LoadedDraft } from "../../src/engine/load-draft.ts";
 import { Embedder } from "../../src/engine/embedder.ts";
 import { Generator } from "../../src/engine/generator.ts";
 import { PieceTable } from "../../src/engine/pieces.ts";
-import type { Model } from "../../src/llama/backend.ts";
+import type { Model, ModelContext } from "../../src/llama/backend.ts";
 import type { GenerateJob, LoadOptions, LoadedAdapter } from "../../src/protocol/commands.ts";
 import type { JobEvent } from "../../src/protocol/events.ts";
 import { DEFAULT_SAMPLING } from "../../src/protocol/sampling.ts";
@@ -29,6 +29,8 @@ export interface HarnessOptions {
   draft?: LoadedDraft;
   /** Most tokens of inputs that share a decode; absent = as many as fit. */
   packedTokens?: number;
+  /** Contexts for embeddings that compute side by side; absent = none. */
+  lanes?: number;
 }
 
 /** A clock that stands still: every decode seems to take no time. */
@@ -80,6 +82,14 @@ export function engineHarness(options: HarnessOptions) {
     sequences: options.sequences ?? parallel + 8,
     batchCapacity,
   });
+  const createEmbedContext = (): ModelContext =>
+    model.createContext({
+      ...shape,
+      purpose: "embed",
+      contextLength: 256,
+      sequences: 16,
+      batchCapacity: 256,
+    });
   const events: JobEvent[] = [];
   const pieces = new PieceTable(model.vocabulary);
   const engine = new Engine({
@@ -102,20 +112,13 @@ export function engineHarness(options: HarnessOptions) {
         draft: options.draft ?? null,
         emit,
       }),
-    createEmbedder: (emit) =>
-      new Embedder(
-        () =>
-          model.createContext({
-            ...shape,
-            purpose: "embed",
-            contextLength: 256,
-            sequences: 16,
-            batchCapacity: 256,
-          }),
-        model.vocabulary,
-        emit,
-        options.packedTokens === undefined ? {} : { packedTokens: options.packedTokens },
-      ),
+    createEmbedder: (emit, wake) =>
+      new Embedder(createEmbedContext, model.vocabulary, emit, {
+        ...(options.packedTokens !== undefined && { packedTokens: options.packedTokens }),
+        ...(options.lanes !== undefined && {
+          lanes: { count: options.lanes, createContext: createEmbedContext, onEnd: wake },
+        }),
+      }),
   });
   const of = (jobId: number): JobEvent[] => events.filter((event) => event.jobId === jobId);
   return {

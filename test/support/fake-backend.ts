@@ -32,6 +32,8 @@ export interface FakeOptions {
   isFull?: (attempt: number) => boolean;
   /** Milliseconds of work per decode, spent for real. */
   decodeMs?: (tokens: number) => number;
+  /** How long a decode apart takes; absent = a turn of the loop. */
+  apart?: (context: FakeContext) => Promise<void>;
   /** Replaces an embedding; for vectors that are not finite. */
   embed?: (tokens: readonly number[], inBatch: number) => Float32Array | null;
 }
@@ -200,6 +202,8 @@ export class FakeContext implements ModelContext {
   /** Tokens of each decode, for tests that look at batches. */
   readonly history: { tokens: number; sequences: number[] }[] = [];
   isDisposed = false;
+  /** Computes on a thread that is pretended. */
+  isApart = false;
 
   constructor(model: FakeModel, options: ContextOptions) {
     this.model = model;
@@ -219,7 +223,7 @@ export class FakeContext implements ModelContext {
   }
 
   decode(): "ok" | "full" {
-    this.#lifetime.check();
+    this.#check();
     const { entries } = this.batch;
     assert(entries.length > 0, "a decode needs tokens");
     if (this.#used + entries.length > this.contextLength) return "full";
@@ -232,6 +236,14 @@ export class FakeContext implements ModelContext {
     const sequences = entries.map((entry) => entry.sequence);
     this.history.push({ tokens: entries.length, sequences: [...new Set(sequences)] });
     return "ok";
+  }
+
+  async decodeApart(): Promise<"ok" | "full"> {
+    this.#check();
+    this.isApart = true;
+    await (this.model.options.apart?.(this) ?? Bun.sleep(0));
+    this.isApart = false;
+    return this.decode();
   }
 
   logits(row: number): Float32Array {
@@ -250,7 +262,7 @@ export class FakeContext implements ModelContext {
   }
 
   embedding(sequence: number): Float32Array {
-    this.#lifetime.check();
+    this.#check();
     assert(this.#purpose === "embed", "only an embedding context has embeddings");
     const cell = defined(this.#tails.get(sequence), `sequence ${sequence} is empty`);
     const replaced = this.model.options.embed?.(tokensOf(cell), this.#tails.size);
@@ -361,9 +373,15 @@ export class FakeContext implements ModelContext {
   }
 
   dispose(): void {
+    this.#check();
     assert(this.#liveSamplers.size === 0, "a context outlives its samplers");
     this.#lifetime.end();
     this.isDisposed = true;
+  }
+
+  #check(): void {
+    this.#lifetime.check();
+    assert(!this.isApart, "a context that computes apart is left alone");
   }
 
   get #isWholeOnly(): boolean {

@@ -39,14 +39,14 @@ test("a vector from a batch equals the one made alone", () => {
   expect(model.contexts[1]?.usedCells).toBe(0);
 });
 
-test("inputs share a decode up to so many tokens; a longer one has its own", () => {
+test("inputs share a decode up to so many tokens, the longest first; a longer one has its own", () => {
   const { engine, settle, find, model } = setUp({}, 64);
   const texts = ["x".repeat(29), "x".repeat(29), "x".repeat(29), "x".repeat(200), "x"];
   engine.embed(1, texts);
   settle();
   expect(find(1, "embedded")?.vectors).toHaveLength(5);
   const sizes = model.contexts[1]?.history.map(({ tokens }) => tokens);
-  expect(sizes).toEqual([60, 30, 201, 2]);
+  expect(sizes).toEqual([201, 62, 30]);
 });
 
 test("the embedding context is made at the first input, and once", () => {

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import type { CatalogModel, ModelHeader } from "../../../src/catalog/model.ts";
+import { MAX_EMBED_LANES_BYTES } from "../../../src/lib/limits.ts";
 import { automaticContext, estimateMemory, largestContext } from "../../../src/pool/fit.ts";
 import { LOAD_DEFAULTS, scriptedModel } from "../../support/pool-fixture.ts";
 
@@ -68,6 +69,21 @@ test("an encoder keeps no cache, and without a header there is only the file", (
   const { header: _header, ...bare } = model();
   const unknown = estimateMemory(bare, { ...fit, contextLength: 8_192 });
   expect([unknown.kvBytes, unknown.computeBytes, unknown.weightBytes]).toEqual([0, 0, 5 * GIB]);
+});
+
+test("an embedding model needs a context for each thread, where several are small", () => {
+  const own = { ...header, blockCount: 6, headCount: [12], vocabularySize: 30_000 };
+  const small = model({ architecture: "bert", embeddingSize: 384, header: own });
+  const embed = { ...fit, purpose: "embed", contextLength: 512, threads: 1 } as const;
+  const total = (fields: { threads: number }): number =>
+    estimateMemory(small, { ...embed, ...fields }).totalBytes;
+  const { computeBytes } = estimateMemory(small, embed);
+  expect(total({ threads: 4 }) - total({ threads: 1 })).toBe(4 * computeBytes);
+  const most = Math.floor(MAX_EMBED_LANES_BYTES / computeBytes);
+  expect(total({ threads: 256 }) - total({ threads: 1 })).toBe(most * computeBytes);
+  const long = { ...embed, contextLength: 8_192 };
+  const large = model({ architecture: "bert" });
+  expect(estimateMemory(large, { ...long, threads: 4 })).toEqual(estimateMemory(large, long));
 });
 
 interface Lie {

@@ -269,7 +269,7 @@ test("a block that is damaged on disk costs computing the rest, and is told as t
   const { engine, settle, find, text } = setUp({ archive, contextLength: 4_096 });
   engine.generate(1, job("s".repeat(999), { maxTokens: 4, ...endless }));
   settle();
-  await engine.keepPrefixes();
+  await engine.finish();
   while (engine.generator?.evictOne() === true);
   const fifth = [...store.index.all()][5];
   const file = `${folder.path}/model/${fifth?.key}-${fifth?.parent}-${fifth?.head}-${fifth?.count}.kv`;
