@@ -30,6 +30,8 @@ export interface EmbedRoom {
   longest: number;
   /** Most tokens in all, unless the first input alone has more. */
   most: number;
+  /** Most tokens of the first input; while it has more, nothing is taken. Absent = as many as `longest`. */
+  first?: number;
   /** Most inputs. */
   sequences: number;
   /** The tokens that a decode should have whose first input has `first`. */
@@ -78,7 +80,7 @@ export class EmbedQueue {
     this.#retries = this.#retries.filter((item) => item.job !== job);
   }
 
-  /** The inputs of the next decode; none when the queue is empty. */
+  /** The inputs of the next decode; none when the queue is empty or the first has more than `room.first`. */
   take(room: EmbedRoom): EmbedItem[] {
     const again = this.#retries.shift();
     if (again !== undefined) return [again];
@@ -86,6 +88,8 @@ export class EmbedQueue {
       const first = defined(items[0], "a waiting job has inputs");
       const length = this.#read(first, room.longest);
       if (length === null) continue;
+      // Others do not pass it: it would wait for ever.
+      if (length > (room.first ?? Infinity)) return [];
       this.#waiting.delete(job);
       this.#waiting.set(job, items);
       return this.#fill(first, Math.min(room.fill(length), room.most) - length, room);

@@ -4,7 +4,13 @@ import type { ModelContext, Vocabulary } from "../llama/backend.ts";
 import type { EmbedInput } from "../protocol/commands.ts";
 import type { JobEvent } from "../protocol/events.ts";
 import { EmbedLanes } from "./embed-lanes.ts";
-import { type EmbedItem, type EmbedJob, EmbedQueue, fillBatch } from "./embed-queue.ts";
+import {
+  type EmbedItem,
+  type EmbedJob,
+  EmbedQueue,
+  type EmbedRoom,
+  fillBatch,
+} from "./embed-queue.ts";
 import { failureEvent } from "./failure.ts";
 import type { ThreadGovernor } from "./thread-governor.ts";
 
@@ -14,6 +20,10 @@ const BESIDE_STREAMS_MS = 50;
 const ALONE_MS = 1_000;
 /** Tokens of the first decode, before anything was measured. */
 const FIRST_TOKENS = 256;
+/** Longest decode of a lane: a text that takes its few threads longer gets all of them. */
+const LANE_MS = 5_000;
+/** Most tokens of a text in a lane, before anything was measured. */
+const FIRST_LANE_TOKENS = 512;
 /** Rows that llama.cpp's attention computes together on a CPU, with far fewer of them at the same cost. */
 const ATTENTION_TILE = 64;
 /** Least tokens of a lane's decode, as far as there are inputs. */
@@ -56,6 +66,8 @@ export class Embedder {
   #context: ModelContext | null = null;
   #tokenMs: number | null = null;
   #laneTokenMs: number | null = null;
+  /** The next input is too long for a lane: it waits until all of them are free. */
+  #isDraining = false;
 
   /**
    * @param context its own from now on; a function is called at the first input.
@@ -86,7 +98,7 @@ export class Embedder {
   get isWaiting(): boolean {
     const lanes = this.#lanes;
     if (lanes === null || !lanes.isBusy || lanes.hasEnded) return false;
-    return this.#queue.length === 0 || lanes.free === null;
+    return this.#queue.length === 0 || lanes.free === null || this.#isDraining;
   }
 
   get queued(): number {
@@ -102,6 +114,7 @@ export class Embedder {
     const job: EmbedJob = { id: jobId, vectors: [], missing: inputs.length, tokens: 0 };
     this.#jobs.set(jobId, job);
     this.#queue.add(job, inputs);
+    this.#isDraining = false;
   }
 
   cancel(jobId: number): "queue" | null {
@@ -121,7 +134,8 @@ export class Embedder {
     if (context === null) return false;
     const hasCollected = this.#collect();
     const lanes = this.#lanesForQueue();
-    if (lanes !== null) return this.#startLanes(lanes) || hasCollected;
+    const hasStarted = lanes !== null && this.#startLanes(lanes);
+    if (hasStarted || lanes?.isBusy === true) return hasStarted || hasCollected;
     return this.#decode(context, isBesideStreams) || hasCollected;
   }
 
@@ -162,14 +176,19 @@ export class Embedder {
 
   #startLanes(lanes: EmbedLanes): boolean {
     let hasStarted = false;
+    const first = this.#laneTokenMs === null ? FIRST_LANE_TOKENS : LANE_MS / this.#laneTokenMs;
     for (let context = lanes.free; context !== null; context = lanes.free) {
-      const items = this.#take(context, ALONE_MS, this.#laneTokenMs, (first) =>
-        Math.max(Math.ceil(first / ATTENTION_TILE) * ATTENTION_TILE, LANE_TOKENS),
-      );
+      const items = this.#queue.take({
+        ...this.#room(context, ALONE_MS, this.#laneTokenMs),
+        first,
+        fill: (length) =>
+          Math.max(Math.ceil(length / ATTENTION_TILE) * ATTENTION_TILE, LANE_TOKENS),
+      });
       if (items.length === 0) break;
       lanes.start(context, items);
       hasStarted = true;
     }
+    this.#isDraining = lanes.free !== null && this.#queue.length > 0;
     return hasStarted;
   }
 
@@ -184,7 +203,8 @@ export class Embedder {
 
   #decode(context: ModelContext, isBesideStreams: boolean): boolean {
     const targetMs = isBesideStreams ? BESIDE_STREAMS_MS : ALONE_MS;
-    const items = this.#take(context, targetMs, this.#tokenMs, () => this.#packedTokens);
+    const room = this.#room(context, targetMs, this.#tokenMs);
+    const items = this.#queue.take({ ...room, fill: () => this.#packedTokens });
     if (items.length === 0) return false;
     fillBatch(context, items);
     const startMs = performance.now();
@@ -195,16 +215,10 @@ export class Embedder {
     return true;
   }
 
-  #take(
-    context: ModelContext,
-    targetMs: number,
-    tokenMs: number | null,
-    fill: (first: number) => number,
-  ): EmbedItem[] {
+  #room(context: ModelContext, targetMs: number, tokenMs: number | null): Omit<EmbedRoom, "fill"> {
     const longest = Math.min(context.contextLength, context.batch.capacity);
     const allowance = tokenMs === null ? FIRST_TOKENS : targetMs / tokenMs;
-    const most = Math.min(longest, allowance);
-    return this.#queue.take({ longest, most, sequences: context.sequences, fill });
+    return { longest, most: Math.min(longest, allowance), sequences: context.sequences };
   }
 
   /** Takes the vectors of a decode, and frees its sequences. */

@@ -154,6 +154,37 @@ test("without memory for lanes one context does all the work", async () => {
   await end();
 });
 
+test("a text that takes a lane too long waits until all threads are free for it", async () => {
+  const { apart, ends } = gated();
+  const { engine, until, embedded, model, end } = setUp({ apart });
+  const now = performance.now.bind(performance);
+  let lateMs = 0;
+  const clock = spyOn(performance, "now").mockImplementation(() => now() + lateMs);
+  try {
+    engine.embed(1, texts(2));
+    await until(() => ends.length === 2);
+    // 50 ms for each token, and more.
+    lateMs = 10_000;
+    ends.shift()!();
+    await Bun.sleep(5);
+    engine.embed(2, ["x".repeat(250), "b"]);
+    const step = spyOn(engine, "step");
+    await Bun.sleep(20);
+    expect(step.mock.calls.length).toBeLessThan(3);
+    expect(ends).toHaveLength(1);
+    const [, own] = model.contexts;
+    expect(own?.history).toHaveLength(0);
+    ends.shift()!();
+    await embedded(1);
+    await embedded(2);
+    // The long one, with the short one beside it.
+    expect(own?.history[0]?.tokens).toBe(253);
+  } finally {
+    clock.mockRestore();
+  }
+  await end();
+});
+
 test("a vector that is not finite beside others is made again alone", async () => {
   const broken = new Float32Array(16).fill(Number.NaN);
   const { engine, embedded, find, end } = setUp({

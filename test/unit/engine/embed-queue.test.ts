@@ -64,6 +64,15 @@ test("a decode takes no more inputs and tokens than it has room for", () => {
   expect(take({ most: 50 })).toEqual(["2:60"]);
 });
 
+test("an input that is too long for this decode is not passed by others", () => {
+  const { add, take } = setUp();
+  add(1, [100, 20]);
+  add(2, [30]);
+  expect(take({ first: 99 })).toEqual([]);
+  expect(take({ first: 100 })).toEqual(["1:100", "1:20"]);
+  expect(take({ first: 99 })).toEqual(["2:30"]);
+});
+
 test("an input that is too long ends its job, wherever it is met", () => {
   const { add, take, failed, queue } = setUp();
   add(1, [600, 100]);
