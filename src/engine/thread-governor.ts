@@ -1,3 +1,4 @@
+import { cpus } from "node:os";
 import type { ModelContext } from "../llama/backend.ts";
 
 /** Decode time over which the processors' share is judged. */
@@ -20,6 +21,11 @@ const MUCH_SLOWER = 2;
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 60_000;
 
+/** All threads are tried at once when this part of the processors they need is idle. */
+const FREE_SHARE = 0.75;
+/** Below this part others want them. */
+const TAKEN_SHARE = 0.5;
+
 /** What one window of decodes looked like. */
 interface Window {
   ms: number;
@@ -28,6 +34,8 @@ interface Window {
   /** Means of the window's decodes. */
   stepMs: number;
   rows: number;
+  /** Processors that nobody used meanwhile. */
+  idle: number;
 }
 
 /** Other threads on probation: what it was like before, and with how many. */
@@ -42,51 +50,63 @@ interface Trial {
  * Chooses how many threads of one context compute. llama.cpp's threads spin at a barrier after every
  * operation, so when another process takes one of their processors all of them wait for it: two
  * threads may then be slower than one, up to a hundredfold. The processor time that decodes got tells
- * when to try fewer, and all are tried again from time to time; what a step then takes tells which to
- * keep.
+ * when to try fewer, and all are tried again from time to time, and as soon as the processors they need are
+ * idle; what a step then takes tells which to keep.
  */
 export class ThreadGovernor {
   readonly #most: number;
+  readonly #idleMs: () => number;
   #threads: number;
   #wallMs = 0;
   #cpuMs = 0;
   #rows = 0;
+  #idle = 0;
   #steps = 0;
   #crowded = 0;
   #calmMs = 0;
   /** Decode time with fewer threads than all, and when all are tried again. */
   #fewerMs = 0;
   #growWaitMs = FIRST_WAIT_MS;
+  /** Idle processors are a reason to try all threads: false after that failed, until they were taken. */
+  #trustsIdle = true;
   #trial: Trial | null = null;
   /** Fewer threads did not pay: decode time until they may be tried again. */
   #hold: { leftMs: number; stepMs: number } | null = null;
   #holdMs = FIRST_WAIT_MS;
 
-  constructor(most: number) {
+  /** @param idleMs time that the machine's processors were idle so far, all together. */
+  constructor(most: number, idleMs: () => number = machineIdleMs) {
     this.#most = most;
     this.#threads = most;
+    this.#idleMs = idleMs;
   }
 
   /** Decodes the context's batch, and changes its threads when that shows they are too many. */
   decode(context: ModelContext): "ok" | "full" {
     const rows = context.batch.length;
+    const isFewer = this.#threads < this.#most;
     const startMs = performance.now();
     const before = process.cpuUsage();
+    const idleBeforeMs = isFewer ? this.#idleMs() : 0;
     const result = context.decode();
+    const idleMs = isFewer ? this.#idleMs() - idleBeforeMs : 0;
     const { user, system } = process.cpuUsage(before);
-    const threads = this.record(performance.now() - startMs, (user + system) / 1000, rows);
+    const wallMs = performance.now() - startMs;
+    const threads = this.record(wallMs, (user + system) / 1000, rows, idleMs);
     if (threads !== null) context.setThreads(threads);
     return result;
   }
 
   /**
-   * Takes the duration of one decode, the processor time of this process during it, and its tokens.
+   * Takes the duration of one decode, the processor time of this process during it, its tokens, and the time
+   * that processors were idle meanwhile, which counts with fewer threads than all.
    * @returns the number of threads for the next decodes, or null when it does not change.
    */
-  record(wallMs: number, cpuMs: number, rows: number): number | null {
+  record(wallMs: number, cpuMs: number, rows: number, idleMs = 0): number | null {
     this.#wallMs += wallMs;
     this.#cpuMs += cpuMs;
     this.#rows += rows;
+    this.#idle += idleMs;
     this.#steps++;
     if (this.#wallMs < WINDOW_MS) return null;
     const window = {
@@ -94,17 +114,21 @@ export class ThreadGovernor {
       share: this.#cpuMs / (this.#wallMs * this.#threads),
       stepMs: this.#wallMs / this.#steps,
       rows: this.#rows / this.#steps,
+      idle: this.#idle / this.#wallMs,
     };
-    this.#wallMs = this.#cpuMs = this.#rows = this.#steps = 0;
+    this.#wallMs = this.#cpuMs = this.#rows = this.#idle = this.#steps = 0;
     if (this.#trial !== null) return this.#judge(this.#trial, window);
     return this.#grow(window) ?? this.#yield(window);
   }
 
-  /** Tries all threads when fewer have been at work for a while. */
+  /** Tries all threads when fewer have been at work for a while, or when processors are free again. */
   #grow(window: Window): number | null {
     if (this.#threads === this.#most) return null;
     this.#fewerMs += window.ms;
-    return this.#fewerMs < this.#growWaitMs ? null : this.#try(this.#most, window);
+    const wanted = this.#most - this.#threads;
+    if (window.idle < wanted * TAKEN_SHARE) this.#trustsIdle = true;
+    const isFree = this.#trustsIdle && window.idle >= wanted * FREE_SHARE;
+    return isFree || this.#fewerMs >= this.#growWaitMs ? this.#try(this.#most, window) : null;
   }
 
   /** Tries fewer threads when others want the processors. */
@@ -144,11 +168,15 @@ export class ThreadGovernor {
     this.#trial = null;
     const isGrowth = this.#threads > trial.threads;
     if (isAlike && window.stepMs <= trial.before.stepMs * WORTHWHILE) {
-      if (isGrowth) this.#growWaitMs = FIRST_WAIT_MS;
+      if (isGrowth) {
+        this.#growWaitMs = FIRST_WAIT_MS;
+        this.#trustsIdle = true;
+      }
       return null;
     }
     if (isGrowth) {
       this.#growWaitMs = Math.min(this.#growWaitMs * 2, LONGEST_WAIT_MS);
+      this.#trustsIdle = false;
     } else {
       this.#hold = { leftMs: this.#holdMs, stepMs: trial.before.stepMs };
       this.#holdMs = Math.min(this.#holdMs * 2, LONGEST_WAIT_MS);
@@ -162,4 +190,9 @@ export class ThreadGovernor {
     this.#fewerMs = 0;
     return threads;
   }
+}
+
+/** Since the machine started. Of the machine, not of a container on it. */
+function machineIdleMs(): number {
+  return cpus().reduce((sum, { times }) => sum + times.idle, 0);
 }

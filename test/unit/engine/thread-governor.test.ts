@@ -1,8 +1,10 @@
 import { expect, test } from "bun:test";
 import { ThreadGovernor } from "../../../src/engine/thread-governor.ts";
+import type { ModelContext } from "../../../src/llama/backend.ts";
 
 /**
- * Decodes of one row that take `stepMs(threads)` and get `share` of the time all threads ask for.
+ * Decodes of one row that take `stepMs(threads)` and get `share` of the time all threads ask for, while
+ * `idle` processors are not used by anybody.
  * @returns the threads after the last of them.
  */
 function decodes(
@@ -11,11 +13,12 @@ function decodes(
   threads: number,
   share: number,
   stepMs: (threads: number) => number = barrier,
+  idle = 0,
 ): number {
   let now = threads;
   for (let index = 0; index < count; index++) {
     const ms = stepMs(now);
-    now = governor.record(ms, ms * now * share, 1) ?? now;
+    now = governor.record(ms, ms * now * share, 1, ms * idle) ?? now;
   }
   return now;
 }
@@ -102,4 +105,73 @@ test("the wait grows no further than a minute", () => {
   }
   expect(wait).toBeGreaterThanOrEqual(59_000);
   expect(wait).toBeLessThan(61_000);
+});
+
+/** Threads that have a processor each: the more, the faster. */
+const alone = (threads: number): number => 50 / threads;
+
+test("as soon as processors are free again all threads compute, however long the wait has grown", () => {
+  const governor = new ThreadGovernor(2);
+  for (let round = 0; round < 4; round++) {
+    decodes(governor, 10, 2, 0.5);
+    while (decodes(governor, 1, 1, 1, barrier, 0.1) === 1);
+  }
+  expect(decodes(governor, 10, 2, 0.5, barrier, 0.1)).toBe(1);
+  expect(decodes(governor, 30, 1, 1, alone, 0.3)).toBe(1);
+  expect(decodes(governor, 12, 1, 1, alone, 0.9)).toBe(2);
+  expect(decodes(governor, 1000, 2, 1, alone, 0)).toBe(2);
+});
+
+test("idle processors that did not help are no reason again before others have used them", () => {
+  const governor = new ThreadGovernor(2);
+  expect(decodes(governor, 10, 2, 0.5)).toBe(1);
+  // As in a container that may not use what the machine has.
+  let trials = 0;
+  let now = 1;
+  for (let step = 0; step < 400; step++) {
+    const next = decodes(governor, 1, now, now === 1 ? 1 : 0.5, barrier, 1);
+    if (next > now) trials++;
+    now = next;
+  }
+  // 10 to 20 s of decodes: after one for idle processors only the wait leads to others.
+  expect(trials).toBeGreaterThanOrEqual(2);
+  expect(trials).toBeLessThanOrEqual(5);
+  while (now === 2) now = decodes(governor, 1, 2, 0.5, barrier, 1);
+  expect(decodes(governor, 30, 1, 1, barrier, 0)).toBe(1);
+  let steps = 0;
+  while (decodes(governor, 1, 1, 1, barrier, 1) === 1) steps++;
+  // Two windows, of which the first is partly of before.
+  expect(steps).toBeLessThan(20);
+});
+
+test("the machine's idle time counts while a decode runs, not between two", () => {
+  const set: number[] = [];
+  let idleMs = 0;
+  const governor = new ThreadGovernor(2, () => idleMs);
+  let isFree = false;
+  // Sleeps as if others had the processors; one thread is twice as fast.
+  const context = {
+    batch: { length: 1 },
+    decode: () => {
+      const ms = set.length === 0 ? 130 : 65;
+      Bun.sleepSync(ms);
+      if (isFree) idleMs += 2 * ms;
+      return "ok";
+    },
+    setThreads: (count: number) => set.push(count),
+  } as unknown as ModelContext;
+  const decode = (count: number): void => {
+    for (let step = 0; step < count; step++) {
+      governor.decode(context);
+      idleMs += 1_000;
+    }
+  };
+  decode(4);
+  expect(set).toEqual([1]);
+  // The trial, and a window after it.
+  decode(10);
+  expect(set).toEqual([1]);
+  isFree = true;
+  decode(5);
+  expect(set).toEqual([1, 2]);
 });
