@@ -3,6 +3,8 @@ import type { ModelContext } from "../llama/backend.ts";
 
 /** Decode time over which the processors' share is judged. */
 const WINDOW_MS = 250;
+/** The same with fewer threads than all: how soon free processors are noticed. */
+const FEWER_WINDOW_MS = 100;
 /** Below this share of the time asked for, other processes want the processors. */
 const CROWDED_SHARE = 0.75;
 /** From this share on a processor is ours alone. */
@@ -20,6 +22,8 @@ const MUCH_SLOWER = 2;
 /** Decode time before other threads are tried again; doubles with every failure. */
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 60_000;
+/** The same while processors are idle, after that did not help once: others may have come back just then. */
+const FIRST_FREE_WAIT_MS = 500;
 
 /** All threads are tried at once when this part of the processors they need is idle. */
 const FREE_SHARE = 0.75;
@@ -67,8 +71,8 @@ export class ThreadGovernor {
   /** Decode time with fewer threads than all, and when all are tried again. */
   #fewerMs = 0;
   #growWaitMs = FIRST_WAIT_MS;
-  /** Idle processors are a reason to try all threads: false after that failed, until they were taken. */
-  #trustsIdle = true;
+  /** The same when processors are idle; none at first, and after others have used them. */
+  #freeWaitMs = 0;
   #trial: Trial | null = null;
   /** Fewer threads did not pay: decode time until they may be tried again. */
   #hold: { leftMs: number; stepMs: number } | null = null;
@@ -108,7 +112,8 @@ export class ThreadGovernor {
     this.#rows += rows;
     this.#idle += idleMs;
     this.#steps++;
-    if (this.#wallMs < WINDOW_MS) return null;
+    const isFewer = this.#threads < this.#most && this.#trial === null;
+    if (this.#wallMs < (isFewer ? FEWER_WINDOW_MS : WINDOW_MS)) return null;
     const window = {
       ms: this.#wallMs,
       share: this.#cpuMs / (this.#wallMs * this.#threads),
@@ -126,9 +131,10 @@ export class ThreadGovernor {
     if (this.#threads === this.#most) return null;
     this.#fewerMs += window.ms;
     const wanted = this.#most - this.#threads;
-    if (window.idle < wanted * TAKEN_SHARE) this.#trustsIdle = true;
-    const isFree = this.#trustsIdle && window.idle >= wanted * FREE_SHARE;
-    return isFree || this.#fewerMs >= this.#growWaitMs ? this.#try(this.#most, window) : null;
+    if (window.idle < wanted * TAKEN_SHARE) this.#freeWaitMs = 0;
+    const isFree = window.idle >= wanted * FREE_SHARE;
+    const waitMs = isFree ? Math.min(this.#freeWaitMs, this.#growWaitMs) : this.#growWaitMs;
+    return this.#fewerMs < waitMs ? null : this.#try(this.#most, window);
   }
 
   /** Tries fewer threads when others want the processors. */
@@ -170,13 +176,16 @@ export class ThreadGovernor {
     if (isAlike && window.stepMs <= trial.before.stepMs * WORTHWHILE) {
       if (isGrowth) {
         this.#growWaitMs = FIRST_WAIT_MS;
-        this.#trustsIdle = true;
+        this.#freeWaitMs = 0;
       }
       return null;
     }
     if (isGrowth) {
       this.#growWaitMs = Math.min(this.#growWaitMs * 2, LONGEST_WAIT_MS);
-      this.#trustsIdle = false;
+      this.#freeWaitMs = Math.min(
+        Math.max(this.#freeWaitMs * 2, FIRST_FREE_WAIT_MS),
+        LONGEST_WAIT_MS,
+      );
     } else {
       this.#hold = { leftMs: this.#holdMs, stepMs: trial.before.stepMs };
       this.#holdMs = Math.min(this.#holdMs * 2, LONGEST_WAIT_MS);
