@@ -1,3 +1,4 @@
+import { type Arrival, rawPost } from "./raw-post.ts";
 import type { Server } from "./servers.ts";
 
 export interface Shape {
@@ -66,31 +67,23 @@ export async function streamCompletion(
   maxTokens: number,
   extra: Readonly<Record<string, unknown>> = {},
 ): Promise<Stream> {
-  const begun = performance.now();
-  const response = await fetch(`${server.baseUrl}/v1/completions`, {
-    method: "POST",
-    // A connection that a server closed while the other one worked must not be used again.
-    keepalive: false,
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({
-      model: server.model,
-      prompt,
-      max_tokens: maxTokens,
-      temperature: 0,
-      ignore_eos: true,
-      stream: true,
-      stream_options: { include_usage: true },
-      ...extra,
-    }),
+  const arrivals = await rawPost(`${server.baseUrl}/v1/completions`, {
+    model: server.model,
+    prompt,
+    max_tokens: maxTokens,
+    temperature: 0,
+    ignore_eos: true,
+    stream: true,
+    stream_options: { include_usage: true },
+    ...extra,
   });
-  if (!response.ok || response.body === null) throw new Error(await response.text());
   const arrivalsMs: number[] = [];
   let text = "";
   let usage: Usage = { prompt_tokens: 0, completion_tokens: 0 };
-  for await (const chunk of chunksOf(response.body)) {
+  for (const { atMs, chunk } of chunksOf(arrivals)) {
     if (chunk.error !== undefined) throw new Error(chunk.error.message);
     const piece = chunk.choices?.[0]?.text ?? "";
-    if (piece !== "") arrivalsMs.push(performance.now() - begun);
+    if (piece !== "") arrivalsMs.push(atMs);
     text += piece;
     usage = chunk.usage ?? usage;
   }
@@ -115,16 +108,16 @@ interface Chunk {
   error?: { message: string };
 }
 
-/** The events of a stream as they arrive, up to its end mark. */
-async function* chunksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Chunk> {
+/** The events of a stream with the times of their arrival, up to its end mark. */
+function* chunksOf(arrivals: readonly Arrival[]): Generator<{ atMs: number; chunk: Chunk }> {
   let buffered = "";
   const decoder = new TextDecoder();
-  for await (const bytes of body) {
+  for (const { atMs, bytes } of arrivals) {
     buffered += decoder.decode(bytes, { stream: true });
     const frames = buffered.split("\n\n");
     buffered = frames.pop() ?? "";
     for (const frame of frames) {
-      if (frame.startsWith("data: {")) yield JSON.parse(frame.slice(6)) as Chunk;
+      if (frame.startsWith("data: {")) yield { atMs, chunk: JSON.parse(frame.slice(6)) as Chunk };
     }
   }
 }
