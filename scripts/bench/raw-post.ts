@@ -28,8 +28,10 @@ export async function rawPost(url: string, body: unknown): Promise<Arrival[]> {
     port: Number(port),
     socket: {
       open(socket) {
-        // Small enough for the socket's buffer, of which the prompts here stay far away.
-        socket.write(Buffer.concat([Buffer.from(`${head.join("\r\n")}\r\n\r\n`), payload]));
+        const request = Buffer.concat([Buffer.from(`${head.join("\r\n")}\r\n\r\n`), payload]);
+        // The socket's buffer is larger than any prompt here.
+        if (socket.write(request) < request.length)
+          over.reject(new Error("The request is too long"));
       },
       data(_socket, bytes) {
         received.push({ atMs: performance.now() - begun, bytes: Uint8Array.from(bytes) });
