@@ -1,16 +1,12 @@
-import { MAX_EMBED_LANES_BYTES } from "../lib/limits.ts";
 import type { ContextOptions, Model, ModelContext } from "../llama/backend.ts";
 import type { LoadOptions } from "../protocol/commands.ts";
+import { EMBED_SEQUENCES, laneShape, MOST_EMBED_CONTEXT } from "../protocol/embedding.ts";
 import type { JobEvent } from "../protocol/events.ts";
-import { Embedder, type LanesOptions } from "./embedder.ts";
+import { Embedder } from "./embedder.ts";
 import type { ThreadGovernor } from "./thread-governor.ts";
 
-/** Longest context when none was asked for: compute buffers grow with it. */
-const MOST_CONTEXT = 8_192;
-/** Inputs per decode. */
-const SEQUENCES = 64;
 /**
- * Their tokens: more do not make a row cheaper, and the cost of attention grows with their square. A
+ * Tokens of inputs that share a decode: more do not make a row cheaper, and the cost of attention grows with their square. A
  * GPU needs more rows to be busy.
  */
 const PACKED_TOKENS = { cpu: 512, gpu: 2048 } as const;
@@ -44,7 +40,7 @@ export function loadEmbedding(
   model: Model,
   { threads, governor, shared, scales }: EmbeddingDeps,
 ): LoadedEmbedding {
-  const most = Math.min(model.facts.trainContextLength || MOST_CONTEXT, MOST_CONTEXT);
+  const most = Math.min(model.facts.trainContextLength || MOST_EMBED_CONTEXT, MOST_EMBED_CONTEXT);
   const contextLength = Math.min(options.contextLength ?? most, most);
   const create = (computing: number): ModelContext => {
     const context = model.createContext({
@@ -52,7 +48,7 @@ export function loadEmbedding(
       threads: computing,
       purpose: "embed",
       contextLength,
-      sequences: SEQUENCES,
+      sequences: EMBED_SEQUENCES,
       // An encoder reads each input whole, in one decode.
       batchCapacity: contextLength,
     });
@@ -61,7 +57,7 @@ export function loadEmbedding(
   };
   const context = options.purpose === "embed" ? create(threads) : null;
   const isOnCpu = model.facts.gpuLayers === 0;
-  const lanes = context === null || !isOnCpu ? null : lanesOf(context, threads);
+  const lanes = context === null || !isOnCpu ? null : laneShape(bytesOf(context), threads);
   return {
     context,
     contextLength,
@@ -78,16 +74,6 @@ export function loadEmbedding(
   };
 }
 
-/** How the threads are shared out; null where one context takes them all, or several do not fit. */
-export function lanesOf(
-  { memory }: Pick<ModelContext, "memory">,
-  threads: number,
-): (Pick<LanesOptions, "count"> & { threads: number }) | null {
-  const bytes = memory.kvBytes + memory.computeBytes;
-  const most = Math.min(Math.floor(MAX_EMBED_LANES_BYTES / bytes), threads);
-  if (most < 2) return null;
-  // All lanes are of the same size, and a thread too many is left to the others.
-  const each = Math.ceil(threads / most);
-  const count = Math.floor(threads / each);
-  return count < 2 ? null : { count, threads: each };
+function bytesOf({ memory }: ModelContext): number {
+  return memory.kvBytes + memory.computeBytes;
 }

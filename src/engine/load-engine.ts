@@ -30,6 +30,7 @@ const MOST_SEQUENCES = 256;
  * to embed come hundreds of rows at a time, which pays for every meeting.
  */
 const ONE_THREAD_BYTES = 48 * 1024 * 1024;
+
 export interface LoadDeps {
   backend: Backend;
   clock: Clock;

@@ -24,7 +24,6 @@ const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 60_000;
 /** The same while processors are idle, after that did not help once: others may have come back just then. */
 const FIRST_FREE_WAIT_MS = 500;
-
 /** All threads are tried at once when this part of the processors they need is idle. */
 const FREE_SHARE = 0.75;
 /** Below this part others want them. */
@@ -64,7 +63,7 @@ export class ThreadGovernor {
   #wallMs = 0;
   #cpuMs = 0;
   #rows = 0;
-  #idle = 0;
+  #machineIdleMs = 0;
   #steps = 0;
   #crowded = 0;
   #calmMs = 0;
@@ -89,13 +88,13 @@ export class ThreadGovernor {
   decode(context: ModelContext): "ok" | "full" {
     const rows = context.batch.length;
     const isFewer = this.#threads < this.#most;
+    const idleBeforeMs = isFewer ? this.#idleMs() : 0;
     const startMs = performance.now();
     const before = process.cpuUsage();
-    const idleBeforeMs = isFewer ? this.#idleMs() : 0;
     const result = context.decode();
-    const idleMs = isFewer ? this.#idleMs() - idleBeforeMs : 0;
     const { user, system } = process.cpuUsage(before);
     const wallMs = performance.now() - startMs;
+    const idleMs = isFewer ? this.#idleMs() - idleBeforeMs : 0;
     const threads = this.record(wallMs, (user + system) / 1000, rows, idleMs);
     if (threads !== null) context.setThreads(threads);
     return result;
@@ -110,7 +109,7 @@ export class ThreadGovernor {
     this.#wallMs += wallMs;
     this.#cpuMs += cpuMs;
     this.#rows += rows;
-    this.#idle += idleMs;
+    this.#machineIdleMs += idleMs;
     this.#steps++;
     const isFewer = this.#threads < this.#most && this.#trial === null;
     if (this.#wallMs < (isFewer ? FEWER_WINDOW_MS : WINDOW_MS)) return null;
@@ -119,9 +118,9 @@ export class ThreadGovernor {
       share: this.#cpuMs / (this.#wallMs * this.#threads),
       stepMs: this.#wallMs / this.#steps,
       rows: this.#rows / this.#steps,
-      idle: this.#idle / this.#wallMs,
+      idle: this.#machineIdleMs / this.#wallMs,
     };
-    this.#wallMs = this.#cpuMs = this.#rows = this.#idle = this.#steps = 0;
+    this.#wallMs = this.#cpuMs = this.#rows = this.#machineIdleMs = this.#steps = 0;
     if (this.#trial !== null) return this.#judge(this.#trial, window);
     return this.#grow(window) ?? this.#yield(window);
   }

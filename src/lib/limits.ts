@@ -28,8 +28,6 @@ export const MAX_CHOICES = 128;
 export const DEFAULT_MAX_CHOICES = 16;
 export const MAX_PROMPTS = 128;
 export const MAX_EMBEDDING_INPUTS = 2_048;
-/** Contexts of one embedding model that compute side by side, all together. */
-export const MAX_EMBED_LANES_BYTES = 256 * MIB;
 export const MAX_SCHEMA_BYTES = MIB;
 export const MAX_GRAMMAR_BYTES = 256 * KIB;
 export const MAX_BEST_OF = 20;

@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import type { CatalogModel, ModelHeader } from "../catalog/model.ts";
-import { MAX_EMBED_LANES_BYTES } from "../lib/limits.ts";
 import type { KvType } from "../protocol/commands.ts";
+import { EMBED_SEQUENCES, laneShape, MOST_EMBED_CONTEXT } from "../protocol/embedding.ts";
 
 /** Bytes per element of each KV cache type. Source: ggml.h, block sizes of 32 elements. */
 const KV_BYTES: Readonly<Record<KvType, number>> = {
@@ -18,8 +18,6 @@ const KV_BYTES: Readonly<Record<KvType, number>> = {
 const DEFAULT_MAX_CONTEXT = 32_768;
 const DEFAULT_MIN_CONTEXT = 4_096;
 const CONTEXT_STEP = 256;
-/** Longest input of an embedding model. */
-const MOST_EMBED_CONTEXT = 8_192;
 /** The runtime and libraries of an engine process beside the model's own buffers. */
 const PROCESS_BYTES = 40 * 1024 * 1024;
 /** The vocabulary's texts and tables, in llama.cpp and here. */
@@ -139,11 +137,7 @@ export function largestContext(
 
 /** Contexts beside the first, in which many texts are computed side by side. */
 function lanesBytes(each: number, threads: number | null = null): number {
-  const most = Math.min(
-    Math.floor(MAX_EMBED_LANES_BYTES / each),
-    threads ?? availableParallelism(),
-  );
-  return most < 2 ? 0 : most * each;
+  return (laneShape(each, threads ?? availableParallelism())?.count ?? 0) * each;
 }
 
 /** The engine reads embedding inputs whole, and bounds their length. */
@@ -205,9 +199,8 @@ function kvCacheBytes(shape: Shape, options: FitOptions): number {
 const FEED_FORWARD_FACTOR = 4;
 /** Most rows of one decode. */
 const MICRO_BATCH = 512;
-/** Sequences of an engine beside its slots, and of an embedding engine: each keeps its outputs. */
+/** Sequences of an engine beside its slots: each keeps its outputs. */
 const OTHER_SEQUENCES = 60;
-const EMBED_SEQUENCES = 64;
 
 /**
  * The widest moment of a decode: a layer with its activations and the attention mask, or the

@@ -1,6 +1,6 @@
 import { expect, spyOn, test } from "bun:test";
-import { lanesOf } from "../../../src/engine/load-embedder.ts";
 import { LmError } from "../../../src/lib/errors.ts";
+import { laneShape } from "../../../src/protocol/embedding.ts";
 import { engineHarness } from "../../support/engine-harness.ts";
 import type { FakeContext, FakeOptions } from "../../support/fake-backend.ts";
 import { fakeModel } from "../../support/fake-model.ts";
@@ -213,6 +213,5 @@ test.each([
   { threads: 1, mib: 14, lanes: null },
   { threads: 8, mib: 200, lanes: null },
 ])("$threads threads with $mib MiB for each context", ({ threads, mib, lanes }) => {
-  const memory = { modelBytes: 0, kvBytes: MIB, computeBytes: (mib - 1) * MIB };
-  expect(lanesOf({ memory }, threads)).toEqual(lanes);
+  expect(laneShape(mib * MIB, threads)).toEqual(lanes);
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { CatalogModel, ModelHeader } from "../../../src/catalog/model.ts";
-import { MAX_EMBED_LANES_BYTES } from "../../../src/lib/limits.ts";
 import { automaticContext, estimateMemory, largestContext } from "../../../src/pool/fit.ts";
+import { MAX_EMBED_LANES_BYTES } from "../../../src/protocol/embedding.ts";
 import { LOAD_DEFAULTS, scriptedModel } from "../../support/pool-fixture.ts";
 
 const GIB = 2 ** 30;
@@ -80,7 +80,7 @@ test("an embedding model needs a context for each thread, where several are smal
   const { computeBytes } = estimateMemory(small, embed);
   expect(total({ threads: 4 }) - total({ threads: 1 })).toBe(4 * computeBytes);
   const most = Math.floor(MAX_EMBED_LANES_BYTES / computeBytes);
-  expect(total({ threads: 256 }) - total({ threads: 1 })).toBe(most * computeBytes);
+  expect(total({ threads: 2 * most }) - total({ threads: 1 })).toBe(most * computeBytes);
   const long = { ...embed, contextLength: 8_192 };
   const large = model({ architecture: "bert" });
   expect(estimateMemory(large, { ...long, threads: 4 })).toEqual(estimateMemory(large, long));
