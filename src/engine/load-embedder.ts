@@ -6,8 +6,8 @@ import { Embedder } from "./embedder.ts";
 import type { ThreadGovernor } from "./thread-governor.ts";
 
 /**
- * Tokens of inputs that share a decode: more do not make a row cheaper, and the cost of attention grows with their square. A
- * GPU needs more rows to be busy.
+ * Tokens of inputs that share a decode: more do not make a row cheaper, and the cost of attention grows
+ * with their square. A GPU needs more rows to be busy.
  */
 const PACKED_TOKENS = { cpu: 512, gpu: 2048 } as const;
 
