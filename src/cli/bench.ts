@@ -1,7 +1,7 @@
 import { prepareBundle } from "../bundle/bundle.ts";
 import type { CatalogModel } from "../catalog/model.ts";
 import { resolveFolders } from "../config/paths.ts";
-import * as kinds from "../config/setting.ts";
+import * as numbers from "../config/number-settings.ts";
 import { JSON_OUTPUT, SERVE_SETTINGS } from "../config/settings.ts";
 import { systemClock } from "../lib/clock.ts";
 import { silentLog } from "../lib/log.ts";
@@ -27,7 +27,7 @@ const RESERVED_SHARE = 0.1;
 const flagOnly = { env: [], fileKey: null };
 
 const FLAGS = {
-  clients: kinds.integerSetting({
+  clients: numbers.integerSetting({
     flag: "clients",
     fallback: 4,
     minimum: 1,
@@ -35,7 +35,7 @@ const FLAGS = {
     flagOnly: true,
     help: "Most clients at once",
   }),
-  promptTokens: kinds.integerSetting({
+  promptTokens: numbers.integerSetting({
     flag: "prompt-tokens",
     fallback: 512,
     minimum: 1,

@@ -1,4 +1,5 @@
-import * as kinds from "../config/setting.ts";
+import * as numbers from "../config/number-settings.ts";
+import * as words from "../config/word-settings.ts";
 import { chatAnswer, figureLines, type ChatMessage } from "./chat-answer.ts";
 import { AnswerWriter } from "./answer-writer.ts";
 import { runChatSession } from "./chat-session.ts";
@@ -9,34 +10,34 @@ import { listServerModels, matchModel, type ServerModel } from "./server-models.
 import { parseVerb } from "./verb-flags.ts";
 
 const FLAGS = {
-  prompt: kinds.textSetting({
+  prompt: words.textSetting({
     flag: "prompt",
     short: "p",
     argument: "<text>",
     flagOnly: true,
     help: "Ask this and print the answer; what stands on stdin is added",
   }),
-  systemPrompt: kinds.textSetting({
+  systemPrompt: words.textSetting({
     flag: "system-prompt",
     short: "s",
     argument: "<text>",
     flagOnly: true,
     help: "What the model shall be or do",
   }),
-  stats: kinds.flagSetting({
+  stats: words.flagSetting({
     flag: "stats",
     fallback: false,
     flagOnly: true,
     help: "Print figures after the answer",
   }),
-  ttl: kinds.autoIntegerSetting({
+  ttl: numbers.autoIntegerSetting({
     flag: "ttl",
     minimum: 1,
     maximum: 2_000_000,
     flagOnly: true,
     help: "Idle seconds before a model loaded by this chat is unloaded (default: the server's)",
   }),
-  reasoning: kinds.choiceSetting({
+  reasoning: words.choiceSetting({
     flag: "reasoning",
     words: ["auto", "on", "off"],
     fallback: "auto",

@@ -1,5 +1,5 @@
 import { Type, type Static } from "typebox";
-import * as kinds from "../config/setting.ts";
+import * as words from "../config/word-settings.ts";
 import { EXIT, type Terminal } from "./command.ts";
 import { sizeText } from "./model-json.ts";
 import type { Target } from "./server-client.ts";
@@ -7,11 +7,11 @@ import { askServer } from "./server-request.ts";
 import { textTable } from "./text-table.ts";
 
 const jobFlag = (flag: string, help: string) =>
-  kinds.textSetting({ flag, argument: "<job>", flagOnly: true, help });
+  words.textSetting({ flag, argument: "<job>", flagOnly: true, help });
 
 /** Flags of `get` for the downloads of a running server. */
 export const JOB_FLAGS = {
-  jobs: kinds.flagSetting({
+  jobs: words.flagSetting({
     flag: "jobs",
     fallback: false,
     flagOnly: true,

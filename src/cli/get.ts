@@ -1,4 +1,4 @@
-import { flagSetting } from "../config/setting.ts";
+import { flagSetting } from "../config/word-settings.ts";
 import { SERVE_SETTINGS } from "../config/settings.ts";
 import { EXIT, ExitError, type Command, type Terminal } from "./command.ts";
 import { getHere, getThere, type GetResult, type GetState } from "./get-model.ts";

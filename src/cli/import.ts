@@ -1,12 +1,12 @@
 import { importModel, type ImportMode } from "../catalog/import-model.ts";
-import * as kinds from "../config/setting.ts";
+import * as words from "../config/word-settings.ts";
 import { JSON_OUTPUT, SERVE_SETTINGS } from "../config/settings.ts";
 import { EXIT, ExitError, type Command } from "./command.ts";
 import { ownModelsDirs } from "./local-catalog.ts";
 import { parseVerb } from "./verb-flags.ts";
 
 const toggle = (flag: string, short: string | null, help: string) =>
-  kinds.flagSetting({
+  words.flagSetting({
     flag,
     ...(short !== null && { short }),
     fallback: false,
@@ -15,7 +15,7 @@ const toggle = (flag: string, short: string | null, help: string) =>
   });
 
 const FLAGS = {
-  userRepo: kinds.textSetting({
+  userRepo: words.textSetting({
     flag: "user-repo",
     argument: "<user/repo>",
     flagOnly: true,

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { buildInfo } from "../bundle/bundle.ts";
 import { resolveConfig } from "../config/config.ts";
 import { resolveFolders } from "../config/paths.ts";
-import * as kinds from "../config/setting.ts";
+import * as words from "../config/word-settings.ts";
 import { JSON_OUTPUT } from "../config/settings.ts";
 import { EXIT, ExitError, type Command, type Terminal } from "./command.ts";
 import { planServe, SERVE_FLAGS } from "./serve-config.ts";
@@ -11,13 +11,13 @@ import { LAUNCHD_LABEL, launchdPlist, systemdUnit, type ServiceFacts } from "./s
 import { parseVerb } from "./verb-flags.ts";
 
 const FLAGS = {
-  dryRun: kinds.flagSetting({
+  dryRun: words.flagSetting({
     flag: "dry-run",
     fallback: false,
     flagOnly: true,
     help: "Print the file and the commands, and change nothing",
   }),
-  manager: kinds.choiceSetting({
+  manager: words.choiceSetting({
     flag: "manager",
     words: ["systemd", "launchd"],
     fallback: process.platform === "darwin" ? "launchd" : "systemd",

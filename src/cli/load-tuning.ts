@@ -1,9 +1,11 @@
 import { Type } from "typebox";
-import * as kinds from "../config/setting.ts";
+import * as numbers from "../config/number-settings.ts";
+import { setting } from "../config/setting.ts";
+import * as words from "../config/word-settings.ts";
 import { KV_TYPES } from "../config/presets.ts";
 
 const positive = (flag: string, help: string) =>
-  kinds.setting({
+  setting({
     flag,
     argument: "<number>",
     flagOnly: true,
@@ -15,17 +17,17 @@ const positive = (flag: string, help: string) =>
   });
 
 const cacheType = (flag: string, help: string) =>
-  kinds.choiceSetting({ flag, flagOnly: true, words: KV_TYPES, fallback: null, help });
+  words.choiceSetting({ flag, flagOnly: true, words: KV_TYPES, fallback: null, help });
 
 /** Flags of `load` that say how a model computes; absent ones leave the server's settings. */
 export const TUNING_FLAGS = {
-  threads: kinds.autoIntegerSetting({
+  threads: numbers.autoIntegerSetting({
     flag: "threads",
     minimum: 1,
     flagOnly: true,
     help: "Compute threads (default: the server's)",
   }),
-  flashAttention: kinds.choiceSetting({
+  flashAttention: words.choiceSetting({
     flag: "flash-attention",
     flagOnly: true,
     words: ["on", "off"],

@@ -1,5 +1,7 @@
 import { Type, type Static } from "typebox";
-import * as kinds from "../config/setting.ts";
+import * as numbers from "../config/number-settings.ts";
+import { setting } from "../config/setting.ts";
+import * as words from "../config/word-settings.ts";
 import { SERVE_SETTINGS } from "../config/settings.ts";
 import { EXIT, ExitError, type Command } from "./command.ts";
 import { printEstimate } from "./estimate.ts";
@@ -30,27 +32,27 @@ function readLora(text: string): Static<typeof Lora> {
 const FLAGS = {
   gpu: { ...SERVE_SETTINGS.gpu, ...flagOnly },
   contextLength: { ...SERVE_SETTINGS.contextLength, ...flagOnly },
-  parallel: kinds.autoIntegerSetting({
+  parallel: numbers.autoIntegerSetting({
     flag: "parallel",
     minimum: 1,
     maximum: 256,
     flagOnly: true,
     help: "Requests the model works on at the same time (default: the server's)",
   }),
-  ttl: kinds.autoIntegerSetting({
+  ttl: numbers.autoIntegerSetting({
     flag: "ttl",
     minimum: 1,
     maximum: 2_000_000,
     flagOnly: true,
     help: "Idle seconds before the model is unloaded (default: it stays)",
   }),
-  identifier: kinds.textSetting({
+  identifier: words.textSetting({
     flag: "identifier",
     argument: "<name>",
     flagOnly: true,
     help: "Name of the instance for clients (default: the model's key)",
   }),
-  lora: kinds.setting({
+  lora: setting({
     flag: "lora",
     argument: "<adapter[:scale]>",
     flagOnly: true,
@@ -61,46 +63,46 @@ const FLAGS = {
     read: (texts) => texts.map(readLora),
     help: "A LoRA adapter to load with it; may be repeated (see: lmserver ls --lora)",
   }),
-  draftSimple: kinds.flagSetting({
+  draftSimple: words.flagSetting({
     flag: "speculative-draft-simple",
     fallback: false,
     flagOnly: true,
     help: "Let a smaller model draft for it; needs --speculative-draft-model",
   }),
-  draftModel: kinds.textSetting({
+  draftModel: words.textSetting({
     flag: "speculative-draft-model",
     argument: "<model>",
     flagOnly: true,
     help: "The installed model that drafts, with the same vocabulary",
   }),
-  draftMaxTokens: kinds.autoIntegerSetting({
+  draftMaxTokens: numbers.autoIntegerSetting({
     flag: "speculative-draft-max-tokens",
     minimum: 1,
     maximum: 1_024,
     flagOnly: true,
     help: "Tokens drafted at once (default 16)",
   }),
-  draftMinTokens: kinds.autoIntegerSetting({
+  draftMinTokens: numbers.autoIntegerSetting({
     flag: "speculative-draft-min-tokens",
     minimum: 0,
     maximum: 1_024,
     flagOnly: true,
     help: "Shorter drafts are dropped (default 0)",
   }),
-  draftMinProbability: kinds.textSetting({
+  draftMinProbability: words.textSetting({
     flag: "speculative-draft-min-continue-probability",
     argument: "<0..1>",
     flagOnly: true,
     help: "A token less likely than this is not drafted (default 0)",
   }),
   ...TUNING_FLAGS,
-  estimateOnly: kinds.flagSetting({
+  estimateOnly: words.flagSetting({
     flag: "estimate-only",
     fallback: false,
     flagOnly: true,
     help: "Say how much memory it would take here, and load nothing",
   }),
-  yes: kinds.flagSetting({
+  yes: words.flagSetting({
     flag: "yes",
     short: "y",
     fallback: false,

@@ -1,5 +1,5 @@
 import { Value } from "typebox/value";
-import * as kinds from "../config/setting.ts";
+import * as words from "../config/word-settings.ts";
 import { LogLine, type LogEvent } from "../http/log-feed.ts";
 import { EXIT, ExitError, type Command, type Terminal } from "./command.ts";
 import { watchInterrupt } from "./interrupt.ts";
@@ -9,7 +9,7 @@ import { sseEvents } from "./sse-events.ts";
 import { parseVerb } from "./verb-flags.ts";
 
 const FLAGS = {
-  source: kinds.choiceSetting({
+  source: words.choiceSetting({
     flag: "source",
     short: "s",
     words: ["model", "server"],
@@ -17,7 +17,7 @@ const FLAGS = {
     flagOnly: true,
     help: "Only questions and answers, or only what the server says (default: both)",
   }),
-  filter: kinds.listSetting({
+  filter: words.listSetting({
     flag: "filter",
     argument: "<input,output>",
     flagOnly: true,
@@ -26,7 +26,7 @@ const FLAGS = {
     accepts: "input, output or both with a comma",
     help: "With --source model: only questions, or only answers",
   }),
-  stats: kinds.flagSetting({
+  stats: words.flagSetting({
     flag: "stats",
     fallback: false,
     flagOnly: true,

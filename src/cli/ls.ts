@@ -1,6 +1,6 @@
 import type { BrokenModel } from "../catalog/model.ts";
 import type { Values } from "../config/config.ts";
-import { flagSetting } from "../config/setting.ts";
+import { flagSetting } from "../config/word-settings.ts";
 import {
   adapterJson,
   adapterLines,

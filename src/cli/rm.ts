@@ -1,7 +1,7 @@
 import { findAdapter } from "../catalog/adapters.ts";
 import type { Catalog } from "../catalog/model.ts";
 import { planRemoval, removeModel, type Removable } from "../catalog/remove-model.ts";
-import { flagSetting } from "../config/setting.ts";
+import { flagSetting } from "../config/word-settings.ts";
 import { JSON_OUTPUT } from "../config/settings.ts";
 import { EXIT, ExitError, type Command } from "./command.ts";
 import { openLinePrompt } from "./line-prompt.ts";

@@ -1,18 +1,19 @@
 import { resolveFolders } from "../config/paths.ts";
-import * as kinds from "../config/setting.ts";
+import * as numbers from "../config/number-settings.ts";
+import * as words from "../config/word-settings.ts";
 import { JSON_OUTPUT, SERVE_SETTINGS } from "../config/settings.ts";
 import { EXIT, ExitError, type Terminal } from "./command.ts";
 import { runningServer, type ServerState } from "./state-lock.ts";
 
 /** Flags of the verbs that ask a running server. */
 export const CLIENT_FLAGS = {
-  host: kinds.textSetting({
+  host: words.textSetting({
     flag: "host",
     argument: "<address>",
     flagOnly: true,
     help: "Where the server is, an address or a URL (default: this machine)",
   }),
-  port: kinds.autoIntegerSetting({
+  port: numbers.autoIntegerSetting({
     flag: "port",
     short: "p",
     minimum: 1,
@@ -21,7 +22,7 @@ export const CLIENT_FLAGS = {
     help: "Port of the server (default: that of this user's server, else 1234)",
   }),
   apiKey: {
-    ...kinds.textSetting({
+    ...words.textSetting({
       flag: "api-key",
       argument: "<key>",
       help: "Key to show to the server (or set LM_API_TOKEN)",
@@ -32,13 +33,13 @@ export const CLIENT_FLAGS = {
   },
   stateDir: SERVE_SETTINGS.stateDir,
   json: JSON_OUTPUT,
-  quiet: kinds.flagSetting({
+  quiet: words.flagSetting({
     flag: "quiet",
     fallback: false,
     flagOnly: true,
     help: "Print results only, no messages and no progress",
   }),
-  verbose: kinds.flagSetting({
+  verbose: words.flagSetting({
     flag: "verbose",
     fallback: false,
     flagOnly: true,

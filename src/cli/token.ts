@@ -1,5 +1,5 @@
 import { resolveFolders } from "../config/paths.ts";
-import * as kinds from "../config/setting.ts";
+import * as words from "../config/word-settings.ts";
 import { JSON_OUTPUT, SERVE_SETTINGS } from "../config/settings.ts";
 import { TOKEN_PERMISSIONS, TokenFile, type TokenInfo } from "../config/tokens.ts";
 import { systemClock } from "../lib/clock.ts";
@@ -8,13 +8,13 @@ import { textTable } from "./text-table.ts";
 import { parseVerb } from "./verb-flags.ts";
 
 const FLAGS = {
-  name: kinds.textSetting({
+  name: words.textSetting({
     flag: "name",
     argument: "<text>",
     flagOnly: true,
     help: "What the new token is for",
   }),
-  permissions: kinds.listSetting({
+  permissions: words.listSetting({
     flag: "permission",
     argument: "<word>",
     flagOnly: true,

@@ -1,5 +1,5 @@
 import { Type } from "typebox";
-import { flagSetting } from "../config/setting.ts";
+import { flagSetting } from "../config/word-settings.ts";
 import { EXIT, ExitError, type Command } from "./command.ts";
 import { listInstances } from "./ps.ts";
 import { CLIENT_FLAGS, findServer, type Target } from "./server-client.ts";

@@ -1,5 +1,7 @@
 import { Type } from "typebox";
-import * as kinds from "./setting.ts";
+import * as numbers from "./number-settings.ts";
+import { setting } from "./setting.ts";
+import * as words from "./word-settings.ts";
 
 const ORIGIN = "^[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\\[[0-9a-f:.]+\\])(:(\\d{1,5}|\\*))?$";
 const HOST = "^[A-Za-z0-9._:%-]+$";
@@ -16,7 +18,7 @@ function readOrigins(texts: readonly string[]): unknown {
 
 /** Where the server listens, and from which web pages and under which names it may be used. */
 export const NETWORK_SETTINGS = {
-  port: kinds.integerSetting({
+  port: numbers.integerSetting({
     flag: "port",
     short: "p",
     fallback: 1234,
@@ -24,7 +26,7 @@ export const NETWORK_SETTINGS = {
     maximum: 65_535,
     help: "Port to listen on; 0 = any free one, which is printed",
   }),
-  bind: kinds.setting({
+  bind: setting({
     flag: "bind",
     otherFlag: "host",
     otherEnv: ["LMS_SERVER_HOST"],
@@ -36,7 +38,7 @@ export const NETWORK_SETTINGS = {
     fromFile: (value) => (typeof value === "string" ? withoutBrackets(value) : value),
     help: "Address to listen on; 0.0.0.0 = all networks, localhost = 127.0.0.1 and ::1",
   }),
-  cors: kinds.setting({
+  cors: setting({
     flag: "cors",
     argument: "[origins]",
     bareValue: "*",
@@ -53,7 +55,7 @@ export const NETWORK_SETTINGS = {
       readOrigins((Array.isArray(value) ? value : [value]).map((item: unknown) => String(item))),
     help: "Let web pages of these origins use the server; alone = any origin",
   }),
-  allowedHosts: kinds.listSetting({
+  allowedHosts: words.listSetting({
     flag: "allowed-hosts",
     argument: "<names>",
     wordSeparator: ",",
@@ -65,17 +67,17 @@ export const NETWORK_SETTINGS = {
 
 /** Which keys a request must bring. */
 export const KEY_SETTINGS = {
-  apiKeys: kinds.secretListSetting({
+  apiKeys: words.secretListSetting({
     flag: "api-key",
     argument: "<key>",
     help: "Require this key; may be repeated. Visible in the process list: prefer --api-key-file",
   }),
-  apiKeyFile: kinds.textSetting({
+  apiKeyFile: words.textSetting({
     flag: "api-key-file",
     argument: "<file>",
     help: "Require a key of this file, one per line",
   }),
-  requireAuth: kinds.openFlagSetting({
+  requireAuth: words.openFlagSetting({
     flag: "require-auth",
     help: "Refuse to start without a key (default: keys are required when there are any)",
   }),

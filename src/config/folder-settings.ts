@@ -1,27 +1,27 @@
 import { delimiter } from "node:path";
-import * as kinds from "./setting.ts";
+import * as words from "./word-settings.ts";
 
 /** Where models, libraries and state lie, and which models are listed. */
 export const FOLDER_SETTINGS = {
-  modelsDirs: kinds.listSetting({
+  modelsDirs: words.listSetting({
     flag: "models-dir",
     argument: "<folder>",
     envSeparator: delimiter,
     help: "Folder with models, may be repeated (default ~/.lmserver/models and LM Studio's)",
   }),
-  adopt: kinds.openFlagSetting({
+  adopt: words.openFlagSetting({
     flag: "adopt",
     help: "List models of LM Studio, Ollama, llama.cpp and the Hugging Face cache where they are (default: unless --models-dir is given)",
   }),
-  cacheDir: kinds.textSetting({
+  cacheDir: words.textSetting({
     flag: "cache-dir",
     argument: "<folder>",
     help: "Where the carried libraries are extracted (default $XDG_CACHE_HOME/lmserver)",
   }),
-  stateDir: kinds.textSetting({
+  stateDir: words.textSetting({
     flag: "state-dir",
     argument: "<folder>",
     help: "Where the server keeps its lock and state (default $XDG_STATE_HOME/lmserver)",
   }),
-  demo: kinds.flagSetting({ flag: "demo", fallback: true, help: "List the built-in demo model" }),
+  demo: words.flagSetting({ flag: "demo", fallback: true, help: "List the built-in demo model" }),
 } as const;

@@ -1,36 +1,38 @@
 import { explainPresets, Gpu, ModelPresets, presetsFromFile, readPreset } from "./presets.ts";
-import * as kinds from "./setting.ts";
+import * as numbers from "./number-settings.ts";
+import { setting } from "./setting.ts";
+import * as words from "./word-settings.ts";
 
 /** Which models are in memory, and how long. */
 export const RESIDENCY_SETTINGS = {
-  jit: kinds.flagSetting({
+  jit: words.flagSetting({
     flag: "jit",
     fallback: true,
     help: "Load a model when it is asked for",
   }),
-  ttlSeconds: kinds.integerSetting({
+  ttlSeconds: numbers.integerSetting({
     flag: "ttl",
     fallback: 3_600,
     minimum: 1,
     maximum: 2_000_000,
     help: "Idle seconds before a model loaded by a request is unloaded",
   }),
-  autoUnload: kinds.flagSetting({
+  autoUnload: words.flagSetting({
     flag: "auto-unload",
     fallback: true,
     help: "Unload models loaded by a request when they were idle for --ttl seconds",
   }),
-  autoEvict: kinds.flagSetting({
+  autoEvict: words.flagSetting({
     flag: "auto-evict",
     fallback: true,
     help: "Keep one model loaded by a request of each kind: the next one replaces it",
   }),
-  memoryLimitBytes: kinds.autoSizeSetting({
+  memoryLimitBytes: numbers.autoSizeSetting({
     flag: "memory-limit",
     minimum: 2 ** 20,
     help: "Memory that all loaded models together may need (default auto: what is free)",
   }),
-  presets: kinds.setting({
+  presets: setting({
     flag: "preset",
     fileKey: "presets",
     argument: "<model={json}>",
@@ -43,13 +45,13 @@ export const RESIDENCY_SETTINGS = {
     fromFile: presetsFromFile,
     help: "Load options and sampling of the models that match, * stands for any text",
   }),
-  preload: kinds.listSetting({
+  preload: words.listSetting({
     flag: "load",
     argument: "<model>",
     envSeparator: ",",
     help: "Load this model at start; may be repeated",
   }),
-  loadOptional: kinds.flagSetting({
+  loadOptional: words.flagSetting({
     flag: "load-optional",
     fallback: false,
     help: "Start even when a model of --load cannot be loaded",
@@ -66,21 +68,21 @@ function readGpu(text: string): unknown {
 
 /** How a model is loaded when nobody says more. */
 export const LOAD_SETTINGS = {
-  contextLength: kinds.autoIntegerSetting({
+  contextLength: numbers.autoIntegerSetting({
     flag: "context-length",
     short: "c",
     minimum: 1,
     maximum: 2 ** 31 - 1,
     help: "Tokens of context, shared by all slots of a model (default auto)",
   }),
-  parallel: kinds.integerSetting({
+  parallel: numbers.integerSetting({
     flag: "parallel",
     fallback: 4,
     minimum: 1,
     maximum: 256,
     help: "Requests a model works on at the same time",
   }),
-  gpu: kinds.setting({
+  gpu: setting({
     flag: "gpu",
     argument: "<auto|off|max|n>",
     schema: Gpu,
@@ -90,13 +92,13 @@ export const LOAD_SETTINGS = {
     fromFile: (value) => (typeof value === "number" ? readGpu(String(value)) : value),
     help: "Layers computed on the GPU: as many as fit, none, all, a share, or a number",
   }),
-  threads: kinds.autoIntegerSetting({
+  threads: numbers.autoIntegerSetting({
     flag: "threads",
     minimum: 1,
     maximum: 1_024,
     help: "Compute threads (default auto: the physical cores this process may use)",
   }),
-  speculation: kinds.choiceSetting({
+  speculation: words.choiceSetting({
     flag: "speculation",
     words: ["auto", "off"],
     fallback: "auto",

@@ -1,27 +1,28 @@
-import * as kinds from "./setting.ts";
+import * as numbers from "./number-settings.ts";
+import * as words from "./word-settings.ts";
 
 /** What is kept of computed prompts, and how prompts are rendered. */
 export const PROMPT_SETTINGS = {
-  prefixCacheDiskBytes: kinds.sizeSetting({
+  prefixCacheDiskBytes: numbers.sizeSetting({
     flag: "prefix-cache-disk",
     fallback: 4 * 2 ** 30,
     minimum: 0,
     maximum: 2 ** 50,
     help: "Disk that computed prompts of all models may take, to outlive unload and restart; 0 = none (default 4GiB)",
   }),
-  prefixCacheMemoryBytes: kinds.sizeSetting({
+  prefixCacheMemoryBytes: numbers.sizeSetting({
     flag: "prefix-cache-memory",
     fallback: 512 * 2 ** 20,
     minimum: 0,
     maximum: 2 ** 50,
     help: "Memory for them per model when none are kept on disk; 0 = none (default 512MiB)",
   }),
-  sharedPrefixCache: kinds.flagSetting({
+  sharedPrefixCache: words.flagSetting({
     flag: "shared-prefix-cache",
     fallback: false,
     help: "Share stored prefixes between API keys: faster, but times and cached_tokens tell what others sent",
   }),
-  chatTemplate: kinds.textSetting({
+  chatTemplate: words.textSetting({
     flag: "chat-template",
     argument: "<file>",
     help: "Use this Jinja template instead of the models' own",

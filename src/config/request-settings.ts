@@ -1,6 +1,8 @@
 import { Type, type Static } from "typebox";
 import { DEFAULT_MAX_CHOICES, MAX_BODY_BYTES, MAX_CHOICES } from "../lib/limits.ts";
-import * as kinds from "./setting.ts";
+import * as numbers from "./number-settings.ts";
+import { setting } from "./setting.ts";
+import * as words from "./word-settings.ts";
 
 const Alias = Type.Object({
   name: Type.String({ minLength: 1 }),
@@ -26,32 +28,32 @@ function aliasesFromFile(value: unknown): unknown {
 
 /** How long requests wait and run, which model they mean, and what they may ask for. */
 export const REQUEST_SETTINGS = {
-  maxQueue: kinds.integerSetting({
+  maxQueue: numbers.integerSetting({
     flag: "max-queue",
     fallback: 128,
     minimum: 0,
     maximum: 1_000_000,
     help: "Requests that may wait per model; beyond it clients are told to retry",
   }),
-  loadTimeoutSeconds: kinds.secondsSetting({
+  loadTimeoutSeconds: numbers.secondsSetting({
     flag: "load-timeout",
     fallback: 600,
     minimum: 1,
     help: "Longest time a model may take to load",
   }),
-  requestTimeoutSeconds: kinds.secondsSetting({
+  requestTimeoutSeconds: numbers.secondsSetting({
     flag: "request-timeout",
     fallback: 0,
     minimum: 0,
     help: "Longest time a request may take; 0 = no limit",
   }),
-  shutdownGraceSeconds: kinds.secondsSetting({
+  shutdownGraceSeconds: numbers.secondsSetting({
     flag: "shutdown-grace",
     fallback: 10,
     minimum: 0,
     help: "Time running requests get to finish when the server is stopped",
   }),
-  aliases: kinds.setting({
+  aliases: setting({
     flag: "alias",
     fileKey: "aliases",
     argument: "<name=model>",
@@ -64,56 +66,56 @@ export const REQUEST_SETTINGS = {
     fromFile: aliasesFromFile,
     help: "Another name for a model, * stands for any text; may be repeated",
   }),
-  modelFallback: kinds.flagSetting({
+  modelFallback: words.flagSetting({
     flag: "model-fallback",
     fallback: false,
     help: "Answer with the only loaded model when the name is unknown",
   }),
-  maxBodyBytes: kinds.sizeSetting({
+  maxBodyBytes: numbers.sizeSetting({
     flag: "max-body",
     fallback: MAX_BODY_BYTES,
     minimum: 2 ** 10,
     maximum: 2 ** 31,
     help: "Largest request body (default 64MiB)",
   }),
-  maxChoices: kinds.integerSetting({
+  maxChoices: numbers.integerSetting({
     flag: "max-n",
     fallback: DEFAULT_MAX_CHOICES,
     minimum: 1,
     maximum: MAX_CHOICES,
     help: "Largest `n` of a request",
   }),
-  reasoningField: kinds.choiceSetting({
+  reasoningField: words.choiceSetting({
     flag: "reasoning-field",
     words: ["reasoning_content", "reasoning", "both"],
     fallback: "reasoning_content",
     help: "Field of chat answers that carries the reasoning",
   }),
-  allowLlmEmbeddings: kinds.flagSetting({
+  allowLlmEmbeddings: words.flagSetting({
     flag: "allow-llm-embeddings",
     fallback: false,
     help: "Let language models answer /v1/embeddings",
   }),
-  responsesStore: kinds.choiceSetting({
+  responsesStore: words.choiceSetting({
     flag: "responses-store",
     words: ["disk", "memory", "off"],
     fallback: "disk",
     help: "Where answers that may be continued by their id are kept (default disk)",
   }),
-  responsesTtlSeconds: kinds.durationSetting({
+  responsesTtlSeconds: numbers.durationSetting({
     flag: "responses-ttl",
     fallback: 30 * 86_400,
     minimum: 1,
     help: "How long they are kept, such as 12h (default 30d)",
   }),
-  responsesMax: kinds.integerSetting({
+  responsesMax: numbers.integerSetting({
     flag: "responses-max",
     fallback: 10_000,
     minimum: 1,
     maximum: 10_000_000,
     help: "How many are kept; the least recently used goes first",
   }),
-  restExtensions: kinds.flagSetting({
+  restExtensions: words.flagSetting({
     flag: "rest-extensions",
     fallback: false,
     help: "Accept fields on /api/v1 that LM Studio does not have, such as ttl, lora and identifier",

@@ -1,4 +1,4 @@
-import { Type, type Static, type TSchema } from "typebox";
+import { type Static, type TSchema } from "typebox";
 
 /** One setting: its type, its name in each place, and how text becomes a value. */
 export interface Setting<S extends TSchema = TSchema> {
@@ -36,7 +36,8 @@ export interface Setting<S extends TSchema = TSchema> {
   fromFile(value: unknown): unknown;
 }
 
-interface Common {
+/** What every kind of setting is made with. */
+export interface Common {
   flag: string;
   help: string;
   short?: string;
@@ -68,7 +69,8 @@ function common(
   };
 }
 
-const last = (texts: readonly string[]): string => texts.at(-1) ?? "";
+/** The word that counts when a flag is given twice. */
+export const last = (texts: readonly string[]): string => texts.at(-1) ?? "";
 const asItIs = (value: unknown): unknown => value;
 
 /** A custom kind: the schema, and how words become its value. */
@@ -91,219 +93,4 @@ export function setting<S extends TSchema>(
     read,
     fromFile,
   };
-}
-
-/** On or off: `--x`, `--no-x`, `--x=true`. */
-export function flagSetting(options: Common & { fallback: boolean }) {
-  return setting({
-    ...options,
-    argument: null,
-    schema: Type.Boolean(),
-    accepts: "true or false",
-    read: (texts) => readBoolean(last(texts)),
-  });
-}
-
-/** On, off, or null: what the rest of the configuration makes of it. */
-export function openFlagSetting(options: Common) {
-  return setting({
-    ...options,
-    argument: null,
-    schema: Type.Union([Type.Boolean(), Type.Null()]),
-    fallback: null,
-    accepts: "true or false",
-    read: (texts) => readBoolean(last(texts)),
-  });
-}
-
-/** The words people use in environment variables. @returns undefined for any other. */
-function readBoolean(text: string): boolean | undefined {
-  if (/^(true|1|yes|on)$/i.test(text)) return true;
-  return /^(false|0|no|off)$/i.test(text) ? false : undefined;
-}
-
-export function integerSetting(
-  options: Common & { fallback: number; minimum: number; maximum?: number },
-) {
-  const { minimum, maximum = Number.MAX_SAFE_INTEGER } = options;
-  return setting({
-    ...options,
-    argument: "<n>",
-    schema: Type.Integer({ minimum, maximum }),
-    accepts: `an integer ${rangeText(minimum, maximum)}`,
-    read: (texts) => readNumber(last(texts)),
-  });
-}
-
-/** An integer, or null written as `auto`. */
-export function autoIntegerSetting(options: Common & { minimum: number; maximum?: number }) {
-  const { minimum, maximum = Number.MAX_SAFE_INTEGER } = options;
-  return setting({
-    ...options,
-    argument: "<n|auto>",
-    schema: Type.Union([Type.Integer({ minimum, maximum }), Type.Null()]),
-    fallback: null,
-    accepts: `an integer ${rangeText(minimum, maximum)}, or auto`,
-    read: (texts) => (last(texts) === "auto" ? null : readNumber(last(texts))),
-    fromFile: (value) => (value === "auto" ? null : value),
-  });
-}
-
-/** A length of time; fractions are allowed. */
-export function secondsSetting(options: Common & { fallback: number; minimum: number }) {
-  // Timers hold 2^31 ms; anything above a day is not a timeout.
-  const maximum = 2_000_000;
-  return setting({
-    ...options,
-    argument: "<seconds>",
-    schema: Type.Number({ minimum: options.minimum, maximum }),
-    accepts: `a number of seconds ${rangeText(options.minimum, maximum)}`,
-    read: (texts) => readNumber(last(texts)),
-  });
-}
-
-const SECONDS: ReadonlyMap<string, number> = new Map([
-  ["", 1],
-  ["s", 1],
-  ["m", 60],
-  ["h", 3_600],
-  ["d", 86_400],
-]);
-
-/** Whole seconds, written with s, m, h or d or none; not for timers. */
-export function durationSetting(options: Common & { fallback: number; minimum: number }) {
-  const { minimum } = options;
-  const read = (text: string): number => {
-    const match = /^(\d+) ?([smhd]?)$/i.exec(text);
-    const unit = SECONDS.get(match?.[2]?.toLowerCase() ?? "?");
-    return unit === undefined ? Number.NaN : Number(match?.[1]) * unit;
-  };
-  return setting({
-    ...options,
-    argument: "<duration>",
-    schema: Type.Integer({ minimum, maximum: 100 * 365 * 86_400 }),
-    accepts: "a length of time such as 90s, 12h or 30d",
-    read: (texts) => read(last(texts)),
-    fromFile: (value) => (typeof value === "string" ? read(value) : value),
-  });
-}
-
-const UNITS: ReadonlyMap<string, number> = new Map([
-  ["", 1],
-  ["b", 1],
-  ["kib", 2 ** 10],
-  ["mib", 2 ** 20],
-  ["gib", 2 ** 30],
-]);
-
-function readSize(text: string): number {
-  const match = /^(\d+(?:\.\d+)?) ?([a-z]*)$/i.exec(text);
-  const unit = UNITS.get(match?.[2]?.toLowerCase() ?? "?");
-  return unit === undefined ? Number.NaN : Math.floor(Number(match?.[1]) * unit);
-}
-
-/** Bytes, written with KiB, MiB or GiB or none. */
-export function sizeSetting(
-  options: Common & { fallback: number; minimum: number; maximum: number },
-) {
-  const { minimum, maximum } = options;
-  return setting({
-    ...options,
-    argument: "<size>",
-    schema: Type.Integer({ minimum, maximum }),
-    accepts: `a size from ${sizeText(minimum)} to ${sizeText(maximum)}, such as 64MiB`,
-    read: (texts) => readSize(last(texts)),
-    fromFile: (value) => (typeof value === "string" ? readSize(value) : value),
-  });
-}
-
-/** Bytes, or null written as `auto`. */
-export function autoSizeSetting(options: Common & { minimum: number }) {
-  const { minimum } = options;
-  const read = (text: string): number | null => (text === "auto" ? null : readSize(text));
-  return setting({
-    ...options,
-    argument: "<size|auto>",
-    schema: Type.Union([Type.Integer({ minimum }), Type.Null()]),
-    fallback: null,
-    accepts: `a size of at least ${sizeText(minimum)} such as 24GiB, or auto`,
-    read: (texts) => read(last(texts)),
-    fromFile: (value) => (typeof value === "string" ? read(value) : value),
-  });
-}
-
-const sizeText = (bytes: number): string =>
-  bytes % 2 ** 30 === 0 ? `${bytes / 2 ** 30}GiB` : `${bytes / 2 ** 10}KiB`;
-
-/** Text, or null when it is not set. */
-export function textSetting(options: Common & { argument: string }) {
-  return setting({
-    ...options,
-    schema: Type.Union([Type.String({ minLength: 1 }), Type.Null()]),
-    fallback: null,
-    accepts: "a text of at least one character",
-    read: (texts) => last(texts),
-  });
-}
-
-/** Texts that match `pattern`; each flag adds one. */
-export function listSetting(
-  options: Common & {
-    argument: string;
-    accepts?: string;
-    pattern?: string;
-    envSeparator?: string;
-    /** One word may hold several items. */
-    wordSeparator?: string;
-  },
-) {
-  const { pattern, wordSeparator, accepts = "a text of at least one character" } = options;
-  return setting({
-    ...options,
-    isList: true,
-    schema: Type.Array(
-      Type.String({ minLength: 1, ...(pattern === undefined ? {} : { pattern }) }),
-    ),
-    fallback: [],
-    accepts,
-    read: (texts) =>
-      wordSeparator === undefined
-        ? [...texts]
-        : texts.flatMap((text) => text.split(wordSeparator)).map((item) => item.trim()),
-    fromFile: (value) => (typeof value === "string" ? [value] : value),
-  });
-}
-
-/** A list whose items are shown nowhere. */
-export function secretListSetting(options: Common & { argument: string }) {
-  return { ...listSetting(options), isSecret: true };
-}
-
-/** One of a few words; null when it is not set and `fallback` is null. */
-export function choiceSetting<
-  const Words extends readonly string[],
-  F extends Words[number] | null,
->(options: Common & { words: Words; fallback: F }) {
-  const { words, fallback } = options;
-  const schema = Type.Unsafe<Words[number] | F>({
-    enum: fallback === null ? [...words, null] : [...words],
-  });
-  return setting({
-    ...options,
-    argument: `<${words.join("|")}>`,
-    schema,
-    fallback,
-    accepts: `one of ${words.join(", ")}`,
-    read: (texts) => last(texts),
-  });
-}
-
-function readNumber(text: string): number {
-  return /^[+-]?\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
-}
-
-function rangeText(minimum: number, maximum: number): string {
-  return maximum === Number.MAX_SAFE_INTEGER
-    ? `of at least ${minimum}`
-    : `from ${minimum} to ${maximum}`;
 }

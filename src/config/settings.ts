@@ -4,7 +4,7 @@ import { LOAD_SETTINGS, RESIDENCY_SETTINGS } from "./load-settings.ts";
 import { PROMPT_SETTINGS } from "./prompt-settings.ts";
 import { REPORT_SETTINGS } from "./report-settings.ts";
 import { REQUEST_SETTINGS } from "./request-settings.ts";
-import * as kinds from "./setting.ts";
+import * as words from "./word-settings.ts";
 
 /** Every setting of `lmserver serve`, in the order of its help. */
 export const SERVE_SETTINGS = {
@@ -20,7 +20,7 @@ export const SERVE_SETTINGS = {
 
 /** Where the configuration file lies; a flag or environment variable, not a key of the file. */
 export const CONFIG_FILE = {
-  ...kinds.textSetting({
+  ...words.textSetting({
     flag: "config",
     argument: "<file>",
     help: "Configuration file (default $XDG_CONFIG_HOME/lmserver/config.json)",
@@ -29,7 +29,7 @@ export const CONFIG_FILE = {
 };
 
 /** A flag of every verb that prints: one JSON document instead of text. */
-export const JSON_OUTPUT = kinds.flagSetting({
+export const JSON_OUTPUT = words.flagSetting({
   flag: "json",
   fallback: false,
   flagOnly: true,
