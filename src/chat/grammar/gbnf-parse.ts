@@ -1,4 +1,5 @@
 import { charSet, type CharSet, complement } from "./char-set.ts";
+import { GbnfError, GbnfReader } from "./gbnf-reader.ts";
 import { MAX_REPETITIONS } from "./gbnf.ts";
 
 /** One element of an alternative. `copies`: how often it stands there in a row. */
@@ -23,9 +24,6 @@ const MAX_GROUP_DEPTH = 100;
 const MAX_ELEMENTS = 500_000;
 
 const ANY_CHARACTER = complement([]);
-const WORD = /[a-zA-Z0-9-]/;
-
-class GbnfError extends Error {}
 
 /** An alternative under construction, and the item a repetition would apply to. */
 interface Sequence {
@@ -41,96 +39,62 @@ interface Sequence {
  * Repetitions and groups become rules of their own. Source: llama-grammar.cpp.
  */
 export class GbnfParser {
-  readonly #text: string;
+  readonly #in: GbnfReader;
   readonly #rules = new Map<string, GbnfRule>();
   /** Names llama.cpp would have given an id by now. */
   readonly #symbols = new Set<string>();
-  #at = 0;
   #depth = 0;
   #elements = 0;
   #generated = 0;
-  #lineAt = 0;
-  #lineNumber = 1;
 
   constructor(text: string) {
-    this.#text = text;
+    this.#in = new GbnfReader(text);
   }
 
   parse(): { rules: ReadonlyMap<string, GbnfRule> } | { message: string; line: number } {
     try {
-      if (this.#text.includes("\0")) {
-        this.#at = this.#text.indexOf("\0");
-        throw new GbnfError("contains a NUL character");
-      }
-      this.#space(true);
-      while (this.#at < this.#text.length) this.#rule();
+      this.#refuseNul();
+      this.#in.space(true);
+      while (!this.#in.isAtEnd) this.#rule();
     } catch (error) {
       if (!(error instanceof GbnfError)) throw error;
-      return { message: error.message, line: this.#line() };
+      return { message: error.message, line: this.#in.line() };
     }
     return { rules: this.#rules };
   }
 
-  /** The current line, counted on from the last call. */
-  #line(): number {
-    for (; this.#lineAt < this.#at; this.#lineAt++) {
-      if (this.#text[this.#lineAt] === "\n") this.#lineNumber += 1;
+  /** llama.cpp would end there. */
+  #refuseNul(): void {
+    if (this.#in.skipPast("\0")) throw new GbnfError("contains a NUL character");
+  }
+
+  #rule(): void {
+    const line = this.#in.line();
+    const name = this.#ruleName();
+    this.#in.space(false);
+    if (!this.#in.startsWith("::=")) throw new GbnfError(`needs ::= at ${this.#in.here()}`);
+    this.#in.skip(3);
+    this.#in.space(true);
+    const options = this.#alternatives(false);
+    const char = this.#in.char;
+    if (char !== "" && char !== "\n" && char !== "\r") {
+      throw new GbnfError(`cannot be read at ${this.#in.here()}`);
     }
-    return this.#lineNumber;
+    this.#rules.set(name, { line, options });
+    this.#in.space(true);
   }
 
-  #char(): string {
-    return this.#text[this.#at] ?? "";
-  }
-
-  #space(newlines: boolean): void {
-    for (;;) {
-      const char = this.#char();
-      if (char === "#") {
-        while (this.#at < this.#text.length && !/[\r\n]/.test(this.#char())) this.#at += 1;
-      } else if (char === " " || char === "\t" || (newlines && (char === "\n" || char === "\r"))) {
-        this.#at += 1;
-      } else return;
-    }
-  }
-
-  #name(): string {
-    const start = this.#at;
-    while (WORD.test(this.#char())) this.#at += 1;
-    if (this.#at === start) throw new GbnfError(`needs a rule name at ${this.#here()}`);
-    const name = this.#text.slice(start, this.#at);
+  #ruleName(): string {
+    const name = this.#in.name();
     this.#symbols.add(name);
     return name;
   }
 
-  #here(): string {
-    const text = this.#text.slice(this.#at, this.#at + 20).split("\n")[0] ?? "";
-    return text === "" ? "the end of the line" : JSON.stringify(text);
-  }
-
-  #rule(): void {
-    const line = this.#line();
-    const name = this.#name();
-    this.#space(false);
-    if (!this.#text.startsWith("::=", this.#at)) {
-      throw new GbnfError(`needs ::= at ${this.#here()}`);
-    }
-    this.#at += 3;
-    this.#space(true);
-    const options = this.#alternatives(false);
-    const char = this.#char();
-    if (char !== "" && char !== "\n" && char !== "\r") {
-      throw new GbnfError(`cannot be read at ${this.#here()}`);
-    }
-    this.#rules.set(name, { line, options });
-    this.#space(true);
-  }
-
   #alternatives(nested: boolean): GbnfElement[][] {
     const options = [this.#sequence(nested)];
-    while (this.#char() === "|") {
-      this.#at += 1;
-      this.#space(true);
+    while (this.#in.char === "|") {
+      this.#in.skip(1);
+      this.#in.space(true);
       options.push(this.#sequence(nested));
     }
     return options;
@@ -139,20 +103,20 @@ export class GbnfParser {
   #sequence(nested: boolean): GbnfElement[] {
     const sequence: Sequence = { elements: [], itemStart: 0, itemRules: 1 };
     for (;;) {
-      const char = this.#char();
+      const char = this.#in.char;
       if (char === '"') this.#literal(sequence);
       else if (char === "[") this.#class(sequence);
       else if (char === "<" || char === "!") this.#token(sequence);
       else if (char === ".") {
-        this.#at += 1;
+        this.#in.skip(1);
         this.#item(sequence, [{ kind: "class", set: ANY_CHARACTER, copies: 1 }], 1);
       } else if (char === "(") this.#group(sequence);
-      else if (WORD.test(char)) {
-        this.#item(sequence, [{ kind: "rule", name: this.#name(), copies: 1 }], 1);
+      else if (this.#in.isWord) {
+        this.#item(sequence, [{ kind: "rule", name: this.#ruleName(), copies: 1 }], 1);
       } else if (char === "*" || char === "+" || char === "?" || char === "{") {
         this.#repetition(sequence, char, nested);
       } else return sequence.elements;
-      this.#space(nested);
+      this.#in.space(nested);
     }
   }
 
@@ -171,76 +135,53 @@ export class GbnfParser {
   }
 
   #literal(sequence: Sequence): void {
-    this.#at += 1;
-    const start = this.#at;
+    this.#in.skip(1);
+    const start = this.#in.at;
     const codes: number[] = [];
-    while (this.#char() !== '"') codes.push(this.#literalChar("string", start));
-    this.#at += 1;
+    while (this.#in.char !== '"') codes.push(this.#in.codePoint("string", start));
+    this.#in.skip(1);
     this.#count(codes.length);
     this.#item(sequence, codes.length === 0 ? [] : [{ kind: "text", codes, copies: 1 }], 1);
   }
 
   #class(sequence: Sequence): void {
-    this.#at += 1;
-    const start = this.#at;
-    const isNegated = this.#char() === "^";
-    if (isNegated) this.#at += 1;
+    this.#in.skip(1);
+    const start = this.#in.at;
+    const isNegated = this.#in.char === "^";
+    if (isNegated) this.#in.skip(1);
     const ranges: [number, number][] = [];
-    while (this.#char() !== "]") {
-      const from = this.#literalChar("character class", start);
-      const isRange = this.#char() === "-" && this.#text[this.#at + 1] !== "]";
-      if (isRange) this.#at += 1;
-      const to = isRange ? this.#literalChar("character class", start) : from;
+    while (this.#in.char !== "]") {
+      const from = this.#in.codePoint("character class", start);
+      const isRange = this.#in.char === "-" && !this.#in.startsWith("-]");
+      if (isRange) this.#in.skip(1);
+      const to = isRange ? this.#in.codePoint("character class", start) : from;
       ranges.push([Math.min(from, to), Math.max(from, to)]);
       this.#count(isRange ? 2 : 1);
     }
     if (ranges.length === 0) throw new GbnfError("has an empty character class");
-    this.#at += 1;
+    this.#in.skip(1);
     const set = charSet(...ranges);
     this.#item(sequence, [{ kind: "class", set: isNegated ? complement(set) : set, copies: 1 }], 1);
   }
 
-  /** The code point of a character as it stands in a string or class. */
-  #literalChar(where: string, start: number): number {
-    const char = this.#char();
-    if (char === "") {
-      this.#at = start;
-      throw new GbnfError(`has a ${where} that is not closed`);
-    }
-    if (char !== "\\") {
-      const code = this.#text.codePointAt(this.#at) ?? 0;
-      this.#at += code > 0xffff ? 2 : 1;
-      return code;
-    }
-    const rest = this.#text.slice(this.#at, this.#at + 10);
-    const escape = ESCAPE.exec(rest);
-    if (escape === null) throw new GbnfError(`has an unknown escape at ${this.#here()}`);
-    this.#at += escape[0].length;
-    const kind = rest.charAt(1);
-    return escape[0].length > 2
-      ? Number.parseInt(escape[0].slice(2), 16)
-      : (NAMED_ESCAPES.get(kind) ?? kind.charCodeAt(0));
-  }
-
   #token(sequence: Sequence): void {
-    if (this.#char() === "!") this.#at += 1;
-    const end = this.#text.indexOf(">", this.#at);
-    if (this.#char() !== "<" || end < 0) throw new GbnfError(`needs a token at ${this.#here()}`);
-    this.#at = end + 1;
+    if (this.#in.char === "!") this.#in.skip(1);
+    const isToken = this.#in.char === "<" && this.#in.skipPast(">");
+    if (!isToken) throw new GbnfError(`needs a token at ${this.#in.here()}`);
     this.#item(sequence, [{ kind: "token", copies: 1 }], 1);
   }
 
   #group(sequence: Sequence): void {
     this.#depth += 1;
     if (this.#depth > MAX_GROUP_DEPTH) throw new GbnfError("has groups more than 100 deep");
-    this.#at += 1;
-    this.#space(true);
+    this.#in.skip(1);
+    this.#in.space(true);
     const before = this.#symbols.size;
     const name = this.#generate();
-    const line = this.#line();
+    const line = this.#in.line();
     const options = this.#alternatives(true);
-    if (this.#char() !== ")") throw new GbnfError(`needs ) at ${this.#here()}`);
-    this.#at += 1;
+    if (this.#in.char !== ")") throw new GbnfError(`needs ) at ${this.#in.here()}`);
+    this.#in.skip(1);
     this.#depth -= 1;
     this.#rules.set(name, { line, options });
     this.#item(sequence, [{ kind: "rule", name, copies: 1 }], this.#symbols.size - before);
@@ -275,54 +216,35 @@ export class GbnfParser {
     const tail: GbnfElement[] = times(item, optional);
     if (max === null) tail.push({ kind: "rule", name, copies: 1 });
     const run = { item: first, times: max === null ? null : optional };
-    this.#rules.set(name, { line: this.#line(), options: [tail, []], run });
+    this.#rules.set(name, { line: this.#in.line(), options: [tail, []], run });
     sequence.elements.push({ kind: "rule", name, copies: 1 });
   }
 
   #shorthand(char: string): { min: number; max: number | null } {
-    this.#at += 1;
+    this.#in.skip(1);
     return { min: char === "+" ? 1 : 0, max: char === "?" ? 1 : null };
   }
 
   #braces(nested: boolean): { min: number; max: number | null } {
-    const start = this.#at;
-    this.#at += 1;
-    const min = this.#integer(nested);
+    const start = this.#in.at;
+    this.#in.skip(1);
+    const min = this.#in.integer(nested);
     let max: number | null = min;
-    if (this.#char() === ",") {
-      this.#at += 1;
-      this.#space(nested);
-      max = /[0-9]/.test(this.#char()) ? this.#integer(nested) : null;
+    if (this.#in.char === ",") {
+      this.#in.skip(1);
+      this.#in.space(nested);
+      max = /[0-9]/.test(this.#in.char) ? this.#in.integer(nested) : null;
     }
-    if (this.#char() !== "}") {
-      this.#at = start;
-      throw new GbnfError(`has a repetition that cannot be read at ${this.#here()}`);
+    if (this.#in.char !== "}") {
+      this.#in.rewind(start);
+      throw new GbnfError(`has a repetition that cannot be read at ${this.#in.here()}`);
     }
-    this.#at += 1;
+    this.#in.skip(1);
     if (min > MAX_REPETITIONS) throw new GbnfError(`repeats more than ${MAX_REPETITIONS} times`);
     return { min, max: max !== null && max > MAX_REPETITIONS ? null : max };
-  }
-
-  #integer(nested: boolean): number {
-    const start = this.#at;
-    while (/[0-9]/.test(this.#char())) this.#at += 1;
-    const digits = this.#text.slice(start, this.#at);
-    if (digits === "" || digits.length > 9) {
-      throw new GbnfError(`needs a number at ${this.#here()}`);
-    }
-    this.#space(nested);
-    return Number(digits);
   }
 }
 
 /** `item` so many times in a row, in short form. */
 const times = (item: readonly GbnfElement[], copies: number): GbnfElement[] =>
   item.map((element) => ({ ...element, copies: element.copies * copies }));
-
-const ESCAPE = /^\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[trn\\"[\]-])/;
-
-const NAMED_ESCAPES: ReadonlyMap<string, number> = new Map([
-  ["t", 9],
-  ["r", 13],
-  ["n", 10],
-]);
