@@ -1,5 +1,6 @@
 import { lstatSync, mkdirSync, readFileSync } from "node:fs";
 import { LmError } from "../lib/errors.ts";
+import { systemCode } from "../lib/system-code.ts";
 
 /**
  * Makes sure that `path` is a folder only we can write to, and that programs may run from it.
@@ -36,10 +37,7 @@ export function unusable(path: string, why: string, cause?: unknown): LmError {
 
 /** The system's short word for a failed file operation, such as EACCES or EROFS. */
 export function reasonOf(error: unknown): string {
-  if (error instanceof Error && "code" in error && typeof error.code === "string") {
-    return error.code;
-  }
-  return error instanceof Error ? error.message : String(error);
+  return systemCode(error) ?? (error instanceof Error ? error.message : String(error));
 }
 
 /** Linux only: looks up the mount that holds `path`. Elsewhere the answer is false. */

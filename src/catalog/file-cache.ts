@@ -1,5 +1,5 @@
-import type { FileStamp } from "./folder-walk.ts";
-import { codeOf } from "./folder-walk.ts";
+import type { FileStamp } from "./file-stamp.ts";
+import { codeOf } from "./failure-words.ts";
 import { UnreadableFile } from "./file-bytes.ts";
 import { scanGguf, type GgufHeader } from "./gguf-scan.ts";
 

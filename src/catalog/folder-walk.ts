@@ -1,9 +1,11 @@
 import type { Stats } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { sep } from "node:path";
+import { codeOf } from "./failure-words.ts";
+import { type FileStamp, isModelName, isStampOf, stampOf } from "./file-stamp.ts";
+import { type Entry, FolderListings } from "./folder-listings.ts";
 import { FolderWatch, type ListedFolder } from "./folder-watch.ts";
 import { isLocalDisk, statterOf, turn, type StatFile } from "./disk-look.ts";
-import { printable } from "./model-names.ts";
 import type { BrokenModel } from "./model.ts";
 
 /** publisher/repo/quantisation/file, and one more. */
@@ -13,38 +15,12 @@ const MAX_FILES = 50_000;
 /** Looks at once, about two milliseconds. */
 const LOOKS_PER_TURN = 1_000;
 
-/** What tells that a file is still the one that was read. */
-export interface FileStamp {
-  path: string;
-  /** Below the models folder, with `/` between the parts. */
-  relativePath: string;
-  sizeBytes: number;
-  modifiedMs: number;
-  inode: number;
-}
-
 export interface FolderWalk {
   /** Everything that is called `*.gguf`, sorted by path. */
   files: FileStamp[];
   /** Paths of files called `*.jinja`. */
   templates: string[];
   broken: BrokenModel[];
-}
-
-/** Folders changed less than this before they were listed may have changed again unnoticed. */
-const CLOCK_GRAIN_MS = 2_500;
-
-interface Listing {
-  modifiedMs: number;
-  inode: number;
-  /** Wall-clock time of the listing. */
-  listedMs: number;
-  entries: readonly Entry[];
-}
-
-interface Entry {
-  name: string;
-  kind: "folder" | "link" | "model" | "template";
 }
 
 interface Folder {
@@ -82,7 +58,7 @@ interface LastWalk {
  * folder that cannot be read is reported. Where nothing changed the last walk itself is returned.
  */
 export class FolderWalker {
-  readonly #listings = new Map<string, Listing>();
+  readonly #listings = new FolderListings();
   /** By root. */
   readonly #last = new Map<string, LastWalk>();
 
@@ -145,7 +121,7 @@ export class FolderWalker {
     };
     try {
       const facts = visit.look(folder.path);
-      const known = facts instanceof Promise ? null : this.#remembered(folder.path, facts);
+      const known = facts instanceof Promise ? null : this.#listings.remembered(folder.path, facts);
       if (known === null) return this.#read(folder, facts, visit, inside).catch(fail);
       if (isNew(known.facts, visit))
         return this.#take(folder, known.facts, known.entries, visit, inside);
@@ -164,7 +140,8 @@ export class FolderWalker {
     const facts = await looking;
     if (!isNew(facts, visit)) return;
     const entries =
-      this.#remembered(folder.path, facts)?.entries ?? (await this.#list(folder.path, facts));
+      this.#listings.remembered(folder.path, facts)?.entries ??
+      (await this.#listings.list(folder.path, facts));
     await this.#take(folder, facts, entries, visit, inside);
   }
 
@@ -184,7 +161,7 @@ export class FolderWalker {
       isInner: entries.some(({ kind }) => kind === "folder"),
     });
     const hasLinks = entries.some(({ kind }) => kind === "link");
-    visit.isTold &&= !hasLinks && this.#remembered(folder.path, facts) !== null;
+    visit.isTold &&= !hasLinks && this.#listings.remembered(folder.path, facts) !== null;
     for (const { name, kind } of entries) {
       const path = `${folder.path}${sep}${name}`;
       const relative = folder.relative === "" ? name : `${folder.relative}/${name}`;
@@ -197,29 +174,6 @@ export class FolderWalker {
       }
     }
     return slow.length === 0 ? undefined : Promise.all(slow).then(() => undefined);
-  }
-
-  /** What a folder held when it was listed; null when it may hold something else now. */
-  #remembered(path: string, facts: Stats): { facts: Stats; entries: readonly Entry[] } | null {
-    const known = this.#listings.get(path);
-    const isSame = known?.modifiedMs === facts.mtimeMs && known.inode === facts.ino;
-    const isSettled = isSame && facts.mtimeMs < known.listedMs - CLOCK_GRAIN_MS;
-    return isSettled ? { facts, entries: known.entries } : null;
-  }
-
-  async #list(path: string, { mtimeMs, ino }: Stats): Promise<readonly Entry[]> {
-    const listedMs = Date.now();
-    const found = await readdir(path, { withFileTypes: true });
-    const entries = found.flatMap((entry): Entry[] => {
-      const { name } = entry;
-      if (name.startsWith(".")) return [];
-      if (entry.isDirectory()) return [{ name, kind: "folder" }];
-      if (entry.isSymbolicLink()) return [{ name, kind: "link" }];
-      if (name.endsWith(".jinja")) return [{ name, kind: "template" }];
-      return isModelName(name) ? [{ name, kind: "model" }] : [];
-    });
-    this.#listings.set(path, { modifiedMs: mtimeMs, inode: ino, listedMs, entries });
-    return entries;
   }
 
   /** A link may lead to another disk, where a look may hang. */
@@ -284,30 +238,4 @@ function isLike(one: FolderWalk, other: FolderWalk): boolean {
     one.files.length === other.files.length &&
     Bun.deepEquals([one.templates, one.broken], [other.templates, other.broken])
   );
-}
-
-const isStampOf = (stamp: FileStamp, { size, mtimeMs, ino }: Stats): boolean =>
-  stamp.sizeBytes === size && stamp.modifiedMs === mtimeMs && stamp.inode === ino;
-
-export function stampOf(path: string, relativePath: string, facts: Stats): FileStamp {
-  return {
-    path,
-    relativePath,
-    sizeBytes: facts.size,
-    modifiedMs: facts.mtimeMs,
-    inode: facts.ino,
-  };
-}
-
-/** Partial downloads end in `.part`, so the ending alone passes over them. */
-export function isModelName(path: string): boolean {
-  const name = path.slice(path.lastIndexOf("/") + 1).toLowerCase();
-  return name.endsWith(".gguf") && !name.includes("mmproj");
-}
-
-/** The system's word for a failure, such as EACCES; a plain sentence otherwise. */
-export function codeOf(error: unknown): string {
-  if (error instanceof Error && "code" in error && typeof error.code === "string")
-    return error.code;
-  return error instanceof Error ? printable(error.message) : "unknown failure";
 }

@@ -12,7 +12,7 @@ import {
   syncFolder,
 } from "./download/target-file.ts";
 import { UnreadableFile } from "./file-bytes.ts";
-import { codeOf } from "./folder-walk.ts";
+import { codeOf } from "./failure-words.ts";
 import { scanGguf } from "./gguf-scan.ts";
 import { shardOf, splitQuant, stemOf } from "./model-names.ts";
 

@@ -5,7 +5,8 @@ import { describeModel, isProjector, type ModelDraft } from "./describe-model.ts
 import { UnreadableFile } from "./file-bytes.ts";
 import { FileCache, type ScannedFile } from "./file-cache.ts";
 import { findModel, type ModelAlias } from "./find-model.ts";
-import { codeOf, stampOf, type FileStamp } from "./folder-walk.ts";
+import { codeOf } from "./failure-words.ts";
+import { stampOf, type FileStamp } from "./file-stamp.ts";
 import { jinjaOfGo } from "./go-template/jinja-of-go.ts";
 import { assignKeys, type KeyedModels } from "./model-keys.ts";
 import { shardOf, stemOf } from "./model-names.ts";

@@ -2,7 +2,7 @@ import { lstat, readdir, realpath, rmdir } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import { LmError } from "../lib/errors.ts";
 import { removeFile, syncFolder } from "./download/target-file.ts";
-import { codeOf } from "./folder-walk.ts";
+import { codeOf } from "./failure-words.ts";
 import type { CatalogModel } from "./model.ts";
 import { sidecarOf } from "./sidecar-template.ts";
 

@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { systemCode } from "../lib/system-code.ts";
 
 /** One thing that was looked at. */
 export interface Check {
@@ -17,7 +18,7 @@ export function checkFolder(name: string, path: string): Check {
     rmSync(file);
     return { name, status: "ok", detail: `${path} is writable` };
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "unknown failure";
+    const code = systemCode(error) ?? "unknown failure";
     // Models are only read; without a place for downloads the server still works.
     const status = name === "models folder" ? "warn" : "fail";
     return { name, status, detail: `${path} is not writable (${code})` };

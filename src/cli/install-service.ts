@@ -43,7 +43,7 @@ export const installService: Command = {
     const { values } = parseVerb(FLAGS, args.slice(0, end), env, { operands: 0 });
     const facts = serviceFacts(args.slice(end + 1), env, values.dryRun);
     const service = values.manager === "systemd" ? systemd(facts, env) : launchd(facts);
-    const commands = service.commands.map((words) => words.join(" "));
+    const commands = service.commands.map((command) => command.join(" "));
     if (!values.dryRun) install(service, facts.writable, note);
     if (values.json) {
       const { path, text } = service;
@@ -116,7 +116,7 @@ function install(
     const result = found === null ? null : Bun.spawnSync([found, ...rest]);
     if (result?.exitCode === 0) continue;
     const said = result === null ? `${program} is not there` : result.stderr.toString().trim();
-    const left = commands.slice(index).map((words) => words.join(" "));
+    const left = commands.slice(index).map((command) => command.join(" "));
     throw new ExitError(EXIT.failed, `${said}. Run this once it works: ${left.join(" && ")}`);
   }
   if (path.endsWith(".service")) note("Without a login it runs only after: loginctl enable-linger");

@@ -1,6 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { networkInterfaces } from "node:os";
 import { IDLE_TIMEOUT_SECONDS } from "../lib/limits.ts";
+import { systemCode } from "../lib/system-code.ts";
 import type { HttpApp } from "../http/deps.ts";
 import { EXIT, ExitError } from "./command.ts";
 
@@ -155,6 +156,5 @@ const isMissingFamily = (error: unknown): boolean =>
   ["EADDRNOTAVAIL", "EAFNOSUPPORT", "EINVAL"].includes(codeOf(error));
 
 function codeOf(error: unknown): string {
-  if (error instanceof Error && "code" in error) return String(error.code);
-  return error instanceof Error ? error.message : "unknown";
+  return systemCode(error) ?? (error instanceof Error ? error.message : "unknown");
 }

@@ -7,6 +7,7 @@ import type { ModelPreset, Preset } from "../config/presets.ts";
 import type { LoadDefaults } from "../pool/pool.ts";
 import type { LoadedAdapter } from "../protocol/commands.ts";
 import type { Sampling } from "../protocol/sampling.ts";
+import { systemCode } from "../lib/system-code.ts";
 
 type PresetAdapter = NonNullable<Preset["lora"]>[number];
 
@@ -90,7 +91,7 @@ function readTemplates(presets: readonly ModelPreset[], problems: string[]): Map
     try {
       texts.set(path, readFileSync(path, "utf8"));
     } catch (error) {
-      const reason = error instanceof Error && "code" in error ? String(error.code) : "unreadable";
+      const reason = systemCode(error) ?? "unreadable";
       problems.push(`--preset: the chat template ${path} cannot be read (${reason})`);
     }
   }

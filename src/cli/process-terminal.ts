@@ -1,4 +1,5 @@
 import { writeSync } from "node:fs";
+import { systemCode } from "../lib/system-code.ts";
 import { EXIT, ExitError, type Terminal } from "./command.ts";
 import { withoutControls } from "./plain-text.ts";
 
@@ -31,11 +32,14 @@ function writeText(fd: number, text: string): void {
     try {
       bytes = bytes.subarray(writeSync(fd, bytes));
     } catch (error) {
-      const code = error instanceof Error && "code" in error ? error.code : null;
+      const code = systemCode(error);
       // What cannot be said on stderr cannot be said at all.
       if (code === "EPIPE" || (fd === 2 && code !== "EAGAIN")) return;
       if (code !== "EAGAIN")
-        throw new ExitError(EXIT.failed, `The output cannot be written (${String(code)}).`);
+        throw new ExitError(
+          EXIT.failed,
+          `The output cannot be written (${code ?? String(error)}).`,
+        );
       Bun.sleepSync(RETRY_MS);
     }
   }

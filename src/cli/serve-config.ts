@@ -4,6 +4,7 @@ import { invalidConfig, resolveConfig, type ServeConfig } from "../config/config
 import { configPath, resolveFolders, type Folders } from "../config/paths.ts";
 import { TokenFile } from "../config/tokens.ts";
 import { LmError } from "../lib/errors.ts";
+import { systemCode } from "../lib/system-code.ts";
 import { CONFIG_FILE, SERVE_SETTINGS } from "../config/settings.ts";
 import { ModelPresets } from "./model-presets.ts";
 
@@ -155,6 +156,4 @@ function readTemplate(path: string | null, problems: string[]): string | null {
   }
 }
 
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "unknown failure";
-}
+const codeOf = (error: unknown): string => systemCode(error) ?? "unknown failure";

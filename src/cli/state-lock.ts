@@ -3,6 +3,7 @@ import { lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync }
 import { join } from "node:path";
 import { Type, type Static } from "typebox";
 import { Value } from "typebox/value";
+import { systemCode } from "../lib/system-code.ts";
 import { EXIT, ExitError } from "./command.ts";
 import { processStart } from "./process-start.ts";
 
@@ -89,7 +90,7 @@ function openLock(stateDir: string): Database | null {
     return database;
   } catch (error) {
     database.close();
-    if (error instanceof Error && "code" in error && error.code === "SQLITE_BUSY") return null;
+    if (systemCode(error) === "SQLITE_BUSY") return null;
     throw unusable(stateDir, "its lock file cannot be locked", error);
   }
 }
@@ -130,7 +131,8 @@ function readServerState(stateDir: string): ServerState | null {
 }
 
 function unusable(stateDir: string, why: string, cause?: unknown): ExitError {
-  const detail = cause instanceof Error && "code" in cause ? ` (${String(cause.code)})` : "";
+  const code = systemCode(cause);
+  const detail = code === null ? "" : ` (${code})`;
   return new ExitError(
     EXIT.cannotStart,
     `The state folder ${stateDir} cannot be used: ${why}${detail}. ` +

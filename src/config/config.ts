@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import type { Static } from "typebox";
 import { Value } from "typebox/value";
 import { LmError } from "../lib/errors.ts";
+import { systemCode } from "../lib/system-code.ts";
 import { readFlags } from "./flags.ts";
 import { nearest } from "./nearest.ts";
 import type { Setting } from "./setting.ts";
@@ -117,7 +118,7 @@ function readFile(
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
+    const isMissing = systemCode(error) === "ENOENT";
     if (isExplicit || !isMissing) problems.push(`--config: ${path} cannot be read`);
     return new Map();
   }

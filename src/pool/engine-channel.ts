@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import type { Command } from "../protocol/commands.ts";
+import { systemCode } from "../lib/system-code.ts";
 import { engineEnvironment } from "./engine-environment.ts";
 import { TailBuffer } from "./tail-buffer.ts";
 
@@ -101,7 +102,7 @@ function offerToOomKiller(pid: number): void {
     writeFileSync(`/proc/${pid}/oom_score_adj`, "500");
   } catch (error) {
     // The process may be gone already, or /proc read-only; the preference is all that is lost.
-    if (!(error instanceof Error && "code" in error)) throw error;
+    if (systemCode(error) === null) throw error;
   }
 }
 

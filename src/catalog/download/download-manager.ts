@@ -8,7 +8,7 @@ import type {
   Downloads,
   DownloadSnapshot,
 } from "./downloads.ts";
-import { codeOf } from "../folder-walk.ts";
+import { codeOf } from "../failure-words.ts";
 import { planOfRecord, type JobRecords } from "./job-records.ts";
 import { planDownload } from "./plan-download.ts";
 import { checkDiskSpace } from "./target-file.ts";

@@ -1,4 +1,5 @@
 import { LmError } from "../../lib/errors.ts";
+import { systemCode } from "../../lib/system-code.ts";
 import { openUrl } from "./open-url.ts";
 import { retryAfterMs } from "./retry.ts";
 import type { TransferTools } from "./transfer-tools.ts";
@@ -163,7 +164,7 @@ class StallGuard {
     if (this.#outer.aborted) return this.#outer.reason;
     if (this.#isStalled) return new TransientFailure(`${host} sends nothing any more`);
     if (isOurs(error)) return error;
-    const code = error instanceof Error && "code" in error ? String(error.code) : "no code";
+    const code = systemCode(error) ?? "no code";
     return new TransientFailure(`the connection to ${host} broke (${code})`, null, {
       cause: error,
     });

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { codeOf } from "../folder-walk.ts";
+import { codeOf } from "../failure-words.ts";
 import { createFile, removeFile, unusable } from "./target-file.ts";
 
 /** Locks of this process, and what resolves when each is given back. */

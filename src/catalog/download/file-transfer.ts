@@ -1,5 +1,5 @@
 import { rename, type FileHandle } from "node:fs/promises";
-import { codeOf } from "../folder-walk.ts";
+import { codeOf } from "../failure-words.ts";
 import { fetchRange } from "./fetch-range.ts";
 import { sha256Of } from "./file-hash.ts";
 import { lockFile } from "./file-lock.ts";

@@ -1,6 +1,7 @@
 import { lookup as resolveName } from "node:dns/promises";
 import { isIP } from "node:net";
 import { LmError } from "../../lib/errors.ts";
+import { systemCode } from "../../lib/system-code.ts";
 import { isPublicAddress } from "./public-address.ts";
 import { routeTo } from "./proxy.ts";
 import { downloadFailed, TransientFailure } from "./transfer-failure.ts";
@@ -162,7 +163,7 @@ async function reach(url: URL, target: URL, init: BunFetchRequestInit): Promise<
     return await fetch(target, init);
   } catch (error) {
     if (init.signal?.aborted === true) throw init.signal.reason;
-    const code = error instanceof Error && "code" in error ? String(error.code) : "no connection";
+    const code = systemCode(error) ?? "no connection";
     throw new TransientFailure(`${url.host} cannot be reached (${code})`, null, { cause: error });
   }
 }

@@ -3,7 +3,7 @@ import { lstat, mkdir, open, realpath, statfs, unlink, type FileHandle } from "n
 import { basename, dirname, join, sep } from "node:path";
 import { assert } from "../../lib/assert.ts";
 import { LmError } from "../../lib/errors.ts";
-import { codeOf } from "../folder-walk.ts";
+import { codeOf } from "../failure-words.ts";
 import { isSafeSegment } from "./model-source.ts";
 
 /** Left free beside what a download needs: a full disk harms everyone on the machine. */

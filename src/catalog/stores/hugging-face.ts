@@ -1,7 +1,7 @@
 import type { Dirent } from "node:fs";
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { isModelName } from "../folder-walk.ts";
+import { isModelName } from "../file-stamp.ts";
 import { addStoreFile, readSmallText, realRoot, type StoreWalk } from "./store-file.ts";
 
 const MAX_DEPTH = 3;

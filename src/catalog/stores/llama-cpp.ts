@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { isModelName } from "../folder-walk.ts";
+import { isModelName } from "../file-stamp.ts";
 import { addStoreFile, realRoot, type StoreWalk } from "./store-file.ts";
 
 /**

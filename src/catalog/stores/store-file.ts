@@ -1,7 +1,9 @@
 import { constants } from "node:fs";
 import { open, realpath, stat } from "node:fs/promises";
 import { sep } from "node:path";
-import { codeOf, stampOf, type FolderWalk } from "../folder-walk.ts";
+import { codeOf } from "../failure-words.ts";
+import { stampOf } from "../file-stamp.ts";
+import type { FolderWalk } from "../folder-walk.ts";
 import type { ModelDefaults } from "../model.ts";
 
 /** What a foreign store holds. `defaults` by path of the file. */

@@ -1,0 +1,5 @@
+/** The system's word for what failed, such as EACCES or EADDRINUSE; null when it said none. */
+export function systemCode(error: unknown): string | null {
+  if (!(error instanceof Error) || !("code" in error)) return null;
+  return typeof error.code === "string" ? error.code : null;
+}
