@@ -14,7 +14,8 @@ import { jobFailure } from "./job-failure.ts";
 import { LoadProgress } from "./load-progress.ts";
 import { causeWords, exitWords, lastWords } from "./last-words.ts";
 import type { EngineExitReason } from "./pool.ts";
-import { StepTimes, Watchdog } from "./watchdog.ts";
+import { SilenceLimit } from "./silence-limit.ts";
+import { Watchdog } from "./watchdog.ts";
 
 export interface EngineProcessOptions {
   /** The model's key, for errors. */
@@ -33,9 +34,6 @@ export interface EngineProcessOptions {
   closing: AbortSignal;
 }
 
-/** A job's part of a decode over this many bytes of weights may take a millisecond. */
-const SLOWEST_BYTES_PER_MS = 20_000;
-const STEP_TIME_FACTOR = 20;
 /** The channel of a dying process closes just before its exit is known. */
 const EXIT_AFTER_DISCONNECT_MS = 200;
 
@@ -51,13 +49,12 @@ export class EngineProcess {
   readonly #progress: LoadProgress;
   readonly #jobs: EngineJobs;
   readonly #watchdog: Watchdog;
-  readonly #stepTimes = new StepTimes();
+  readonly #silence: SilenceLimit;
   readonly #ready = Promise.withResolvers<LoadedModelInfo>();
   readonly #ended = Promise.withResolvers<EngineEnd>();
   #stage: EngineStage = "starting";
   #info: LoadedModelInfo | null = null;
   #load: EngineLoad | null = null;
-  #lastStepMs = 0;
   #end: EngineEnd | null = null;
   #exitReason: EngineExitReason = "crashed";
 
@@ -83,9 +80,10 @@ export class EngineProcess {
       counters,
       send: (command) => this.#channel.send(command),
     });
+    this.#silence = new SilenceLimit(limits, load.batchCapacity, clock);
     this.#watchdog = new Watchdog(
       clock,
-      () => this.#silenceLimitMs(),
+      () => this.#silence.ms,
       (stalledMs) => this.#stalled(stalledMs),
     );
     this.#watchdog.start();
@@ -233,6 +231,7 @@ export class EngineProcess {
   #becomeReady(info: LoadedModelInfo): void {
     if (!this.#accepts("ready")) return;
     this.#info = info;
+    this.#silence.loaded(info.memory.modelBytes);
     this.#progress.told(1);
     this.#watchdog.stop();
     this.#ready.resolve(info);
@@ -252,27 +251,13 @@ export class EngineProcess {
     const load = { ...this.#load, ...message.load };
     const isProgress = events.length > 0 || load.step !== this.#load?.step;
     this.#load = load;
-    this.#measureStep();
+    this.#silence.step();
     this.#jobs.step(load.step, events, message.receivedJobId ?? 0);
     if (isProgress) this.#watchdog.progress();
     if (this.#jobs.count === 0) {
       this.#watchdog.stop();
-      this.#lastStepMs = 0;
+      this.#silence.rest();
     }
-  }
-
-  #measureStep(): void {
-    const nowMs = this.#options.clock.monotonicMs();
-    if (this.#lastStepMs > 0) this.#stepTimes.add(nowMs - this.#lastStepMs);
-    this.#lastStepMs = nowMs;
-  }
-
-  #silenceLimitMs(): number {
-    const { limits, load } = this.#options;
-    if (this.#info === null) return limits.loadTimeoutMs;
-    const prefillMs =
-      (this.#info.memory.modelBytes * load.batchCapacity) / 512 / SLOWEST_BYTES_PER_MS;
-    return Math.max(limits.watchdogMs, prefillMs, STEP_TIME_FACTOR * this.#stepTimes.medianMs());
   }
 
   #stalled(stalledMs: number): void {

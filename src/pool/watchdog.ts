@@ -48,19 +48,3 @@ export class Watchdog {
     });
   }
 }
-
-/** Median of the last step durations. */
-export class StepTimes {
-  #recent: number[] = [];
-
-  add(durationMs: number): void {
-    this.#recent.push(durationMs);
-    if (this.#recent.length > 64) this.#recent.shift();
-  }
-
-  /** 0 before the first step. */
-  medianMs(): number {
-    const sorted = this.#recent.toSorted((a, b) => a - b);
-    return sorted[Math.floor(sorted.length / 2)] ?? 0;
-  }
-}

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { StepTimes, Watchdog } from "../../../src/pool/watchdog.ts";
+import { StepTimes } from "../../../src/pool/silence-limit.ts";
+import { Watchdog } from "../../../src/pool/watchdog.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 
 function watched(limitMs: () => number) {
