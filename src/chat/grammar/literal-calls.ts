@@ -11,14 +11,8 @@ import {
   type CallContext,
   type SectionStart,
 } from "./tool-section.ts";
-import {
-  cdataStyle,
-  dictStyle,
-  elementsStyle,
-  PYTHON_STYLE,
-  taggedStyle,
-  untypedStyle,
-} from "./value-style.ts";
+import { dictStyle, PYTHON_STYLE } from "./literal-styles.ts";
+import { cdataStyle, elementsStyle, taggedStyle, untypedStyle } from "./markup-styles.ts";
 
 /** `f(a="x", b=1)`. */
 export function pythonSections(context: CallContext, format: PythonFormat): SectionStart[] {

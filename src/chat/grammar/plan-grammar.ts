@@ -6,7 +6,8 @@ import { answerInFrame, reasoningLead, type ReasoningState } from "./answer-fram
 import { choice, GrammarBuilder, sequence } from "./gbnf.ts";
 import { findGrammarProblem } from "./grammar-check.ts";
 import { RecentResults } from "./recent-results.ts";
-import { SchemaRules, schemaGrammar, type UnsupportedKeyword } from "./schema-grammar.ts";
+import { schemaGrammar } from "./schema-grammar.ts";
+import { SchemaRules, type UnsupportedKeyword } from "./schema-rules.ts";
 import { invalidSchema, SchemaDocument } from "./schema-source.ts";
 import type { NamedTool } from "./tool-arguments.ts";
 import { toolGrammar, type ToolGrammar } from "./tool-grammar.ts";

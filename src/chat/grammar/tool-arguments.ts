@@ -2,7 +2,7 @@ import type { Tool } from "../conversation.ts";
 import type { GrammarBuilder } from "./gbnf.ts";
 import { objectGrammar } from "./object-grammar.ts";
 import type { Emitter } from "./schema-emit.ts";
-import { SchemaRules, type UnsupportedKeyword } from "./schema-grammar.ts";
+import { SchemaRules, type UnsupportedKeyword } from "./schema-rules.ts";
 import type { JsonType } from "./schema-shape.ts";
 import { invalidSchema, SchemaDocument, type Located } from "./schema-source.ts";
 import { JSON_STYLE, type ValueStyle } from "./value-style.ts";

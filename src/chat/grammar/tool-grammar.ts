@@ -8,7 +8,7 @@ import {
   recipientSections,
 } from "./json-calls.ts";
 import { dictSections, elementSections, pythonSections, taggedSections } from "./literal-calls.ts";
-import type { UnsupportedKeyword } from "./schema-grammar.ts";
+import type { UnsupportedKeyword } from "./schema-rules.ts";
 import { ToolArguments, type NamedTool } from "./tool-arguments.ts";
 import type { CallContext, SectionStart } from "./tool-section.ts";
 
