@@ -7,6 +7,7 @@ import { NOTHING, type Demand } from "./demand.ts";
 import type { EngineEnd } from "./engine-end.ts";
 import type { EngineProcess } from "./engine-process.ts";
 import { queueFull } from "./engine-jobs.ts";
+import { IdleTimer } from "./idle-timer.ts";
 import { EngineLease } from "./lease.ts";
 import type { InstanceState, InstanceStatus, Lease, LoadDefaults } from "./pool.ts";
 import { waitFor } from "./wait.ts";
@@ -28,9 +29,6 @@ export interface InstanceOptions {
   /** The instance holds nothing any more and is to be forgotten. */
   onGone: (instance: ModelInstance) => void;
 }
-
-/** Longest delay a timer can hold. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * One instance of a model: at most one engine at a time, loaded once however many wait, used by
@@ -57,7 +55,7 @@ export class ModelInstance {
   #stopError: LmError | null = null;
   readonly #gone = Promise.withResolvers<void>();
   #idle: (() => void) | null = null;
-  #cancelTtl: (() => void) | null = null;
+  readonly #ttl: IdleTimer;
 
   constructor(options: InstanceOptions) {
     this.#options = options;
@@ -66,6 +64,9 @@ export class ModelInstance {
     this.#jit = options.jit;
     this.#ttlMs = options.ttlMs;
     this.#lastUsedMs = options.clock.now();
+    this.#ttl = new IdleTimer(options.clock, () => {
+      if (this.isIdle) void this.drain("unloaded", unloaded(this.model));
+    });
   }
 
   get jit(): boolean {
@@ -221,7 +222,7 @@ export class ModelInstance {
     this.#engine = null;
     this.#lastEnd = end.stage === "stopped" ? null : end.stage;
     this.demand = NOTHING;
-    this.#cancelTtl?.();
+    this.#ttl.stop();
     if (end.stage !== "stopped") this.#options.onFailure(this, end);
     if (this.#loading === null) this.#settle();
   }
@@ -257,13 +258,8 @@ export class ModelInstance {
   }
 
   #armTtl(): void {
-    this.#cancelTtl?.();
-    this.#cancelTtl = null;
-    if (this.#ttlMs === null || this.#isEnding || this.#engine === null) return;
-    const delayMs = Math.min(LONGEST_TIMER_MS, this.#ttlMs);
-    this.#cancelTtl = this.#options.clock.after(delayMs, () => {
-      if (this.isIdle) void this.drain("unloaded", unloaded(this.model));
-    });
+    const mayEnd = !this.#isEnding && this.#engine !== null;
+    this.#ttl.arm(mayEnd ? this.#ttlMs : null);
   }
 
   async #drain(reason: "unloaded" | "shutdown", error: LmError): Promise<void> {
@@ -276,7 +272,7 @@ export class ModelInstance {
   }
 
   async #stop(reason: "unloaded" | "shutdown", error: LmError): Promise<void> {
-    this.#cancelTtl?.();
+    this.#ttl.stop();
     const engine = this.#engine;
     if (engine === null && this.#loading === null) this.#settle();
     await engine?.stop(reason, error);

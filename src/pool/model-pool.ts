@@ -10,6 +10,7 @@ import { ENGINE_LIMITS, type EngineLimits } from "./engine-limits.ts";
 import type { EngineEnd } from "./engine-end.ts";
 import { EngineProcess } from "./engine-process.ts";
 import { MemoryGate, type MemoryGateOptions } from "./memory-gate.ts";
+import { InstanceSet } from "./instance-set.ts";
 import { ModelInstance, unloaded } from "./instance.ts";
 import type {
   AcquireOptions,
@@ -57,7 +58,7 @@ export class ModelPool implements PoolManager {
   readonly #counters = new PoolCounters();
   readonly #closing = new AbortController();
   readonly #histories = new Map<string, History>();
-  #instances: ModelInstance[] = [];
+  readonly #instances = new InstanceSet();
 
   constructor(options: PoolOptions) {
     this.#options = options;
@@ -75,7 +76,8 @@ export class ModelPool implements PoolManager {
     const either = AbortSignal.any([signal, this.#closing.signal]);
     for (;;) {
       either.throwIfAborted();
-      const instance = this.#named(model, options.name ?? null) ?? this.#choose(model);
+      const instance =
+        this.#instances.named(model, options.name ?? null) ?? this.#instances.leastBusy(model);
       if (instance !== null) {
         if (!instance.isEnding) return await instance.lease(either);
         await waitFor(instance.gone, either);
@@ -99,8 +101,8 @@ export class ModelPool implements PoolManager {
     const { identifier, ttlMs = null, ...overrides } = request;
     const either = AbortSignal.any([signal, this.#closing.signal]);
     either.throwIfAborted();
-    await this.#ended(model, either);
-    if (this.#instances.some((instance) => instance.identifier === identifier)) {
+    await waitFor(this.#instances.ended(model), either);
+    if (identifier !== undefined && this.#instances.get(identifier) !== null) {
       throw invalidRequest("identifier", "invalid_value", `"${identifier}" is loaded already.`);
     }
     const name = identifier ?? null;
@@ -113,8 +115,8 @@ export class ModelPool implements PoolManager {
   }
 
   async unload(identifier: string, options: { force: boolean }): Promise<void> {
-    const instance = this.#instances.find((candidate) => candidate.identifier === identifier);
-    if (instance === undefined) {
+    const instance = this.#instances.get(identifier);
+    if (instance === null) {
       const message = `No loaded model has the identifier "${identifier}".`;
       throw new LmError("model_not_loaded", { model: identifier }, message);
     }
@@ -124,7 +126,7 @@ export class ModelPool implements PoolManager {
   }
 
   async inspect(identifier: string, signal: AbortSignal): Promise<EngineStatus | null> {
-    const instance = this.#instances.find((candidate) => candidate.identifier === identifier);
+    const instance = this.#instances.get(identifier);
     return (await instance?.inspect(signal)) ?? null;
   }
 
@@ -133,21 +135,21 @@ export class ModelPool implements PoolManager {
   }
 
   instances(): readonly InstanceStatus[] {
-    return this.#instances.map((instance) => this.#status(instance));
+    return this.#instances.all.map((instance) => this.#status(instance));
   }
 
   statistics(): PoolStatistics {
-    const inflight = this.#instances.map((instance) => instance.engine?.jobs.unreadBytes ?? 0);
+    const inflight = this.#instances.all.map((instance) => instance.engine?.jobs.unreadBytes ?? 0);
     return this.#counters.snapshot(inflight.reduce((sum, bytes) => sum + bytes, 0));
   }
 
   async close(graceMs: number): Promise<void> {
     const error = new LmError("server_shutdown", {}, "The server is shutting down.");
     this.#closing.abort(error);
-    for (const instance of this.#instances) instance.engine?.abandonWaiting(error);
+    for (const instance of this.#instances.all) instance.engine?.abandonWaiting(error);
     const isReady = (instance: ModelInstance) => instance.engine?.stage === "ready";
-    const unready = this.#instances.filter((instance) => !isReady(instance));
-    const ready = this.#instances.filter(isReady);
+    const unready = this.#instances.all.filter((instance) => !isReady(instance));
+    const ready = this.#instances.all.filter(isReady);
     await Promise.all([
       ...unready.map((instance) => instance.stop("shutdown", error)),
       ...ready.map((instance) => this.#closeInstance(instance, graceMs, error)),
@@ -162,50 +164,12 @@ export class ModelPool implements PoolManager {
     cancel();
   }
 
-  /**
-   * The instance that has this very name, unless it is the model's own, which means any of them.
-   * @throws LmError model_unloaded when it is on its way out: another load would have another name.
-   */
-  #named(model: CatalogModel, name: string | null): ModelInstance | null {
-    if (name === null || name === model.key) return null;
-    const folded = name.toLowerCase();
-    const own = this.#instances.filter(
-      (instance) => instance.model.key === model.key && instance.identifier !== model.key,
-    );
-    const named =
-      own.find((instance) => instance.identifier === name) ??
-      own.find((instance) => instance.identifier.toLowerCase() === folded);
-    if (named?.isEnding === true) throw unloaded(model);
-    return named ?? null;
-  }
-
-  /** The least busy instance of the model, ready ones first. */
-  #choose(model: CatalogModel): ModelInstance | null {
-    const rank = (instance: ModelInstance) =>
-      (instance.isEnding ? 2e9 : 0) +
-      (instance.engine?.stage === "ready" ? 0 : 1e9) +
-      (instance.engine?.jobs.running ?? 0) +
-      (instance.engine?.jobs.queued ?? 0);
-    const candidates = this.#instances.filter((instance) => instance.model.key === model.key);
-    return candidates.toSorted((a, b) => rank(a) - rank(b))[0] ?? null;
-  }
-
-  /** Waits for instances of the model that are on their way out: their names become free. */
-  async #ended(model: CatalogModel, signal: AbortSignal): Promise<void> {
-    const isEnding = (instance: ModelInstance) =>
-      instance.model.key === model.key && instance.isEnding;
-    const ending = this.#instances.filter(isEnding).map((instance) => instance.gone);
-    await waitFor(Promise.all(ending), signal);
-  }
-
   /** An explicit load without settings of its own keeps what a request loaded. */
   #pinned(model: CatalogModel, request: LoadRequest): ModelInstance | null {
     if (Object.keys(request).some((key) => key !== "ttlMs")) return null;
-    const jit = this.#instances.find(
-      (instance) => instance.model.key === model.key && instance.jit && !instance.isEnding,
-    );
+    const jit = this.#instances.loadedByRequest(model);
     jit?.pin(request.ttlMs ?? null);
-    return jit ?? null;
+    return jit;
   }
 
   #create(
@@ -215,18 +179,16 @@ export class ModelPool implements PoolManager {
     const load = { ...this.#options.load, ...this.#presetOf(what.model).load, ...overrides };
     const instance = new ModelInstance({
       ...what,
-      identifier: what.identifier ?? this.#freeIdentifier(what.model.key),
+      identifier: what.identifier ?? this.#instances.freeIdentifier(what.model.key),
       settings: load,
       maxQueue: this.#options.maxQueue,
       loadTimeoutMs: this.#limits.loadTimeoutMs,
       clock: this.#options.clock,
       start: async (starting) => await this.#start(starting, load),
       onFailure: (failed, end) => this.#failed(failed, end),
-      onGone: (gone) => {
-        this.#instances = this.#instances.filter((other) => other !== gone);
-      },
+      onGone: (gone) => this.#instances.delete(gone),
     });
-    this.#instances.push(instance);
+    this.#instances.add(instance);
     return instance;
   }
 
@@ -234,18 +196,10 @@ export class ModelPool implements PoolManager {
     return this.#options.presetOf?.(model) ?? { load: {} };
   }
 
-  #freeIdentifier(key: string): string {
-    const taken = new Set(this.#instances.map((instance) => instance.identifier));
-    for (let n = 1; ; n += 1) {
-      const identifier = n === 1 ? key : `${key}:${n}`;
-      if (!taken.has(identifier)) return identifier;
-    }
-  }
-
   /** Makes room, one model at a time, then starts the engine. */
   #start(instance: ModelInstance, load: LoadDefaults): Promise<EngineProcess> {
     this.#policy.check(instance.model);
-    const instances = () => this.#instances;
+    const instances = () => this.#instances.all;
     return this.#gate.enter(instance, load, instances, (options) => {
       this.#closing.signal.throwIfAborted();
       return this.#startEngine(instance, options);
