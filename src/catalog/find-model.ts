@@ -8,6 +8,21 @@ export interface ModelAlias {
   target: string;
 }
 
+/** A key, variant or `publisher/name` as it is written; only the quantisation is read without case. */
+export function findExactly({ byName }: KeyedModels, name: string): CatalogModel | null {
+  const at = name.lastIndexOf("@");
+  const variant = at < 0 ? name : name.slice(0, at) + name.slice(at).toLowerCase();
+  return byName.get(name) ?? byName.get(variant) ?? null;
+}
+
+/** Aliases whose target is no model. */
+export function danglingAliases(
+  keyed: KeyedModels,
+  aliases: readonly ModelAlias[],
+): readonly ModelAlias[] {
+  return aliases.filter(({ target }) => findDirect(keyed, target) === null);
+}
+
 /** Looks a name up in the order of the contract; see `Catalog.find`. */
 export function findModel(
   keyed: KeyedModels,
@@ -22,8 +37,8 @@ export function findModel(
 }
 
 function findDirect(keyed: KeyedModels, name: string): CatalogModel | null {
-  const exact = keyed.byName.get(name);
-  if (exact !== undefined) return exact;
+  const exact = findExactly(keyed, name);
+  if (exact !== null) return exact;
   const folded = name.toLowerCase();
   const unfolded = keyed.byName.get(folded);
   if (unfolded !== undefined) return unfolded;

@@ -4,7 +4,7 @@ import { keyAdapters } from "./adapters.ts";
 import { describeFiles } from "./describe-files.ts";
 import type { ModelDraft } from "./describe-model.ts";
 import { FileCache, type ScannedFile } from "./file-cache.ts";
-import { findModel, type ModelAlias } from "./find-model.ts";
+import { danglingAliases, findExactly, findModel, type ModelAlias } from "./find-model.ts";
 import { stampOf, type FileStamp } from "./file-stamp.ts";
 import { jinjaOfGo } from "./go-template/jinja-of-go.ts";
 import { assignKeys, type KeyedModels } from "./model-keys.ts";
@@ -75,13 +75,16 @@ export class ModelCatalog implements Catalog {
     return this.#adapters;
   }
 
-  async find(name: string): Promise<CatalogModel | null> {
-    const { aliases } = this.#options;
-    const known = findModel(this.#keyed, aliases(), name);
+  async find(name: string, how?: "exactly"): Promise<CatalogModel | null> {
+    const find = () =>
+      how === "exactly"
+        ? findExactly(this.#keyed, name)
+        : findModel(this.#keyed, this.#options.aliases(), name);
+    const known = find();
     // A file that is still there needs no look at all the others.
     if (known !== null && (await isUnchanged(known))) return known;
     await this.#refreshIfStale("files");
-    return findModel(this.#keyed, aliases(), name);
+    return find();
   }
 
   /** Looks at every folder now. Concurrent calls share one look. */
@@ -192,14 +195,21 @@ export class ModelCatalog implements Catalog {
     });
   }
 
-  /** Names each unusable file once per reason. */
+  /** Names each unusable file once per reason, and each alias that means no model once. */
   #report(): void {
     for (const { path, reason } of this.#broken) {
-      const line = `${path}\0${reason}`;
-      if (this.#reported.has(line)) continue;
-      this.#reported.add(line);
-      this.#options.log.warn("a model file cannot be used", { path, reason });
+      this.#warnOnce("a model file cannot be used", { path, reason });
     }
+    for (const { name, target } of danglingAliases(this.#keyed, this.#options.aliases())) {
+      this.#warnOnce("an alias means a model that is not installed", { alias: name, target });
+    }
+  }
+
+  #warnOnce(message: string, facts: Record<string, string>): void {
+    const line = [message, ...Object.values(facts)].join("\0");
+    if (this.#reported.has(line)) return;
+    this.#reported.add(line);
+    this.#options.log.warn(message, facts);
   }
 }
 

@@ -101,6 +101,7 @@ export interface Catalog {
   /**
    * Resolution order of the contract: exact key, variant, the same without case, file name, relative
    * path, alias. @returns null when nothing matches.
+   * @param how "exactly" = by key or variant as they are written, and by nothing else.
    */
-  find(name: string): Promise<CatalogModel | null>;
+  find(name: string, how?: "exactly"): Promise<CatalogModel | null>;
 }

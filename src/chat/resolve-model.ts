@@ -18,10 +18,11 @@ const isLoaded = ({ state, jit }: InstanceStatus): boolean =>
   state === "ready" || state === "loading" || state === "starting" || (state === "crashed" && !jit);
 
 /**
- * The model a request means. A loaded instance's identifier comes first, then the catalog's own
- * order (key, variant, the same without case, file name, path, alias).
+ * The model a request means: a loaded instance's identifier, a key or variant, the same three
+ * without case, then the catalog's own order (file name, path, alias).
  *
- * @param name As the client sent it; null, "" and "default" mean the only one there is.
+ * @param name As the client sent it; null, "" and "default" mean the only one there is, unless an
+ *   instance is called "default".
  * @throws LmError model_not_found, model_not_loaded, unsupported_model, or invalid_request
  *   (missing_required_parameter) when no name was given and several models could be meant.
  */
@@ -33,9 +34,8 @@ export async function resolveModel(
 ): Promise<CatalogModel> {
   const loaded = sources.pool.instances().filter(isLoaded);
   const fits = (model: CatalogModel): boolean => isUsable(model, kind, options);
-  if (name === null || name === "" || name === "default") {
-    return onlyModel(sources, loaded, fits, options);
-  }
+  const isOnly = name === "default" && !loaded.some(({ identifier }) => identifier === name);
+  if (name === null || name === "" || isOnly) return onlyModel(sources, loaded, fits, options);
   const model = await findNamed(sources, loaded, name);
   if (model === null) {
     const running = loaded.filter((instance) => fits(instance.model));
@@ -57,17 +57,18 @@ function isUsable(model: CatalogModel, kind: ModelKind, options: ResolveOptions)
   return model.kind === kind || (kind === "embedding" && options.allowLlmEmbeddings);
 }
 
-async function findNamed(
-  { catalog }: Sources,
+/** The model of a name that was given, whatever it is able to do; null = there is none. */
+export async function findNamed(
+  { catalog }: Pick<Sources, "catalog">,
   loaded: readonly InstanceStatus[],
   name: string,
 ): Promise<CatalogModel | null> {
   const exact = loaded.find((instance) => instance.identifier === name);
   if (exact) return exact.model;
-  const listed = await catalog.find(name);
-  if (listed) return listed;
   const folded = name.toLowerCase();
-  return loaded.find(({ identifier }) => identifier.toLowerCase() === folded)?.model ?? null;
+  const alike = loaded.find(({ identifier }) => identifier.toLowerCase() === folded);
+  if (alike === undefined) return await catalog.find(name);
+  return (await catalog.find(name, "exactly")) ?? alike.model;
 }
 
 async function onlyModel(
@@ -95,9 +96,12 @@ async function notFound(
   name: string,
   options: ResolveOptions,
 ): Promise<LmError<"model_not_found">> {
-  const available = options.jit
-    ? (await catalog.list()).map((model) => model.key)
-    : loaded.map((instance) => instance.identifier);
+  const inMemory = new Set(loaded.map((instance) => instance.model.path));
+  const others = options.jit ? await catalog.list() : [];
+  const available = [
+    ...loaded.map((instance) => instance.identifier).sort(),
+    ...others.filter((model) => !inMemory.has(model.path)).map((model) => model.key),
+  ];
   return new LmError(
     "model_not_found",
     { model: name, available, param: "model" },

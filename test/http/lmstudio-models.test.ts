@@ -282,6 +282,19 @@ describe("load and unload", () => {
     expect(loads).toEqual([{ identifier: "mine", ttlMs: 5_000, parallel: 2, gpuLayers: "max" }]);
   });
 
+  test("an identifier that is another model's name is refused, the model's own is not", async () => {
+    const other = fakeModel({ key: "acme/other" });
+    const { pool, loads } = notingPool();
+    const settings = { restExtensions: true };
+    const app = appWith({ models: [model, other], settings, deps: { pool } });
+    const ask = (identifier: string) => app.handle(post(load, { model: model.key, identifier }));
+    const refused = await ask(other.key);
+    expect(refused.status).toBe(400);
+    expect(await failureOf(refused)).toMatchObject({ param: "identifier" });
+    expect((await ask(model.key)).status).toBe(200);
+    expect(loads).toEqual([{ identifier: model.key }]);
+  });
+
   test("too little memory is a failure of the server, with the numbers", async () => {
     const { pool } = notingPool();
     const error = new LmError(

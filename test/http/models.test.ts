@@ -117,6 +117,22 @@ describe("GET /v1/models/{id}", () => {
     expect(await response.json()).toMatchObject({ id, object: "model" });
   });
 
+  test("every name that a chat may use finds what would answer, however it is called in memory", async () => {
+    const { catalog } = fakeDeps();
+    const find = async (name: string) =>
+      name.toLowerCase() === "claude-9" ? a : catalog.find(name);
+    const aliased = appWith({
+      models: [a, b],
+      instances: [fakeInstance(a, { identifier: "Mine" }), fakeInstance(a, { identifier: "a:2" })],
+      deps: { catalog: { ...catalog, list: async () => [a, b], find } },
+    });
+    const idOf = async (name: string): Promise<unknown> =>
+      ((await (await aliased.handle(get(`/v1/models/${name}`))).json()) as { id: string }).id;
+    expect(await idOf("claude-9")).toBe("Mine");
+    expect(await idOf("mine")).toBe("Mine");
+    expect(await idOf("A:2")).toBe("a:2");
+  });
+
   test.each(["nope", "org%252Fb", "..%2f..%2fetc%2fpasswd", "%00", "a/b/c"])(
     "%s is unknown",
     async (path) => {

@@ -102,6 +102,7 @@ export function nativeLoad({ deps }: Server): PostRoute {
       const parse = isExtended ? parseExtended : parseStrict;
       const request: ExtendedLoad = parse(body);
       const model = await findModel(deps, request.model);
+      await checkIdentifier(deps, request.identifier ?? null, model);
       const contextLength = request.context_length ?? null;
       if (contextLength !== null) checkContextLength(contextLength, model.maxContextLength);
       const experts = toExperts(request.num_experts ?? null, model, context.warnings);
@@ -125,6 +126,21 @@ export function nativeLoad({ deps }: Server): PostRoute {
       });
     },
   };
+}
+
+/** @throws LmError invalid_value for a name that already means another model. */
+async function checkIdentifier(
+  { catalog }: Deps,
+  identifier: string | null,
+  model: CatalogModel,
+): Promise<void> {
+  const owner = identifier === null ? null : await catalog.find(identifier, "exactly");
+  if (owner === null || owner.path === model.path) return;
+  throw invalidRequest(
+    "identifier",
+    "invalid_value",
+    `Invalid 'identifier': "${owner.key}" is the name of another installed model. Choose another.`,
+  );
 }
 
 /** @throws LmError invalid_value for more than the model was trained for. */

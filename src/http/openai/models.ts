@@ -1,4 +1,5 @@
 import type { CatalogModel } from "../../catalog/model.ts";
+import { findNamed } from "../../chat/resolve-model.ts";
 import { LmError } from "../../lib/errors.ts";
 import type { InstanceStatus } from "../../pool/pool.ts";
 import type { Deps } from "../deps.ts";
@@ -62,10 +63,10 @@ export function modelRetrieve({ deps }: Server): GetRoute {
       response: { description: "The model.", schema: ModelObject, example: MODEL_EXAMPLE },
     },
     async answer(_context, id) {
-      const models = objectsOf(await shownModels(deps));
+      const shown = await shownModels(deps);
+      const models = objectsOf(shown);
       const exact = models.find((model) => model.id === id);
-      const named = exact ? null : await deps.catalog.find(id);
-      const found = exact ?? models.find((model) => model.id === named?.key);
+      const found = exact ?? (await namedObject(deps, shown, id));
       if (found) return jsonResponse(found);
       throw new LmError(
         "model_not_found",
@@ -75,6 +76,17 @@ export function modelRetrieve({ deps }: Server): GetRoute {
       );
     },
   };
+}
+
+/** The model that a chat would have with this name, if the list shows it. */
+async function namedObject(deps: Deps, shown: Shown, name: string): Promise<ModelObject | null> {
+  const named = await findNamed(deps, deps.pool.instances(), name);
+  if (named === null) return null;
+  const running = shown.loaded.filter(({ path }) => path === named.path);
+  const folded = name.toLowerCase();
+  const own = running.find(({ object }) => object.id.toLowerCase() === folded) ?? running[0];
+  if (own !== undefined) return own.object;
+  return shown.installed.includes(named) ? toModelObject(named, null) : null;
 }
 
 /** What the list shows. */

@@ -5,6 +5,7 @@ import { piece, tinyModel } from "../../../scripts/make-hostile-gguf.ts";
 import { FileCache } from "../../../src/catalog/file-cache.ts";
 import { FolderWalker } from "../../../src/catalog/folder-walk.ts";
 import { defined } from "../../../src/lib/assert.ts";
+import { silentLog } from "../../../src/lib/log.ts";
 import { addModel, catalogOf } from "../../support/catalog-fixture.ts";
 import { tempFolder } from "../../support/temp-folder.ts";
 
@@ -304,4 +305,41 @@ test("many questions at once share one look at the folders", async () => {
   const { catalog } = catalogOf(folder.path);
   const lists = await Promise.all(Array.from({ length: 20 }, () => catalog.list()));
   expect(new Set(lists).size).toBe(1);
+});
+
+test("an alias that means no installed model is reported once, with its target", async () => {
+  using folder = tempFolder();
+  addModel(folder.path, "tiny.gguf");
+  const said: unknown[] = [];
+  const log = {
+    ...silentLog,
+    warn: (message: string, facts: unknown) => said.push([message, facts]),
+  };
+  const aliases = () => [
+    { name: "one", target: "two" },
+    { name: "small", target: "tiny" },
+  ];
+  const { catalog, age } = catalogOf(folder.path, { aliases, log });
+  await catalog.list();
+  age();
+  await catalog.rescan();
+  expect(said).toEqual([
+    ["an alias means a model that is not installed", { alias: "one", target: "two" }],
+  ]);
+});
+
+test("exactly means the key or variant as it is written, with any case of the quantisation", async () => {
+  using folder = tempFolder();
+  addModel(folder.path, "pub/rep/Name-Q4_0.gguf");
+  const aliases = () => [{ name: "other", target: "name" }];
+  const { catalog } = catalogOf(folder.path, { aliases });
+  const [model] = await catalog.list();
+  const { key = "", variant = "" } = model ?? {};
+  for (const name of [key, variant, variant.replace("q4_0", "Q4_0")]) {
+    expect(await catalog.find(name, "exactly")).toBe(model ?? null);
+  }
+  for (const name of ["NAME", "Name-Q4_0.gguf", "other"]) {
+    expect(await catalog.find(name, "exactly")).toBeNull();
+    expect(await catalog.find(name)).toBe(model ?? null);
+  }
 });

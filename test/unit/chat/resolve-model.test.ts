@@ -32,7 +32,10 @@ async function resolve(name: string, instances: readonly InstanceStatus[], jit =
   const known = [a, b];
   const catalog = {
     list: () => Promise.resolve(known),
-    find: (key: string) => Promise.resolve(known.find((model) => model.key === key) ?? null),
+    find: (key: string, how?: "exactly") => {
+      const wanted = how === "exactly" ? key : key.toLowerCase();
+      return Promise.resolve(known.find((model) => model.key === wanted) ?? null);
+    },
   };
   const options = { jit, modelFallback: false, allowLlmEmbeddings: false };
   const pool = { instances: () => instances };
@@ -44,6 +47,23 @@ test("the identifier of a loaded instance comes before a model's key, and withou
   expect(await resolve("b", [])).toBe("b");
   expect(await resolve("a:2", [instance("a", a), instance("a:2", a)])).toBe("a");
   expect(await resolve("MINE", [instance("Mine", a)])).toBe("a");
+});
+
+test("an identifier in other case comes after a key as it is written, and before one that is not", async () => {
+  expect(await resolve("b", [instance("B", a)])).toBe("b");
+  expect(await resolve("B", [instance("b", a)])).toBe("a");
+  expect(await resolve("B", [instance("mine", a)])).toBe("b");
+});
+
+test("an instance called default is reached by that name, beside others", async () => {
+  expect(await resolve("default", [instance("default", a), instance("b", b)])).toBe("a");
+  const error = await failure(resolve("default", [instance("a", a), instance("b", b)]));
+  expect(error.code).toBe("invalid_request");
+});
+
+test("an unknown name is told what a list would show: identifiers, then what is not loaded", async () => {
+  const error = await failure(resolve("nope", [instance("two", a), instance("one", a)]));
+  expect(error.message).toEndWith("Your models:\n\none\ntwo\nb");
 });
 
 test("a pinned instance that crashed keeps its name, one that leaves or came by request does not", async () => {
