@@ -19,6 +19,7 @@ const ENDPOINTS = [
   "POST /v1/chat/completions",
   "POST /v1/completions",
   "POST /v1/embeddings",
+  "POST /api/v1/chat",
   "GET  /swagger",
 ];
 

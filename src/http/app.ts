@@ -187,7 +187,9 @@ class App {
     const isHead = context.request.method === "HEAD";
     const bytes = isHead ? 0 : Number(headers.get("content-length") ?? 0);
     recordAnswer(this.#server, context, { status: response.status, bytes });
-    return isHead ? new Response(null, { status: response.status, headers }) : response;
+    if (!isHead) return response;
+    headers.set("date", new Date().toUTCString()); // which the runtime leaves out without a body
+    return new Response(null, { status: response.status, headers });
   }
 }
 

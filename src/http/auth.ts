@@ -47,16 +47,10 @@ export class Authenticator {
     if (!this.#isRequired) return ANYBODY;
     this.#throttle(address);
     const token = readToken(headers);
-    const caller = token === null ? null : this.#find(token);
+    const caller = typeof token === "string" ? this.#find(token) : null;
     if (caller !== null) return caller;
     this.#countFailure(address);
-    throw new LmError(
-      "unauthorized",
-      {},
-      token === null
-        ? "An API key is required. Send it as 'Authorization: Bearer <key>' or 'x-api-key: <key>'."
-        : "Incorrect API key provided.",
-    );
+    throw new LmError("unauthorized", {}, refusalOf(token));
   }
 
   /** Compares with every key, so that the time taken says nothing about which one came close. */
@@ -110,10 +104,23 @@ export class Authenticator {
   }
 }
 
-/** @returns null when there is none, or when the two headers disagree. */
-function readToken(headers: Headers): string | null {
-  const bearer = /^Bearer +(\S+)$/i.exec(headers.get("authorization") ?? "")?.[1] ?? null;
-  const apiKey = headers.get("x-api-key");
-  if (headers.has("authorization") && apiKey !== null && bearer !== apiKey) return null;
+/** Two headers that name different keys. */
+const DISAGREE = Symbol("disagree");
+
+/** The key that was sent; an empty header is none. @returns null when there is none. */
+function readToken(headers: Headers): string | null | typeof DISAGREE {
+  const authorization = headers.get("authorization") || null;
+  const apiKey = headers.get("x-api-key") || null;
+  const bearer = /^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1] ?? null;
+  if (authorization !== null && apiKey !== null && bearer !== apiKey) return DISAGREE;
   return bearer ?? apiKey;
+}
+
+function refusalOf(token: ReturnType<typeof readToken>): string {
+  if (token === DISAGREE) {
+    return "The headers 'Authorization' and 'x-api-key' hold different keys. Send only one of them.";
+  }
+  return token === null
+    ? "An API key is required. Send it as 'Authorization: Bearer <key>' or 'x-api-key: <key>'."
+    : "Incorrect API key provided.";
 }

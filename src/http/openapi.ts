@@ -76,7 +76,10 @@ export function openapiDocument(routes: readonly Route[], version: VersionInfo):
     paths,
     components: {
       schemas: Object.fromEntries([...NAMED].map(([schema, name]) => [name, plain(schema)])),
-      securitySchemes: { key: { type: "http", scheme: "bearer" } },
+      securitySchemes: {
+        key: { type: "http", scheme: "bearer" },
+        header: { type: "apiKey", in: "header", name: "x-api-key" },
+      },
     },
   };
 }
@@ -90,7 +93,7 @@ function operation(route: Route, doc: RouteDoc): Json {
     operationId: name,
     summary: doc.summary,
     tags: [doc.tag],
-    security: route.permission === "public" ? [] : [{ key: [] }, {}],
+    security: route.permission === "public" ? [] : [{ key: [] }, { header: [] }, {}],
     ...(route.path.endsWith("{id}") && {
       parameters: [
         {

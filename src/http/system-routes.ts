@@ -45,12 +45,28 @@ export function systemRoutes(server: Server, budget: BodyBudget): GetRoute[] {
     adaptersRoute(server),
     modelsStateRoute(server),
     slotsRoute(server),
+    root,
     greeting,
     version(server),
     ...(deps.logFeed === undefined ? [] : [logsRoute(server, deps.logFeed)]),
     ...(deps.settings.metrics ? [metricsText(server, budget)] : []),
   ];
 }
+
+const ROOT_TEXT = "lmserver is running. Its API is described at /swagger.\n";
+
+/** For clients that try the base URL, and for a person who opens it. */
+const root: GetRoute = {
+  method: "GET",
+  path: "/",
+  permission: "public",
+  doc: {
+    summary: "Says what answers here",
+    tag: "System",
+    response: { description: "A line.", schema: null, type: "text/plain", example: ROOT_TEXT },
+  },
+  answer: () => wholeResponse(ROOT_TEXT, "text/plain; charset=utf-8"),
+};
 
 const greeting: GetRoute = {
   method: "GET",

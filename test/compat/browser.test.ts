@@ -21,8 +21,6 @@ const TARGETS: readonly { path: string; body: unknown }[] = [
   { path: "/v1/chat/completions", body: { messages: [{ role: "user", content: "Hello" }] } },
   { path: "/v1/completions", body: { prompt: "The quick", max_tokens: 2 } },
   { path: "/v1/embeddings", body: { input: "Hello" } },
-  { path: "/v1/messages", body: { max_tokens: 2, messages: [{ role: "user", content: "Hello" }] } },
-  { path: "/v1/responses", body: { input: "Hello" } },
   { path: "/api/v1/chat", body: { input: "Hello" } },
   { path: "/api/v1/models/load", body: {} },
   { path: "/api/v1/models/unload", body: { instance_id: "demo" } },

@@ -138,5 +138,6 @@ test("probes answer", async () => {
   for (const path of ["/health", "/v1/health", "/livez", "/readyz", "/version", "/metrics"]) {
     expect((await fetch(`${server.url}${path}`)).status).toBe(200);
   }
+  expect(await (await fetch(`${server.url}/`)).text()).toContain("/swagger");
   expect(await (await fetch(`${server.url}/lmstudio-greeting`)).json()).toEqual({ lmstudio: true });
 });

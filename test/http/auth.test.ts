@@ -16,6 +16,7 @@ import {
 } from "./fakes.ts";
 
 const PUBLIC = [
+  "/",
   "/health",
   "/v1/health",
   "/livez",
@@ -128,6 +129,16 @@ describe("T-B3: where a key may be", () => {
       headers: { authorization: "Basic cmlnaHQ=", "x-api-key": "right-key" },
       status: 401,
     },
+    {
+      name: "x-api-key beside an empty bearer",
+      headers: { authorization: "", "x-api-key": "right-key" },
+      status: 200,
+    },
+    {
+      name: "bearer beside an empty x-api-key",
+      headers: { authorization: "Bearer right-key", "x-api-key": "" },
+      status: 200,
+    },
     { name: "basic", headers: { authorization: "Basic cmlnaHQta2V5" }, status: 401 },
     { name: "bare", headers: { authorization: "right-key" }, status: 401 },
     { name: "prefix", headers: { authorization: "Bearer right-ke" }, status: 401 },
@@ -148,6 +159,12 @@ describe("T-B3: where a key may be", () => {
       code: "invalid_api_key",
     });
     expect(error.message).not.toContain("right-ke");
+  });
+
+  test("two headers that disagree are told so, and not that a key is missing", async () => {
+    const headers = { authorization: "Bearer right-key", "x-api-key": "second-key" };
+    const { message } = await errorOf(await appWith(locked).handle(get("/v1/models", headers)));
+    expect(message).toContain("different keys");
   });
 
   test("not in the query", async () => {

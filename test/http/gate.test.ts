@@ -10,6 +10,7 @@ const ROUTES: readonly (readonly [method: "GET" | "POST", path: string])[] = [
   ["POST", "/v1/embeddings"],
   ["POST", "/v1/chat/completions/input_tokens"],
   ["POST", "/v1/chat/completions/render"],
+  ["GET", "/"],
   ["GET", "/health"],
   ["GET", "/v1/health"],
   ["GET", "/livez"],
@@ -250,6 +251,7 @@ describe("methods and paths", () => {
     expect(head.status).toBe(200);
     expect(head.headers.get("content-length")).toBe(full.headers.get("content-length"));
     expect(await head.text()).toBe("");
+    expect(Date.parse(head.headers.get("date") ?? "")).toBePositive();
   });
 
   test("every answer forbids sniffing and caching and carries its id twice", async () => {

@@ -66,6 +66,7 @@ test("every route has its own id, an example, and says what errors look like", (
     "/api/lmserver/adapters",
     "/api/lmserver/models",
     "/api/lmserver/slots",
+    "/",
     "/lmstudio-greeting",
     "/version",
     "/metrics",
