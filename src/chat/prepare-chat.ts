@@ -1,5 +1,6 @@
 import { randomId } from "../lib/id.ts";
 import type { Lease } from "../pool/pool.ts";
+import { waitFor } from "../pool/wait.ts";
 import type { GrammarSpec } from "../protocol/commands.ts";
 import { type AnswerCheck, answerCheck, warningText } from "./answer-check.ts";
 import { type ChatTemplates, templateOf } from "./chat-templates.ts";
@@ -108,14 +109,24 @@ async function detectFormat(
 /** By model file, as a reload may bring another vocabulary to the same path. */
 const knownTokens = new WeakMap<Lease["info"], Promise<ReadonlySet<string>>>();
 
-/** The reasoning tags that are one token of the model's vocabulary. */
-function singleTokens(lease: Lease, signal: AbortSignal): Promise<ReadonlySet<string>> {
-  const known = knownTokens.get(lease.info);
-  if (known !== undefined) return known;
+/**
+ * The reasoning tags that are one token of the model's vocabulary. Requests that come together wait
+ * for the first one's answer; when that one is cancelled the next asks itself.
+ */
+async function singleTokens(lease: Lease, signal: AbortSignal): Promise<ReadonlySet<string>> {
+  for (;;) {
+    const known = knownTokens.get(lease.info);
+    if (known === undefined) break;
+    try {
+      return await waitFor(known, signal);
+    } catch {
+      signal.throwIfAborted();
+    }
+  }
   const found = countTokens(lease, signal);
   knownTokens.set(lease.info, found);
   found.catch(() => knownTokens.delete(lease.info));
-  return found;
+  return await found;
 }
 
 async function countTokens(lease: Lease, signal: AbortSignal): Promise<ReadonlySet<string>> {

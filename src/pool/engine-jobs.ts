@@ -42,6 +42,9 @@ export interface EngineJobsOptions {
 
 const MUTE_CHECK_STEPS = 64;
 
+/** Texts to tokenise, grammars to check and the like: a request has some of them before its own job. */
+const MAX_LIGHT_JOBS = 1_024;
+
 /** The jobs of one engine: bounds them, sends them, hands each its own events, cancels them. */
 export class EngineJobs {
   readonly #options: EngineJobsOptions;
@@ -187,9 +190,10 @@ export class EngineJobs {
     const { parallel, maxQueue, counters } = this.#options;
     const isHeavy = heavy(type);
     const open = this.#count((job) => heavy(job.type) === isHeavy);
-    if (open < parallel + maxQueue) return;
+    if (open < (isHeavy ? parallel + maxQueue : MAX_LIGHT_JOBS)) return;
     counters.queueRefused += 1;
-    throw queueFull(open - parallel, maxQueue, this.#speed.retryAfterMs(open, parallel));
+    const [queued, limit] = isHeavy ? [open - parallel, maxQueue] : [open, MAX_LIGHT_JOBS];
+    throw queueFull(queued, limit, this.#speed.retryAfterMs(open, parallel));
   }
 
   #count(matches: (job: Job) => boolean): number {
@@ -223,7 +227,7 @@ export function isTerminal(event: JobEvent): boolean {
   return TERMINAL.has(event.type);
 }
 
-/** Jobs that need a slot; the others are answered between steps and are bounded apart. */
+/** Jobs that need a slot; the others are answered between steps and hold no place in the queue. */
 function heavy(type: JobCommand["type"]): boolean {
   return type === "generate" || type === "embed";
 }

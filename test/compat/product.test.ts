@@ -141,3 +141,18 @@ test("probes answer", async () => {
   expect(await (await fetch(`${server.url}/`)).text()).toContain("/swagger");
   expect(await (await fetch(`${server.url}/lmstudio-greeting`)).json()).toEqual({ lmstudio: true });
 });
+
+test("a server of one slot and no queue answers a chat", async () => {
+  const narrow = await startServer({ args: ["--parallel", "1", "--max-queue", "0"] });
+  try {
+    const messages = [{ role: "user", content: "Hello" }];
+    const response = await fetch(`${narrow.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ model: "demo", messages, max_tokens: 4 }),
+    });
+    expect(response.status).toBe(200);
+  } finally {
+    await narrow.stop();
+  }
+});

@@ -33,7 +33,7 @@ const TEMPLATE = `{% if tools %}TOOLS{% for t in tools %} {{ t.function.name }}{
 {% endif %}{% if prefill %}<think>
 {% endif %}{% endif %}`;
 
-const TIMINGS: JobTimings = {
+export const TIMINGS: JobTimings = {
   queuedMs: 0,
   prefillMs: 1,
   decodeMs: 1,

@@ -17,6 +17,7 @@ export class FormatDetector {
     if (known !== undefined) return known;
     const found = detectFormat(input);
     this.#known.set(key, found);
+    found.catch(() => this.#known.delete(key));
     const [oldest] = this.#known.keys();
     if (this.#known.size > CAPACITY && oldest !== undefined) this.#known.delete(oldest);
     return found;

@@ -15,8 +15,10 @@ import {
   leaseWith,
   run,
   textOf,
+  TIMINGS,
   user,
 } from "../../support/generate-fixture.ts";
+import { MODEL_INFO } from "../../support/model-info.ts";
 
 describe("an answer", () => {
   test("comes as started, text, finished and done", async () => {
@@ -166,4 +168,37 @@ test("a template that refuses refuses the request, and the lease is given back",
   const input = chat({ templateKwargs: { messages: 5 } });
   const error: unknown = await run([], { input }).catch((reason: unknown) => reason);
   expect(hasCode(error, "invalid_request") && error.details.reason).toBe("chat_template_error");
+});
+
+test("one request that is cancelled while it asks for the vocabulary costs the others nothing", async () => {
+  const asked: { signal: AbortSignal; answer: (tokens: readonly number[]) => void }[] = [];
+  const lease = leaseWith({
+    info: { ...MODEL_INFO },
+    tokenize: (_prompt, signal) => {
+      const { promise, resolve, reject } = Promise.withResolvers<readonly number[]>();
+      signal.addEventListener("abort", () => reject(signal.reason));
+      asked.push({ signal, answer: resolve });
+      return promise;
+    },
+    async *generate() {
+      yield { type: "accepted", jobId: 1, promptTokens: 3, cachedTokens: 0 };
+      yield* answer(["fine"]);
+      yield { type: "jobDone", jobId: 1, timings: TIMINGS };
+    },
+  });
+  const generate = createGenerate(depsWith(lease));
+  const textFor = async (signal: AbortSignal): Promise<string> => {
+    const events = await Array.fromAsync(generate(BASE, signal));
+    return textOf(events, "text");
+  };
+  const [leaving, staying] = [new AbortController(), new AbortController()];
+  const left = textFor(leaving.signal).catch((error: unknown) => error);
+  const stays = textFor(staying.signal);
+  while (asked.length === 0) await Bun.sleep(0);
+  const before = asked.length;
+  leaving.abort(new Error("the connection was closed"));
+  expect(await left).toBe(leaving.signal.reason);
+  while (asked.length === before) await Bun.sleep(0);
+  for (const { answer: give, signal } of asked) if (!signal.aborted) give([1, 2]);
+  expect(await stays).toBe("fine");
 });

@@ -3,6 +3,7 @@ import { LmError } from "../../../src/lib/errors.ts";
 import { silentLog } from "../../../src/lib/log.ts";
 import { PoolCounters } from "../../../src/pool/counters.ts";
 import { ENGINE_LIMITS } from "../../../src/pool/engine-limits.ts";
+import type { NewJob } from "../../../src/pool/engine-jobs.ts";
 import { nextStage, type EngineInput, type EngineStage } from "../../../src/pool/engine-machine.ts";
 import { EngineProcess } from "../../../src/pool/engine-process.ts";
 import { doneEvents, fakeSpawner, type FakeChannel } from "../../support/fake-channel.ts";
@@ -158,6 +159,20 @@ test("a refused job may come back after what the measured jobs take", async () =
   expect(refused.details).toEqual({ queued: 2, limit: 2, retryAfterMs: 6_000 });
   void engine.stop("unloaded", unloaded);
   await Promise.all(waiting);
+});
+
+test("texts to tokenise hold no place in the queue, and have a bound of their own", async () => {
+  await makeReady();
+  const tokenize: NewJob = {
+    type: "tokenize",
+    prompt: { kind: "text", text: "a", addSpecial: false, parseSpecial: true },
+  };
+  const light = Array.from({ length: 1_024 }, () => failure(textOf(engine.run(tokenize, never()))));
+  const waiting = failure(textOf(engine.run(generate, never())));
+  const refused = await failure(textOf(engine.run(tokenize, never())));
+  expect(refused.code).toBe("queue_full");
+  void engine.stop("unloaded", unloaded);
+  for (const error of await Promise.all([...light, waiting])) expect(error).toBe(unloaded);
 });
 
 test("a stop is polite, then SIGTERM after 2 s, then SIGKILL after one more", async () => {
