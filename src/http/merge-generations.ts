@@ -1,4 +1,6 @@
 import type { GenerateEvent } from "../chat/events.ts";
+import { assert } from "../lib/assert.ts";
+import { hasCode } from "../lib/errors.ts";
 
 /** An event and the index of the generation it belongs to. */
 export interface MergedEvent {
@@ -7,18 +9,18 @@ export interface MergedEvent {
 }
 
 type Events = AsyncGenerator<GenerateEvent, void, void>;
-interface Step {
-  source: number;
-  result: IteratorResult<GenerateEvent, void>;
-}
+type Step = { source: number } & (
+  { result: IteratorResult<GenerateEvent, void> } | { error: unknown }
+);
 
 /** Generations of one request that run at the same time; the others wait their turn. */
 const CONCURRENCY = 8;
 
 /**
  * Runs several generations at once and passes their events on as they come. The first failure ends
- * all of them. Nothing is passed on before each of those that run first has begun: the refusal of
- * one of them must find the status unsent, whatever the others have computed meanwhile.
+ * all of them. Nothing is passed on before each of them has begun: the refusal of one must find the
+ * status unsent, whatever the others have computed meanwhile. A generation for which the queue has
+ * no room beside the others of its request waits for one of them.
  *
  * @param abort Aborted when not all generations reached their end.
  */
@@ -37,31 +39,43 @@ export async function* mergeGenerations(
   const steps = new Map<number, Promise<Step>>();
   const begun = new Set<number>();
   const held: MergedEvent[] = [];
+  let concurrency = CONCURRENCY;
   const advance = (source: number, events: Events): void => {
-    const step = events.next().then((result) => ({ source, result }));
-    // Only the first failure is thrown; the others end because of it.
-    step.catch(() => undefined);
+    const step = events.next().then(
+      (result) => ({ source, result }),
+      (error: unknown) => ({ source, error }),
+    );
     steps.set(source, step);
   };
   try {
     for (;;) {
-      for (const [source, start] of waiting.splice(0, CONCURRENCY - running.size)) {
+      for (const [source, start] of waiting.splice(0, concurrency - running.size)) {
         const events = start();
         running.set(source, events);
         advance(source, events);
       }
       if (steps.size === 0) return;
-      const { source, result } = await Promise.race(steps.values());
-      const events = running.get(source);
-      if (result.done || !events) {
+      const step = await Promise.race(steps.values());
+      const { source } = step;
+      const [events, start] = [running.get(source), starts[source]];
+      assert(events !== undefined && start !== undefined, "a step is of a generation that runs");
+      if ("error" in step || step.result.done) {
         running.delete(source);
         steps.delete(source);
-      } else {
-        advance(source, events);
-        begun.add(source);
-        held.push({ source, event: result.value });
       }
-      if (begun.size >= Math.min(CONCURRENCY, starts.length)) yield* held.splice(0);
+      if ("error" in step) {
+        const isCrowded = hasCode(step.error, "queue_full") && !begun.has(source);
+        if (!isCrowded || running.size === 0) throw step.error;
+        waiting.unshift([source, start]);
+        concurrency = running.size;
+        continue;
+      }
+      begun.add(source);
+      if (!step.result.done) {
+        advance(source, events);
+        held.push({ source, event: step.result.value });
+      }
+      if (begun.size === starts.length) yield* held.splice(0);
     }
   } finally {
     if (running.size > 0) abort.abort();

@@ -138,6 +138,7 @@ describe("prompts", () => {
 
   const meanings: { body: object; request: object }[] = [
     { body: { max_tokens: 0 }, request: { maxTokens: 0 } },
+    { body: { max_completion_tokens: 3, max_tokens: 5 }, request: { maxTokens: 3 } },
     { body: { max_tokens: -1 }, request: { maxTokens: null } },
     { body: { n_predict: 3 }, request: { maxTokens: 3 } },
     { body: { logprobs: 3 }, request: { logprobs: 3, promptLogprobs: false } },
@@ -183,6 +184,18 @@ describe("prompts", () => {
   });
 });
 
+test("a response format is a field of chats and no more than unknown here", async () => {
+  const formats: unknown[] = [];
+  const generate: Generate = async function* (request, signal) {
+    formats.push(request.input.kind === "prompt" ? request.input.format : null);
+    yield* echoing(request, signal);
+  };
+  for (const response_format of [5, "json", { type: "json_object" }, { type: "nope" }]) {
+    await complete({ prompt: "a", response_format }, generate);
+  }
+  expect(formats).toEqual(formats.map(() => ({ kind: "text" })));
+});
+
 describe("several prompts", () => {
   const prompt = Array.from({ length: 20 }, (_, index) => `p${index}`);
 
@@ -207,6 +220,46 @@ describe("several prompts", () => {
     const ends = chunks.flatMap(({ choices }) => choices).filter((c) => c.finish_reason !== null);
     expect(ends.map(({ index }) => index).sort((a, b) => a - b)).toEqual([...Array(40).keys()]);
     expect(ends.every((choice) => choice.text === "")).toBe(true);
+  });
+
+  test("prompts that the queue has no room for wait for others of their request", async () => {
+    let running = 0;
+    const names: string[] = [];
+    const generate: Generate = async function* ({ input }) {
+      if (running === 2) {
+        const details = { queued: 0, limit: 0, retryAfterMs: 1 };
+        throw new LmError("queue_full", details, "The model's queue is full.");
+      }
+      running += 1;
+      try {
+        await Bun.sleep(1);
+        yield started();
+        yield text("x");
+        yield finished();
+        yield done;
+        if (input.kind === "prompt" && input.prompt.kind === "text") names.push(input.prompt.text);
+      } finally {
+        running -= 1;
+      }
+    };
+    const body = await complete({ prompt }, generate);
+    expect(body.choices).toHaveLength(prompt.length);
+    expect(names.toSorted()).toEqual(prompt.toSorted());
+    running = 2;
+    const refused = await appWith({ generate }).handle(post(PATH, { prompt }));
+    expect(refused.status).toBe(503);
+  });
+
+  test("the refusal of a prompt that had to wait its turn still has its status", async () => {
+    const generate: Generate = async function* (request, signal) {
+      const { input } = request;
+      if (input.kind === "prompt" && input.prompt.kind === "text" && input.prompt.text === "p19") {
+        throw new LmError("invalid_request", { param: "prompt", reason: "invalid_value" }, "No.");
+      }
+      yield* echoing(request, signal);
+    };
+    const response = await appWith({ generate }).handle(post(PATH, { prompt, stream: true }));
+    expect(response.status).toBe(400);
   });
 
   test("a stream waits for the refusal of any prompt before it commits its status", async () => {

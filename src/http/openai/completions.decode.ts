@@ -72,7 +72,9 @@ export function toCompletionRequests(
     draftModel: body.draft_model ?? null,
     ...toAdapters(body.lora ?? null),
   };
-  const format = toAnswerFormat(body, false);
+  // response_format is a field of chats, and unknown here.
+  const { grammar = null, json_schema = null } = body;
+  const format = toAnswerFormat({ grammar, json_schema }, false);
   const formatField = body.json_schema == null ? "grammar" : "json_schema";
   return {
     requests: prompts.map((prompt) => ({ ...shared, input: { kind: "prompt", prompt, format } })),
@@ -106,7 +108,8 @@ function toBestOf(body: CompletionRequest, choices: number): number {
 
 function toMaxTokens(body: CompletionRequest): number | null {
   if (body.n_predict === 0) throw outOfRange("n_predict", "integer", "below_min", ">= 1", 0);
-  const limit = body.max_tokens ?? body.n_predict ?? DEFAULT_MAX_TOKENS;
+  const { max_completion_tokens, max_tokens, n_predict } = body;
+  const limit = max_completion_tokens ?? max_tokens ?? n_predict ?? DEFAULT_MAX_TOKENS;
   return limit === -1 ? null : limit;
 }
 

@@ -22,6 +22,7 @@ export const CompletionRequest = Type.Object({
   ...commonFields,
   ...samplingFields,
   max_tokens: opt(integer("Default 16; 0 = nothing, -1 = no bound.", { minimum: -1 })),
+  max_completion_tokens: opt(integer("Another name of max_tokens, and stronger.", { minimum: -1 })),
   suffix: opt(Type.String({ description: "Text after the gap, for models that fill in." })),
   echo: opt(Type.Boolean({ description: "The text starts with the prompt." })),
   logprobs: opt(integer("Alternatives per token.", { minimum: 0, maximum: 5 })),
