@@ -111,14 +111,21 @@ const DISAGREE = Symbol("disagree");
 function readToken(headers: Headers): string | null | typeof DISAGREE {
   const authorization = headers.get("authorization") || null;
   const apiKey = headers.get("x-api-key") || null;
-  const bearer = /^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1] ?? null;
+  const bearer = /^Bearer +(.*\S)$/i.exec(authorization ?? "")?.[1] ?? null;
   if (authorization !== null && apiKey !== null && bearer !== apiKey) return DISAGREE;
-  return bearer ?? apiKey;
+  const key = bearer ?? apiKey;
+  return key === null ? null : inUtf8(key);
+}
+
+/** Headers arrive as bytes of Latin-1, in which clients write UTF-8. */
+function inUtf8(header: string): string {
+  const text = Buffer.from(header, "latin1").toString("utf8");
+  return text.includes("\ufffd") ? header : text;
 }
 
 function refusalOf(token: ReturnType<typeof readToken>): string {
   if (token === DISAGREE) {
-    return "The headers 'Authorization' and 'x-api-key' hold different keys. Send only one of them.";
+    return "The headers 'Authorization' and 'x-api-key' do not hold the same key. Send only one of them.";
   }
   return token === null
     ? "An API key is required. Send it as 'Authorization: Bearer <key>' or 'x-api-key: <key>'."

@@ -2,7 +2,10 @@ import { isIP } from "node:net";
 import { invalidRequest, LmError } from "../lib/errors.ts";
 import type { HttpSettings } from "./deps.ts";
 
-type HostSettings = Pick<HttpSettings, "allowedHosts" | "bindAddress" | "hostname" | "apiKeys">;
+type HostSettings = Pick<
+  HttpSettings,
+  "allowedHosts" | "bindAddress" | "hostname" | "apiKeys" | "requireAuth"
+>;
 
 /** Whether an IP literal or a name means this very machine. Brackets around IPv6 are allowed. */
 export function isLoopbackHost(host: string): boolean {
@@ -53,7 +56,7 @@ function isOwnHost(host: string, settings: HostSettings): boolean {
   if (isLoopbackHost(host) || host === "host.docker.internal") return true;
   if (settings.allowedHosts.some((name) => name.toLowerCase() === host)) return true;
   if (isLoopbackHost(settings.bindAddress)) return false;
-  if (settings.apiKeys.length > 0) return true;
+  if (settings.requireAuth || settings.apiKeys.length > 0) return true;
   const own = settings.hostname.toLowerCase();
   return (
     isIP(host.replace(/^\[(.*)\]$/, "$1")) !== 0 ||

@@ -48,7 +48,7 @@ export function checkSameOrigin({ headers }: Request, cors: HttpSettings["cors"]
   if (origin === null || (cors !== null && cors !== "*" && isAllowedOrigin(origin, cors))) return;
   const host = headers.get("host")?.toLowerCase() ?? "";
   const isOwn = ["http", "https"].some((scheme) => origin.toLowerCase() === `${scheme}://${host}`);
-  if (!isOwn && /^(https?:|null$)/i.test(origin)) throw foreign();
+  if (!isOwn && /^(https?:|null$)/i.test(origin)) throw foreign(MAY_NOT_MANAGE);
 }
 
 function isForeignWebOrigin(origin: string, hostHeader: string | null): boolean {
@@ -62,10 +62,10 @@ function isForeignWebOrigin(origin: string, hostHeader: string | null): boolean 
   return authority.toLowerCase() !== hostHeader?.toLowerCase();
 }
 
-function foreign(): LmError {
-  return new LmError(
-    "forbidden",
-    { reason: "host_not_allowed" },
-    "Requests from this web origin are not allowed. Allow it with --cors.",
-  );
-}
+const MAY_NOT_ASK = "Requests from this web origin are not allowed. Allow it with --cors.";
+const MAY_NOT_MANAGE =
+  "Pages of this web origin may not manage the server, which --cors alone does not allow. " +
+  "Name the origin, such as --cors=https://example.com.";
+
+const foreign = (message = MAY_NOT_ASK): LmError =>
+  new LmError("forbidden", { reason: "host_not_allowed" }, message);

@@ -58,7 +58,7 @@ const POSTS = [
   "/api/v0/embeddings",
 ];
 
-const locked = { settings: { apiKeys: ["right-key", "second-key"] } };
+const locked = { settings: { apiKeys: ["right-key", "second-key", "two words", "cl\u00e9"] } };
 
 test("any or no key is accepted while none is configured", async () => {
   const app = appWith();
@@ -139,6 +139,9 @@ describe("T-B3: where a key may be", () => {
       headers: { authorization: "Bearer right-key", "x-api-key": "" },
       status: 200,
     },
+    { name: "with a blank", headers: { authorization: "Bearer two words" }, status: 200 },
+    { name: "with a letter in UTF-8", headers: { "x-api-key": "cl\u00c3\u00a9" }, status: 200 },
+    { name: "with a letter in Latin-1", headers: { "x-api-key": "cl\u00e9" }, status: 200 },
     { name: "basic", headers: { authorization: "Basic cmlnaHQta2V5" }, status: 401 },
     { name: "bare", headers: { authorization: "right-key" }, status: 401 },
     { name: "prefix", headers: { authorization: "Bearer right-ke" }, status: 401 },
@@ -164,7 +167,7 @@ describe("T-B3: where a key may be", () => {
   test("two headers that disagree are told so, and not that a key is missing", async () => {
     const headers = { authorization: "Bearer right-key", "x-api-key": "second-key" };
     const { message } = await errorOf(await appWith(locked).handle(get("/v1/models", headers)));
-    expect(message).toContain("different keys");
+    expect(message).toContain("do not hold the same key");
   });
 
   test("not in the query", async () => {

@@ -78,6 +78,7 @@ describe("Host (T-A1)", () => {
     { host: "localhost", status: 200, settings: lan },
     { host: "evil.example", status: 403, settings: lan },
     { host: "evil.example", status: 200, settings: { ...lan, apiKeys: ["k"] } },
+    { host: "evil.example", status: 200, settings: { ...lan, requireAuth: true } },
     { host: "evil.example", status: 403, settings: { apiKeys: ["k"] } },
   ];
   test.each(rows)(
@@ -189,6 +190,14 @@ describe("CORS (T-A5)", () => {
       }
       await response.text();
     }
+  });
+
+  test("a page that may ask but not manage is told what would let it", async () => {
+    const app = appWith({ settings: { cors: "*" } });
+    const origin = "https://a.example";
+    const refused = await app.handle(post("/api/v1/models/unload", {}, { origin }));
+    expect(refused.status).toBe(403);
+    expect(await refused.text()).toContain("--cors=https://");
   });
 
   const preflight = {

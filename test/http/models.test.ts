@@ -224,6 +224,23 @@ describe("which model a name means", () => {
       options: { modelFallback: true },
       means: "model_not_found",
     },
+    ...[null, "default"].map((asked): Row => ({
+      name: `${asked} to embed, where chat models may, beside one for embedding`,
+      asked,
+      kind: "embedding",
+      models: [a, embedder],
+      instances: [fakeInstance(a)],
+      options: { allowLlmEmbeddings: true },
+      means: "acme/embed",
+    })),
+    {
+      name: "nothing to embed with but a chat model, where allowed",
+      asked: null,
+      kind: "embedding",
+      models: [a],
+      options: { allowLlmEmbeddings: true },
+      means: "a",
+    },
     { name: "the wrong kind", asked: "acme/embed", means: "unsupported_model" },
     { name: "a chat model to embed", asked: "a", kind: "embedding", means: "unsupported_model" },
     {

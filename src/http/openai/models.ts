@@ -26,7 +26,7 @@ export function modelList({ deps }: Server): GetRoute {
       summary: "List the models",
       tag: "OpenAI",
       response: {
-        description: "Loaded models first, then the others by id.",
+        description: "Loaded models first, then the others by id, the built-in demo last.",
         schema: ModelList,
         example: MODEL_LIST_EXAMPLE,
       },
