@@ -35,7 +35,7 @@ export async function resolveModel(
   const loaded = sources.pool.instances().filter(isLoaded);
   const fits = (model: CatalogModel): boolean => isUsable(model, kind, options);
   const isOnly = name === "default" && !loaded.some(({ identifier }) => identifier === name);
-  if (name === null || name === "" || isOnly) return onlyModel(sources, loaded, fits, options);
+  if (name === null || name === "" || isOnly) return onlyModel(sources, loaded, kind, options);
   const model = await findNamed(sources, loaded, name);
   if (model === null) {
     const running = loaded.filter((instance) => fits(instance.model));
@@ -74,14 +74,18 @@ export async function findNamed(
 async function onlyModel(
   { catalog }: Sources,
   loaded: readonly InstanceStatus[],
-  fits: (model: CatalogModel) => boolean,
+  kind: ModelKind,
   options: ResolveOptions,
 ): Promise<CatalogModel> {
-  const running = loaded.filter((instance) => fits(instance.model));
-  if (running[0] && running.length === 1) return running[0].model;
-  if (running.length === 0 && options.jit) {
-    const installed = (await catalog.list()).filter(fits);
-    if (installed[0] && installed.length === 1) return installed[0];
+  const installed = options.jit ? await catalog.list() : [];
+  const running = loaded.map((instance) => instance.model);
+  // Models of another kind that could stand in are meant where there is none of this kind.
+  const isOwn = (model: CatalogModel): boolean => model.kind === kind;
+  const hasOwn = [...running, ...installed].some(isOwn);
+  const fits = hasOwn ? isOwn : (model: CatalogModel) => isUsable(model, kind, options);
+  for (const models of [running.filter(fits), installed.filter(fits)]) {
+    if (models[0] && models.length === 1) return models[0];
+    if (models.length > 1) break;
   }
   throw invalidRequest(
     "model",

@@ -12,7 +12,7 @@ import type { EngineLimits } from "./engine-limits.ts";
 import { advance, nextStage, type EngineInput, type EngineStage } from "./engine-machine.ts";
 import { jobFailure } from "./job-failure.ts";
 import { LoadProgress } from "./load-progress.ts";
-import { causeWords, exitWords, lastWords } from "./last-words.ts";
+import { causeWords, exitWords, isKilled, lastWords } from "./last-words.ts";
 import type { EngineExitReason } from "./pool.ts";
 import { SilenceLimit } from "./silence-limit.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -284,23 +284,24 @@ export class EngineProcess {
   #fault(happened: string, reason: EngineExitReason): void {
     if (this.#end !== null) return;
     this.#advance("fault");
-    this.#finishUnasked(happened, reason);
+    this.#finishUnasked(happened, reason, this.#channel.stderr());
     this.#ender.kill();
   }
 
   #exited(exit: EngineExit): void {
     if (this.#end === null) {
       this.#advance("exit");
-      this.#finishUnasked(exitWords(exit), "crashed");
+      const said = isKilled(exit) ? "" : this.#channel.stderr();
+      this.#finishUnasked(exitWords(exit), "crashed", said);
     } else if (this.#stage === "stopping") {
       this.#advance("exit");
     }
     this.#ender.gone();
   }
 
-  #finishUnasked(happened: string, reason: EngineExitReason): void {
+  #finishUnasked(happened: string, reason: EngineExitReason, said: string): void {
     const stage = this.#stage === "failed" ? "failed" : "crashed";
-    const cause = causeWords(happened, this.#channel.stderr());
+    const cause = causeWords(happened, said);
     const isLoadFailure = stage === "failed" && reason === "crashed";
     this.#finish({ stage, refused: false, cause }, isLoadFailure ? "load_failed" : reason);
   }

@@ -49,6 +49,10 @@ export function exitWords(exit: EngineExit): string {
   return exit.code === null ? "ended" : `exited with code ${exit.code}`;
 }
 
+/** Whether the process was ended without a chance to say why: its last words are about something else. */
+export const isKilled = ({ signal }: EngineExit): boolean =>
+  signal === "SIGKILL" || signal === "SIGTERM";
+
 /** One cause out of what happened and what the engine said before it. */
 export function causeWords(happened: string, stderr: string): string {
   const words = lastWords(stderr);

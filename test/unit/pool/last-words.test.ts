@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { causeWords, exitWords, lastWords } from "../../../src/pool/last-words.ts";
+import { causeWords, exitWords, isKilled, lastWords } from "../../../src/pool/last-words.ts";
 
 const lines = [
   {
@@ -51,4 +51,14 @@ test.each(exits)("an exit in words: $words", ({ exit, words }) => {
   expect(exitWords(exit)).toContain(words);
   expect(causeWords(exitWords(exit), "it hurts\n")).toEndWith(": it hurts");
   expect(causeWords(exitWords(exit), "")).not.toContain(":");
+});
+
+test("a process that was killed had no chance to say why, one that crashed had", () => {
+  for (const signal of ["SIGKILL", "SIGTERM"] as const) {
+    expect(isKilled({ code: null, signal })).toBe(true);
+  }
+  for (const signal of ["SIGABRT", "SIGSEGV", "SIGBUS"] as const) {
+    expect(isKilled({ code: null, signal })).toBe(false);
+  }
+  expect(isKilled({ code: 1, signal: null })).toBe(false);
 });
