@@ -209,12 +209,14 @@ function isOriginAllowed(request: Request, origins: readonly string[]): boolean 
   return origin !== null && isAllowedOrigin(origin, origins);
 }
 
+const SHORTEST_ORIGIN = 11;
+
 /** The request as Elysia shall route it: normalised path, GET for HEAD. Only its head is used. */
 function routable({ request, path }: RequestContext): Request {
   const isHead = request.method === "HEAD";
-  const isPlain =
-    request.url.slice(request.url.indexOf("/", "https://".length)) === path && !isHead;
-  if (isPlain) return request;
+  // Elysia looks for the path from the eleventh character on: behind a short Host it finds another.
+  const isFound = request.url.slice(request.url.indexOf("/", SHORTEST_ORIGIN)) === path;
+  if (isFound && !isHead) return request;
   const method = isHead ? "GET" : request.method;
   return new Request(`http://localhost${path}`, { method, headers: request.headers });
 }

@@ -13,6 +13,7 @@ beforeAll(() => {
   const app = createApp(
     fakeDeps({
       deps: { clock },
+      settings: { allowedHosts: ["a", "nas"] },
       generate: async function* ({ stops }, signal) {
         yield started();
         if (stops[0] !== "endless") throw new TypeError("bug");
@@ -146,6 +147,14 @@ describe("requests as bytes", () => {
     const answer = await ask(line, ...headers);
     expect(status(answer)).toBe(expected);
     if (code) expect(answer).toContain(`"code":"${code}"`);
+  });
+
+  test("a name of few letters is a Host like any other", async () => {
+    for (const host of ["a", "nas", "a:1"]) {
+      for (const path of ["/health", "/v1/models", "/swagger"]) {
+        expect(status(await ask(`GET ${path} HTTP/1.1`, `host: ${host}`))).toBe(200);
+      }
+    }
   });
 
   test("HEAD tells the length and sends no body", async () => {
