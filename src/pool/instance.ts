@@ -73,6 +73,10 @@ export class ModelInstance {
     return this.#jit;
   }
 
+  get settings(): LoadDefaults {
+    return this.#options.settings;
+  }
+
   get engine(): EngineProcess | null {
     return this.#engine;
   }

@@ -131,7 +131,7 @@ export class ModelPool implements PoolManager {
   }
 
   cooldown(model: CatalogModel): Cooldown | null {
-    return this.#policy.cooldown(model);
+    return this.#policy.cooldown(model, this.#settingsOf(model));
   }
 
   instances(): readonly InstanceStatus[] {
@@ -176,7 +176,7 @@ export class ModelPool implements PoolManager {
     what: { model: CatalogModel; identifier: string | null; jit: boolean; ttlMs: number | null },
     overrides: Partial<LoadDefaults>,
   ): ModelInstance {
-    const load = { ...this.#options.load, ...this.#presetOf(what.model).load, ...overrides };
+    const load = { ...this.#settingsOf(what.model), ...overrides };
     const instance = new ModelInstance({
       ...what,
       identifier: what.identifier ?? this.#instances.freeIdentifier(what.model.key),
@@ -192,13 +192,18 @@ export class ModelPool implements PoolManager {
     return instance;
   }
 
+  /** Where a load says nothing. */
+  #settingsOf(model: CatalogModel): LoadDefaults {
+    return { ...this.#options.load, ...this.#presetOf(model).load };
+  }
+
   #presetOf(model: CatalogModel): LoadPreset {
     return this.#options.presetOf?.(model) ?? { load: {} };
   }
 
   /** Makes room, one model at a time, then starts the engine. */
   #start(instance: ModelInstance, load: LoadDefaults): Promise<EngineProcess> {
-    this.#policy.check(instance.model);
+    this.#policy.check(instance.model, load);
     const instances = () => this.#instances.all;
     return this.#gate.enter(instance, load, instances, (options) => {
       this.#closing.signal.throwIfAborted();
@@ -226,7 +231,7 @@ export class ModelPool implements PoolManager {
       closing: this.#closing.signal,
     });
     process.ready.then(
-      () => this.#policy.loaded(model),
+      () => this.#policy.loaded(model, instance.settings),
       () => {
         // The failure is counted when the engine has ended.
       },
@@ -236,7 +241,7 @@ export class ModelPool implements PoolManager {
 
   #failed(instance: ModelInstance, end: EngineEnd): void {
     if (end.refused) {
-      this.#policy.loadFailed(instance.model, end.cause);
+      this.#policy.loadFailed(instance.model, instance.settings, end.cause);
       return;
     }
     this.#history(instance.model).crashes += 1;

@@ -2,7 +2,7 @@ import type { CatalogModel } from "../catalog/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import { LmError } from "../lib/errors.ts";
 import { loadFailure } from "./engine-end.ts";
-import type { Cooldown } from "./pool.ts";
+import type { Cooldown, LoadDefaults } from "./pool.ts";
 
 const CRASH_WINDOW_MS = 60_000;
 const CRASH_LIMIT = 2;
@@ -14,14 +14,23 @@ interface FileRecord {
   crashes: number[];
   refusedUntilMs: number;
   cause: string;
-  failedLoads: number;
+  /** What became of loads with the same settings, the latest last. */
+  loads: Map<string, FailedLoad>;
+}
+
+interface FailedLoad {
+  times: number;
   retryAtMs: number;
   reason: string;
 }
 
+/** Settings remembered per model. */
+const MAX_FAILED_LOADS = 16;
+
 /**
  * When a model file may be loaded again. Two crashes within a minute stop it for 30 s; a failed
- * load is not repeated for 5 s, then 10, 20, 40, 60 s. A file that changed on disk starts afresh.
+ * load is not repeated with the same settings for 5 s, then 10, 20, 40, 60 s. A file that changed on
+ * disk starts afresh.
  */
 export class RestartPolicy {
   readonly #clock: Clock;
@@ -31,18 +40,19 @@ export class RestartPolicy {
     this.#clock = clock;
   }
 
-  /** What keeps the file from being loaded now. */
-  cooldown(model: CatalogModel): Cooldown | null {
-    const { cause, refusedUntilMs, reason, retryAtMs } = this.#record(model);
+  /** What keeps the file from being loaded with these settings now. */
+  cooldown(model: CatalogModel, settings: LoadDefaults): Cooldown | null {
+    const { cause, refusedUntilMs, loads } = this.#record(model);
+    const failed = loads.get(keyOf(settings));
     const nowMs = this.#clock.monotonicMs();
-    const until = Math.max(refusedUntilMs, retryAtMs);
+    const until = Math.max(refusedUntilMs, failed?.retryAtMs ?? -Infinity);
     if (nowMs >= until) return null;
-    const retryAfterMs = Math.ceil(until - nowMs);
-    return { reason: nowMs < refusedUntilMs ? cause : reason, retryAfterMs };
+    const reason = nowMs < refusedUntilMs ? cause : (failed?.reason ?? "");
+    return { reason, retryAfterMs: Math.ceil(until - nowMs) };
   }
 
   /** @throws LmError engine_unstable or model_load_failed while the file may not be loaded. */
-  check(model: CatalogModel): void {
+  check(model: CatalogModel, settings: LoadDefaults): void {
     const record = this.#record(model);
     const nowMs = this.#clock.monotonicMs();
     if (nowMs < record.refusedUntilMs) {
@@ -53,7 +63,10 @@ export class RestartPolicy {
         `The engine of "${model.key}" crashed twice within a minute. It is started again in ${Math.ceil(retryAfterMs / 1_000)} s. Last cause: ${record.cause}.`,
       );
     }
-    if (nowMs < record.retryAtMs) throw loadFailure(model.key, record.reason);
+    const failed = record.loads.get(keyOf(settings));
+    if (failed !== undefined && nowMs < failed.retryAtMs) {
+      throw loadFailure(model.key, failed.reason);
+    }
   }
 
   /** @param cause of the crash, in words. */
@@ -67,18 +80,20 @@ export class RestartPolicy {
     }
   }
 
-  loadFailed(model: CatalogModel, reason: string): void {
-    const record = this.#record(model);
-    const cooldownMs = Math.min(LONGEST_COOLDOWN_MS, FIRST_COOLDOWN_MS * 2 ** record.failedLoads);
-    record.failedLoads += 1;
-    record.retryAtMs = this.#clock.monotonicMs() + cooldownMs;
-    record.reason = reason;
+  loadFailed(model: CatalogModel, settings: LoadDefaults, reason: string): void {
+    const { loads } = this.#record(model);
+    const key = keyOf(settings);
+    const times = loads.get(key)?.times ?? 0;
+    const cooldownMs = Math.min(LONGEST_COOLDOWN_MS, FIRST_COOLDOWN_MS * 2 ** times);
+    loads.delete(key);
+    const retryAtMs = this.#clock.monotonicMs() + cooldownMs;
+    loads.set(key, { times: times + 1, retryAtMs, reason });
+    const [oldest] = loads.keys();
+    if (loads.size > MAX_FAILED_LOADS && oldest !== undefined) loads.delete(oldest);
   }
 
-  loaded(model: CatalogModel): void {
-    const record = this.#record(model);
-    record.failedLoads = 0;
-    record.retryAtMs = -Infinity;
+  loaded(model: CatalogModel, settings: LoadDefaults): void {
+    this.#record(model).loads.delete(keyOf(settings));
   }
 
   #record(model: CatalogModel): FileRecord {
@@ -89,11 +104,11 @@ export class RestartPolicy {
       crashes: [],
       refusedUntilMs: -Infinity,
       cause: "",
-      failedLoads: 0,
-      retryAtMs: -Infinity,
-      reason: "",
+      loads: new Map(),
     };
     this.#records.set(model.key, { file, record });
     return record;
   }
 }
+
+const keyOf = (settings: LoadDefaults): string => JSON.stringify(settings);

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { LmError } from "../../../src/lib/errors.ts";
 import { RestartPolicy } from "../../../src/pool/restart-policy.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
-import { scriptedModel } from "../../support/pool-fixture.ts";
+import { LOAD_DEFAULTS, scriptedModel } from "../../support/pool-fixture.ts";
 
 const model = scriptedModel({ name: "m" });
 
@@ -11,7 +11,7 @@ function setUp() {
   const policy = new RestartPolicy(clock);
   const verdict = () => {
     try {
-      policy.check(model);
+      policy.check(model, LOAD_DEFAULTS);
       return "may load";
     } catch (error) {
       return error instanceof LmError ? error.code : String(error);
@@ -53,8 +53,22 @@ test("after the pause one more crash refuses again at once", () => {
 
 test("a model's record does not touch another's, nor outlive its file", () => {
   const { policy, verdict } = setUp();
-  policy.loadFailed(model, "wobble");
+  policy.loadFailed(model, LOAD_DEFAULTS, "wobble");
   expect(verdict()).toBe("model_load_failed");
-  policy.check(scriptedModel({ name: "other" }));
-  policy.check({ ...model, sizeBytes: 2_000 });
+  policy.check(scriptedModel({ name: "other" }), LOAD_DEFAULTS);
+  policy.check({ ...model, sizeBytes: 2_000 }, LOAD_DEFAULTS);
+});
+
+test("a load that failed by its own settings keeps no load with others from being tried", () => {
+  const { clock, policy, verdict } = setUp();
+  const odd = { ...LOAD_DEFAULTS, contextLength: 7 };
+  policy.loadFailed(model, odd, "seven is odd");
+  expect(verdict()).toBe("may load");
+  expect(policy.cooldown(model, LOAD_DEFAULTS)).toBeNull();
+  expect(policy.cooldown(model, odd)).toEqual({ reason: "seven is odd", retryAfterMs: 5_000 });
+  clock.advance(5_000);
+  policy.loadFailed(model, odd, "still");
+  expect(policy.cooldown(model, odd)?.retryAfterMs).toBe(10_000);
+  policy.loaded(model, odd);
+  expect(policy.cooldown(model, odd)).toBeNull();
 });
