@@ -8,13 +8,10 @@ import type { Embedder } from "./embedder.ts";
 import { failureEvent } from "./failure.ts";
 import type { Generator } from "./generator.ts";
 import type { GeneratorOptions } from "./generator-options.ts";
-import { promptTokens } from "./prompt-tokens.ts";
+import { countedTokens } from "./prompt-tokens.ts";
 
 /** Time per step for reading newcomers: tokenising and compiling must not stall the streams. */
 const INTAKE_MS = 8;
-
-/** Most tokens that are counted for their own sake; about a second of work. */
-const TOKENIZE_LIMIT = 262_144;
 
 /** A step this long is worth waiting for companions. */
 const GATHER_WORTH_MS = 60;
@@ -116,8 +113,7 @@ export class Engine {
 
   tokenize(jobId: number, prompt: JobPrompt): void {
     this.#receive(jobId, () => {
-      const { vocabulary } = this.#parts.model;
-      const tokens = promptTokens(prompt, vocabulary, TOKENIZE_LIMIT);
+      const tokens = countedTokens(prompt, this.#parts.model.vocabulary);
       this.#events.push({ type: "tokenized", jobId, tokens: Array.from(tokens) });
     });
   }

@@ -1,4 +1,4 @@
-import { LmError, invalidRequest } from "../lib/errors.ts";
+import { hasCode, invalidRequest, LmError } from "../lib/errors.ts";
 import type { Vocabulary } from "../llama/backend.ts";
 import type { EmbedInput, JobPrompt } from "../protocol/commands.ts";
 
@@ -26,8 +26,25 @@ export function promptTokens(
     assertNotHopeless(text, vocabulary, contextLength, "prompt");
   }
   const tokens = allTokens(prompt, vocabulary);
-  if (tokens.length >= contextLength) throw tooLong("prompt", tokens.length, contextLength, "");
+  if (tokens.length >= contextLength) throw tooLong("prompt", tokens.length, contextLength);
   return tokens;
+}
+
+/** Most tokens that are counted for their own sake; about a second of work. */
+const MOST_COUNTED = 262_144;
+
+/**
+ * The tokens of a prompt, whether they fit the context or not.
+ * @throws LmError invalid_request as `promptTokens` does, and for more than are counted.
+ */
+export function countedTokens(prompt: JobPrompt, vocabulary: Vocabulary): Int32Array {
+  try {
+    return promptTokens(prompt, vocabulary, MOST_COUNTED);
+  } catch (error) {
+    if (!hasCode(error, "context_length_exceeded")) throw error;
+    const message = `'prompt' is too long to count: it has more than ${MOST_COUNTED - 1} tokens`;
+    throw invalidRequest("prompt", "invalid_value", message);
+  }
 }
 
 /**
@@ -45,7 +62,7 @@ export function inputTokens(
     typeof input === "string"
       ? vocabulary.tokenize(input, true, true)
       : checkedTokens(input, vocabulary, param);
-  if (tokens.length > limit) throw tooLong(param, tokens.length, limit, "");
+  if (tokens.length > limit) throw tooLong(param, tokens.length, limit);
   return tokens.length > 0 ? tokens : checkedTokens([], vocabulary, param);
 }
 
@@ -59,7 +76,7 @@ function assertNotHopeless(
   const longest = limit * CHARACTERS_PER_TOKEN;
   if (text.length <= longest) return;
   const counted = vocabulary.tokenize(text.slice(0, longest).toWellFormed(), false, false).length;
-  if (counted >= limit + CUT_TOKENS) throw tooLong(param, counted, limit, "at least ");
+  if (counted >= limit + CUT_TOKENS) throw tooLong(param, counted, limit, true);
 }
 
 function promptTexts(prompt: JobPrompt): string[] {
@@ -123,15 +140,10 @@ function notEmpty(tokens: Int32Array, vocabulary: Vocabulary): Int32Array {
   );
 }
 
-function tooLong(
-  param: string,
-  counted: number,
-  contextLength: number,
-  qualifier: "" | "at least ",
-): LmError {
+function tooLong(param: string, counted: number, contextLength: number, isLeast = false): LmError {
   return new LmError(
     "context_length_exceeded",
-    { promptTokens: counted, contextLength, param },
-    `'${param}' has ${qualifier}${counted} tokens; the context holds ${contextLength}`,
+    { promptTokens: counted, contextLength, param, isLeast },
+    `'${param}' has ${isLeast ? "at least " : ""}${counted} tokens; the context holds ${contextLength}`,
   );
 }

@@ -111,7 +111,8 @@ function wireMessage(error: LmError): string {
   const what = (tooLong.param ?? "messages").replace(/\[.*$/, "");
   return (
     `This model's maximum context length is ${tooLong.contextLength} tokens. However, your ` +
-    `${what} resulted in ${tooLong.promptTokens} tokens. Please reduce the length of the ${what}.`
+    `${what} resulted in ${tooLong.isLeast === true ? "at least " : ""}` +
+    `${tooLong.promptTokens} tokens. Please reduce the length of the ${what}.`
   );
 }
 
@@ -166,7 +167,8 @@ export function errorHeaders(error: LmError): Record<string, string> {
   const tooLong = detailsOf(error, "context_length_exceeded");
   if (tooLong) {
     headers["x-context-length"] = String(tooLong.contextLength);
-    headers["x-prompt-tokens"] = String(tooLong.promptTokens);
+    // A number that is not the whole would be cut by.
+    if (tooLong.isLeast !== true) headers["x-prompt-tokens"] = String(tooLong.promptTokens);
   }
   return headers;
 }

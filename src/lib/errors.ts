@@ -38,7 +38,13 @@ type NoDetails = Readonly<Record<string, never>>;
 export interface ErrorDetails {
   /** `param` is the path of the field in our own request types, or null for the whole request. */
   invalid_request: { param: string | null; reason: InvalidReason };
-  context_length_exceeded: { promptTokens: number; contextLength: number; param: string | null };
+  context_length_exceeded: {
+    promptTokens: number;
+    contextLength: number;
+    param: string | null;
+    /** No more tokens were counted than it takes to know; absent = these are all. */
+    isLeast?: boolean;
+  };
   request_too_large: { limitBytes: number };
   unauthorized: NoDetails;
   forbidden: { reason: "host_not_allowed" | "insufficient_permissions" };

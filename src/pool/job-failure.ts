@@ -15,6 +15,7 @@ const DECODERS: Decoders = {
     promptTokens: numberOr(details["promptTokens"], 0),
     contextLength: numberOr(details["contextLength"], 0),
     param: textOrNull(details["param"]),
+    ...(details["isLeast"] === true && { isLeast: true }),
   }),
   insufficient_memory: (details, model) => ({
     model,

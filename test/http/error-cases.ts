@@ -14,7 +14,7 @@ export interface ErrorCase {
   code: string | null;
   param: string | null;
   message?: RegExp;
-  sends?: Record<string, string>;
+  sends?: Record<string, string | null>;
 }
 
 const user = { role: "user", content: "Hi" };
@@ -245,6 +245,21 @@ export const chatCases: ErrorCase[] = [
     message:
       /^This model's maximum context length is 4096 tokens\. However, your messages resulted in 5012 tokens\. Please reduce the length of the messages\.$/,
     sends: { "x-context-length": "4096", "x-prompt-tokens": "5012" },
+  },
+  {
+    name: "a prompt far beyond the context, of which not all is counted",
+    options: fails(
+      new LmError(
+        "context_length_exceeded",
+        { promptTokens: 5012, contextLength: 4096, param: "prompt", isLeast: true },
+        "engine's words",
+      ),
+    ),
+    status: 400,
+    code: "context_length_exceeded",
+    param: "messages",
+    message: /your messages resulted in at least 5012 tokens\./,
+    sends: { "x-context-length": "4096", "x-prompt-tokens": null },
   },
   {
     name: "an unknown model",

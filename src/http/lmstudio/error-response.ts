@@ -49,7 +49,9 @@ export function nativeError(thrown: unknown): NativeError {
     case "unauthorized":
       return {
         type: "invalid_request",
-        message: error.message.startsWith("Incorrect") ? error.message : TOKEN_REQUIRED,
+        message: error.message.startsWith("An API key is required")
+          ? TOKEN_REQUIRED
+          : error.message,
         code: "invalid_api_key",
       };
     case "route_not_found":

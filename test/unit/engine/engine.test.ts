@@ -88,6 +88,20 @@ test("a text far beyond the context is not tokenised to its end", () => {
   }
 });
 
+test("tokens are counted beyond the context, and up to a bound that is told", () => {
+  const { engine, settle, find } = engineHarness({ model: fakeModel(), contextLength: 32 });
+  const prompt = (length: number) =>
+    ({ kind: "text", text: "x".repeat(length), addSpecial: false, parseSpecial: false }) as const;
+  engine.tokenize(1, prompt(5_000));
+  engine.tokenize(2, prompt(300_000));
+  settle();
+  expect(find(1, "tokenized")?.tokens).toHaveLength(5_000);
+  expect(find(2, "jobFailed")).toMatchObject({
+    code: "invalid_request",
+    message: expect.stringContaining("too long to count"),
+  });
+});
+
 test("a prompt of one token works, and an empty one is the BOS token", () => {
   const { engine, settle, find } = engineHarness({ model: fakeModel() });
   engine.generate(1, job("x", { prompt: { kind: "tokens", tokens: [120] } }));
