@@ -1,12 +1,13 @@
 import { Type, type Static } from "typebox";
 import { LmError } from "../lib/errors.ts";
 import type { CacheLoad, EngineStatus, SlotStatus } from "../protocol/events.ts";
+import type { InstanceStatus, PoolManager } from "../pool/pool.ts";
 import type { Server } from "./generation.ts";
 import { jsonResponse } from "./json-response.ts";
 import type { GetRoute } from "./route.ts";
 
-/** An engine answers between two steps; one that takes longer is shown without its slots. */
-const PATIENCE_MS = 5_000;
+/** An engine answers between two steps; one that takes longer is shown by what is known without it. */
+const PATIENCE_MS = 1_000;
 
 const count = (description: string) => Type.Integer({ minimum: 0, description });
 
@@ -42,13 +43,16 @@ const Cache = Type.Object({
 
 const Engine = Type.Object({
   model: Type.String({ description: "Identifier of the instance" }),
+  answers: Type.Boolean({
+    description: "false = its engine said nothing for a second: slots are not known",
+  }),
   parallel: count("Slots"),
   queued: count("Requests that wait for a slot"),
   kv_cells: count("Tokens the KV cache holds"),
   kv_cells_used: count("Of them in use"),
   saved_tokens: count("Prompt tokens found instead of computed, since the model was loaded"),
   slots: Type.Array(Slot, { description: "Slots at work, oldest request first" }),
-  cache: Cache,
+  cache: Type.Union([Cache, Type.Null()]),
   speculation: Type.Object({
     drafted_tokens: count("Tokens that were guessed ahead, since the model was loaded"),
     accepted_tokens: count("Of them, those that were right"),
@@ -58,6 +62,7 @@ type Engine = Static<typeof Engine>;
 
 const EXAMPLE: Engine = {
   model: "demo",
+  answers: true,
   parallel: 4,
   queued: 0,
   kv_cells: 2_048,
@@ -97,7 +102,7 @@ export function slotsRoute({ deps }: Server): GetRoute {
       summary: "Show the slots and the prefix cache of each loaded model",
       tag: "System",
       response: {
-        description: "Models whose engine answered, by identifier. No texts.",
+        description: "Models whose engine is ready, by identifier. No texts.",
         schema: Type.Object({ models: Type.Array(Engine) }),
         example: { models: [EXAMPLE] },
       },
@@ -105,10 +110,10 @@ export function slotsRoute({ deps }: Server): GetRoute {
     async answer({ request }) {
       const signal = AbortSignal.any([request.signal, AbortSignal.timeout(PATIENCE_MS)]);
       const engines = await Promise.all(
-        deps.pool.instances().map(async ({ identifier, load }) => {
-          const status = await deps.pool.inspect(identifier, signal).catch(nothingToTell);
-          return status === null ? [] : [toEngine(identifier, status, load?.cachedTokens ?? 0)];
-        }),
+        deps.pool
+          .instances()
+          .filter(({ state }) => state === "ready")
+          .map(async (instance) => await inspect(deps.pool, instance, signal)),
       );
       const models = engines.flat().toSorted((a, b) => (a.model < b.model ? -1 : 1));
       return jsonResponse({ models });
@@ -116,22 +121,53 @@ export function slotsRoute({ deps }: Server): GetRoute {
   };
 }
 
-/** An engine that ends or says nothing in time is left out; anything else is a bug. */
-function nothingToTell(error: unknown): null {
-  const isSilent = error instanceof DOMException && error.name === "TimeoutError";
-  if (isSilent || error instanceof LmError) return null;
-  throw error;
+/** The engine's own answer, or what is known without it. Nothing of one that has just ended. */
+async function inspect(
+  pool: Pick<PoolManager, "inspect">,
+  instance: InstanceStatus,
+  signal: AbortSignal,
+): Promise<Engine[]> {
+  try {
+    const status = await pool.inspect(instance.identifier, signal);
+    return status === null ? [] : [toEngine(instance, status)];
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "TimeoutError") {
+      return [withoutAnswer(instance)];
+    }
+    if (error instanceof LmError) return [];
+    throw error;
+  }
 }
 
-function toEngine(model: string, status: EngineStatus, savedTokens: number): Engine {
+/** What the pool knows of an engine by its last step. */
+function withoutAnswer({ identifier, parallel, queued, load }: InstanceStatus): Engine {
+  return {
+    model: identifier,
+    answers: false,
+    parallel,
+    queued,
+    kv_cells: load?.kvCells ?? 0,
+    kv_cells_used: load?.kvCellsUsed ?? 0,
+    saved_tokens: load?.cachedTokens ?? 0,
+    slots: [],
+    cache: null,
+    speculation: {
+      drafted_tokens: load?.speculation?.draftedTokens ?? 0,
+      accepted_tokens: load?.speculation?.acceptedTokens ?? 0,
+    },
+  };
+}
+
+function toEngine({ identifier, load }: InstanceStatus, status: EngineStatus): Engine {
   const { slots, parallel, queued, kvCells, kvCellsUsed, cache, speculation } = status;
   return {
-    model,
+    model: identifier,
+    answers: true,
     parallel,
     queued,
     kv_cells: kvCells,
     kv_cells_used: kvCellsUsed,
-    saved_tokens: savedTokens,
+    saved_tokens: load?.cachedTokens ?? 0,
     slots: slots.map(toSlot),
     cache: toCache(cache),
     speculation: {

@@ -61,6 +61,7 @@ test("shows slots, queue, cells, cache sizes, hits and misses of each engine tha
     models: [
       {
         model: "acme/busy",
+        answers: true,
         parallel: 4,
         queued: 2,
         kv_cells: 4096,
@@ -93,11 +94,21 @@ test("shows slots, queue, cells, cache sizes, hits and misses of each engine tha
   });
 });
 
-test("an engine that does not answer in time is left out, a bug is not hidden", async () => {
+test("an engine that does not answer in time is shown without its slots, a bug is not hidden", async () => {
   const late = await app(async () => {
     throw new DOMException("too late", "TimeoutError");
   }).handle(get("/api/lmserver/slots"));
-  expect(await late.json()).toEqual({ models: [] });
+  const { models } = (await late.json()) as { models: Record<string, unknown>[] };
+  expect(models.map(({ model }) => model)).toEqual(["acme/busy", "acme/ended"]);
+  expect(models[0]).toMatchObject({
+    answers: false,
+    parallel: busy.parallel,
+    kv_cells: 4_096,
+    kv_cells_used: 139,
+    saved_tokens: 480,
+    slots: [],
+    cache: null,
+  });
   const broken = await app(async () => {
     throw new TypeError("a bug");
   }).handle(get("/api/lmserver/slots"));
