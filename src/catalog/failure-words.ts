@@ -6,3 +6,7 @@ export function codeOf(error: unknown): string {
   const said = error instanceof Error ? printable(error.message) : "unknown failure";
   return systemCode(error) ?? said;
 }
+
+/** Whether the system has no file descriptor left, which says nothing about the file. */
+export const isStarvation = (error: unknown): boolean =>
+  ["EMFILE", "ENFILE"].includes(systemCode(error) ?? "");

@@ -1,7 +1,7 @@
 import type { Stats } from "node:fs";
 import { stat } from "node:fs/promises";
 import { sep } from "node:path";
-import { codeOf } from "./failure-words.ts";
+import { codeOf, isStarvation } from "./failure-words.ts";
 import { type FileStamp, isModelName, isStampOf, stampOf } from "./file-stamp.ts";
 import { type Entry, FolderListings } from "./folder-listings.ts";
 import { FolderWatch, type ListedFolder } from "./folder-watch.ts";
@@ -43,6 +43,8 @@ interface Visit {
   folders: ListedFolder[];
   /** No link leads elsewhere, and no folder may have changed again since it was listed. */
   isTold: boolean;
+  /** The system had no descriptors left: what was not seen may be there all the same. */
+  isStarved: boolean;
 }
 
 interface LastWalk {
@@ -79,6 +81,7 @@ export class FolderWalker {
       isSame: true,
       folders: [],
       isTold: true,
+      isStarved: false,
     };
     let level: Folder[] = [{ path: root, relative: "" }];
     for (let depth = 0; depth < MAX_DEPTH && level.length > 0; depth += 1) {
@@ -86,6 +89,7 @@ export class FolderWalker {
       const isTooMuch = visit.seen.size > MAX_FOLDERS || found.files.length > MAX_FILES;
       level = isTooMuch ? [] : inside;
     }
+    if (visit.isStarved && last !== undefined) return last.found;
     const isWhole =
       isLocal && visit.isTold && found.broken.length === 0 && visit.folders.length > 0;
     const folders = isWhole ? new FolderWatch(visit.folders) : null;
@@ -116,6 +120,7 @@ export class FolderWalker {
   #enter(folder: Folder, visit: Visit, inside: Folder[]): Promise<void> | undefined {
     const fail = (error: unknown): void => {
       const isAbsentRoot = folder.relative === "" && codeOf(error) === "ENOENT";
+      visit.isStarved ||= isStarvation(error);
       const reason = `the folder cannot be read (${codeOf(error)})`;
       if (!isAbsentRoot) visit.found.broken.push({ path: folder.path, reason });
     };

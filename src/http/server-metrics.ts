@@ -84,7 +84,7 @@ export class ServerMetrics {
   /** The whole text, with what the pool knows at this moment. */
   render(pool: Pick<PoolManager, "instances" | "statistics">, bodyBytes: number): string {
     this.#bodyBytes.set(bodyBytes);
-    this.#memory.set(process.memoryUsage.rss());
+    this.#memory.set(residentBytes());
     this.#readInstances(pool);
     this.#pool.read(pool.statistics());
     return this.#registry.render();
@@ -112,4 +112,16 @@ export class ServerMetrics {
       }
     }
   }
+}
+
+let lastResidentBytes = 0;
+
+/** Of this process. The last known where the system does not tell, as without a free descriptor. */
+function residentBytes(): number {
+  try {
+    lastResidentBytes = process.memoryUsage.rss();
+  } catch {
+    // an operator still wants all the other numbers
+  }
+  return lastResidentBytes;
 }

@@ -1,8 +1,9 @@
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import { readdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { piece, tinyModel } from "../../../scripts/make-hostile-gguf.ts";
 import { FileCache } from "../../../src/catalog/file-cache.ts";
+import { FolderListings } from "../../../src/catalog/folder-listings.ts";
 import { FolderWalker } from "../../../src/catalog/folder-walk.ts";
 import { defined } from "../../../src/lib/assert.ts";
 import { silentLog } from "../../../src/lib/log.ts";
@@ -342,4 +343,18 @@ test("exactly means the key or variant as it is written, with any case of the qu
     expect(await catalog.find(name, "exactly")).toBeNull();
     expect(await catalog.find(name)).toBe(model ?? null);
   }
+});
+
+test("a walk that finds no file descriptor free takes nothing off the list", async () => {
+  using folder = tempFolder();
+  addModel(folder.path, "a/b/tiny.gguf");
+  const walker = new FolderWalker();
+  const before = await walker.walk(folder.path);
+  addModel(folder.path, "c/d/other.gguf");
+  const list = spyOn(FolderListings.prototype, "list").mockImplementation(() =>
+    Promise.reject(Object.assign(new Error("too many open files"), { code: "EMFILE" })),
+  );
+  expect(await walker.walk(folder.path)).toBe(before);
+  list.mockRestore();
+  expect((await walker.walk(folder.path)).files).toHaveLength(2);
 });
