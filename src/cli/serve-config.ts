@@ -50,9 +50,15 @@ export function planServe(args: readonly string[], env: Environment): ServePlan 
   if ("problems" in found) all.push(...found.problems);
   if (folders !== null) all.push(...checkModelsDirs(folders));
   const apiKeys = [...values.apiKeys, ...readKeyFile(values.apiKeyFile, all, warnings)];
-  if (values.requireAuth === true && apiKeys.length === 0 && !hasTokens(folders, all))
+  // Read in any case: a damaged file is told at the start, not by the first request.
+  const isTokened = hasTokens(folders, all);
+  if (values.requireAuth === true && apiKeys.length === 0 && !isTokened)
     all.push(
       "--require-auth needs a key or token: give one with --api-key-file, or make one with lmserver token create",
+    );
+  if (values.requireAuth === null && apiKeys.length === 0 && isTokened && folders !== null)
+    warnings.push(
+      "There are tokens, but no request needs one; start with --require-auth to demand them.",
     );
   if (fromFlags.has("apiKeys"))
     warnings.push(

@@ -60,7 +60,8 @@ function create(
     return EXIT.ok;
   }
   print(made.text);
-  note("Keep it: it cannot be shown again. Servers of this state folder accept it from now on.");
+  note("Keep it: it cannot be shown again. Servers of this state folder accept it from now on;");
+  note("those started with --require-auth demand it or a key.");
   return EXIT.ok;
 }
 

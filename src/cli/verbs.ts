@@ -76,7 +76,7 @@ export const VERBS: readonly Verb[] = [
   },
   {
     name: "token",
-    summary: "Make, list and remove tokens that clients must show",
+    summary: "Make, list and remove tokens, which servers with --require-auth demand",
     load: async () => (await import("./token.ts")).token,
   },
   {

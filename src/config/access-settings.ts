@@ -79,6 +79,6 @@ export const KEY_SETTINGS = {
   }),
   requireAuth: words.openFlagSetting({
     flag: "require-auth",
-    help: "Refuse to start without a key (default: keys are required when there are any)",
+    help: "Demand a key or token of every request (default: only where a key is given; tokens alone do not)",
   }),
 } as const;
