@@ -63,7 +63,7 @@ export interface Deps {
   /** Tokens with permissions; null = only keys. */
   tokens: Pick<TokenFile, "find"> | null;
   /** Answers that may be continued; null = none is kept. */
-  responses: Pick<ResponseStore, "save" | "chain"> | null;
+  responses: Pick<ResponseStore, "save" | "chain" | "notSaved"> | null;
   /** null = models cannot be fetched. */
   downloads: Omit<Downloads, "close" | "restore" | "settled"> | null;
   version: VersionInfo;

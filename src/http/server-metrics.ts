@@ -1,5 +1,6 @@
 import type { PoolManager } from "../pool/pool.ts";
 import { CacheMetrics } from "./cache-metrics.ts";
+import type { Deps } from "./deps.ts";
 import { SpeculationMetrics } from "./speculation-metrics.ts";
 import { Registry, type Series } from "./metrics.ts";
 import { PoolMetrics } from "./pool-metrics.ts";
@@ -51,6 +52,10 @@ export class ServerMetrics {
     "lmserver_sse_stalls_total",
     "Event streams ended because their reader took nothing for too long.",
   );
+  readonly #notSaved = this.#registry.counter(
+    "lmserver_responses_not_saved_total",
+    "Answers that could not be stored, so that no request can continue them.",
+  );
   readonly #bodyBytes = this.#registry.gauge(
     "lmserver_request_body_bytes",
     "Bytes of request bodies held in memory.",
@@ -81,9 +86,10 @@ export class ServerMetrics {
     return { ttft: this.ttft.labels({ model }), itl: this.itl.labels({ model }) };
   }
 
-  /** The whole text, with what the pool knows at this moment. */
-  render(pool: Pick<PoolManager, "instances" | "statistics">, bodyBytes: number): string {
+  /** The whole text, with what pool and store know at this moment. */
+  render({ pool, responses }: Pick<Deps, "pool" | "responses">, bodyBytes: number): string {
     this.#bodyBytes.set(bodyBytes);
+    this.#notSaved.set(responses?.notSaved ?? 0);
     this.#memory.set(residentBytes());
     this.#readInstances(pool);
     this.#pool.read(pool.statistics());

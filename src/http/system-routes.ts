@@ -125,7 +125,7 @@ const metricsText = ({ deps, metrics }: Server, budget: BodyBudget): GetRoute =>
   },
   answer: () =>
     wholeResponse(
-      metrics.render(deps.pool, budget.usedBytes),
+      metrics.render(deps, budget.usedBytes),
       "text/plain; version=0.0.4; charset=utf-8",
     ),
 });

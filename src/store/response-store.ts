@@ -37,25 +37,44 @@ const MAX_CHAIN = 10_000;
 /**
  * Answers that later requests may continue, in one SQLite file of mode 0600. Bounded in age, number
  * and bytes: what was used longest ago goes first, and using an answer uses the chain before it.
- * Deleted text is overwritten. A damaged file is moved aside and a new one begun.
+ * Deleted text is overwritten. A damaged file is moved aside and a new one begun. Where nothing can be
+ * written, as on a full disk, what is stored can still be continued, and each save tries again.
  */
 export class ResponseStore {
   readonly #options: StoreOptions;
   #table: ResponseTable;
+  #notSaved = 0;
+  /** Whether the last answer was saved. */
+  #isSaving = true;
 
   /** @throws LmError invalid_file when a newer version wrote the file, or it cannot be opened. */
   constructor(options: StoreOptions) {
     this.#options = options;
     this.#table = openTable(options);
-    this.#evict();
+    this.#attempt(() => this.#table.atomically(() => this.#evict()));
+    this.#attempt(() => this.#table.emptyLog());
   }
 
-  save({ id, owner, previousId, body }: StoredResponse): void {
-    const row = { id, owner, previous: previousId, body: JSON.stringify(body) };
-    this.#guard(() => {
-      this.#table.insert(row, this.#options.clock.now());
-      this.#evict();
-    }, undefined);
+  /** How many answers could not be saved since the start. */
+  get notSaved(): number {
+    return this.#notSaved;
+  }
+
+  /** @returns false when it could not be stored, so that nobody can continue it. */
+  save(response: StoredResponse): boolean {
+    const problem = this.#trySave(response);
+    if (problem === null) {
+      this.#isSaving = true;
+      return true;
+    }
+    this.#notSaved += 1;
+    if (this.#isSaving) {
+      this.#options.log.warn("answers cannot be stored: chats go on, but not from them", {
+        reason: problem,
+      });
+    }
+    this.#isSaving = false;
+    return false;
   }
 
   /**
@@ -64,20 +83,11 @@ export class ResponseStore {
    */
   chain(id: string, owner: string): StoredResponse[] | null {
     const oldestMs = this.#options.clock.now() - this.#options.limits.ttlMs;
-    return this.#guard(() => {
-      const found: StoredResponse[] = [];
-      let next: string | null = id;
-      while (next !== null) {
-        const row = this.#table.find(next, owner, oldestMs);
-        if (row === null || found.length === MAX_CHAIN) return null;
-        const body: unknown = JSON.parse(row.body);
-        found.push({ id: row.id, owner, previousId: row.previous, body });
-        next = row.previous;
-      }
-      const chain = found.toReversed();
-      this.#table.use(chain.map((response) => response.id));
-      return chain;
-    }, null);
+    const found = this.#guard(() => this.#follow(id, owner, oldestMs), null);
+    if (found !== null) {
+      this.#attempt(() => this.#table.use(found.map((response) => response.id)));
+    }
+    return found;
   }
 
   /** @returns false when there is no such answer of this owner. */
@@ -90,11 +100,44 @@ export class ResponseStore {
   }
 
   close(): void {
-    this.#table.emptyLog();
+    this.#attempt(() => this.#table.emptyLog());
     this.#table.close();
   }
 
-  #evict(): void {
+  /** @returns Why it was not saved; null = it was. */
+  #trySave({ id, owner, previousId, body }: StoredResponse): string | null {
+    try {
+      const row = { id, owner, previous: previousId, body: JSON.stringify(body) };
+      let gone = 0;
+      const problem = this.#guard(() => {
+        this.#table.atomically(() => {
+          this.#table.insert(row, this.#options.clock.now());
+          gone = this.#evict();
+        });
+        return null;
+      }, "the file was damaged");
+      if (gone > 0) this.#attempt(() => this.#table.emptyLog());
+      return problem;
+    } catch (error) {
+      return reasonOf(error);
+    }
+  }
+
+  #follow(id: string, owner: string, oldestMs: number): StoredResponse[] | null {
+    const found: StoredResponse[] = [];
+    let next: string | null = id;
+    while (next !== null) {
+      const row = this.#table.find(next, owner, oldestMs);
+      if (row === null || found.length === MAX_CHAIN) return null;
+      const body: unknown = JSON.parse(row.body);
+      found.push({ id: row.id, owner, previousId: row.previous, body });
+      next = row.previous;
+    }
+    return found.toReversed();
+  }
+
+  /** @returns How many answers went. */
+  #evict(): number {
     const { ttlMs, maxCount, maxBytes } = this.#options.limits;
     let gone = this.#table.removeUntil(this.#options.clock.now() - ttlMs);
     while (
@@ -103,7 +146,18 @@ export class ResponseStore {
     ) {
       gone += this.#table.removeLeastUsed();
     }
-    if (gone > 0) this.#table.emptyLog();
+    return gone;
+  }
+
+  /** Upkeep that no answer depends on: where it fails, a later one does it. */
+  #attempt(work: () => void): void {
+    try {
+      this.#guard(work, undefined);
+    } catch (error) {
+      this.#options.log.debug("the stored responses cannot be written", {
+        reason: reasonOf(error),
+      });
+    }
   }
 
   /** Runs `work`; on a damaged file begins a new one and answers `otherwise`. */
@@ -119,3 +173,5 @@ export class ResponseStore {
     }
   }
 }
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : "unknown");

@@ -36,6 +36,17 @@ export class ResponseTable {
     return this.#totals.bytes;
   }
 
+  /** All that `work` changes, or nothing. */
+  atomically(work: () => void): void {
+    const before = this.#totals;
+    try {
+      this.#database.transaction(work).immediate();
+    } catch (error) {
+      this.#totals = before;
+      throw error;
+    }
+  }
+
   insert({ id, owner, previous, body }: ResponseRow, createdMs: number): void {
     const { tick, bytes, count } = this.#totals;
     const size = Buffer.byteLength(body);
@@ -57,13 +68,13 @@ export class ResponseTable {
   /** They become the most recently used, the last one last. */
   use(ids: readonly string[]): void {
     const touch = this.#database.query("UPDATE responses SET used = ? WHERE id = ?");
-    this.#database.transaction(() => {
+    this.atomically(() => {
       for (const id of ids) {
         const tick = this.#totals.tick + 1;
         touch.run(tick, id);
         this.#totals = { ...this.#totals, tick };
       }
-    })();
+    });
   }
 
   /** @returns How many rows went: one or none. */

@@ -146,13 +146,15 @@ export const effort = fakeModel({ key: "acme/effort", chatTemplate: "{{ reasonin
 /** Answers kept by a test. */
 export function memoryResponses(): {
   saved: StoredResponse[];
-  save(response: StoredResponse): void;
+  notSaved: number;
+  save(response: StoredResponse): boolean;
   chain(id: string, owner: string): StoredResponse[] | null;
 } {
   const saved: StoredResponse[] = [];
   return {
     saved,
-    save: (response) => void saved.push(response),
+    notSaved: 0,
+    save: (response) => saved.push(response) > 0,
     chain(id, owner) {
       const found: StoredResponse[] = [];
       for (let next: string | null = id; next !== null;) {

@@ -615,12 +615,7 @@ describe("chats that go on", () => {
   });
 
   test("a store that fails costs the id, not the answer", async () => {
-    const responses = {
-      chain: () => null,
-      save: () => {
-        throw new Error("disk full");
-      },
-    };
+    const responses = { ...memoryResponses(), save: () => false };
     const { output, response_id } = await answerOf(await ask({}, { deps: { responses } }));
     expect(output).toEqual([{ type: "message", content: "Hello" }]);
     expect(response_id).toBeUndefined();

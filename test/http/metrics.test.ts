@@ -14,6 +14,7 @@ import {
   text,
 } from "./fakes.ts";
 import { LmError } from "../../src/lib/errors.ts";
+import { memoryResponses } from "./lmstudio-cases.ts";
 
 const LINE = /^(?:# (?:HELP|TYPE) [a-z_]+ .+|[a-z_]+(?:\{.*\})? -?[0-9.e+-]+)$/;
 
@@ -123,6 +124,12 @@ test("shows what the pool knows", async () => {
   expect(values.has('lmserver_engine_exits_total{reason="crashed"}')).toBe(true);
   expect(values.has('lmserver_cancel_total{stage="prefill"}')).toBe(true);
   expect(values.get("process_resident_memory_bytes")).toBeGreaterThan(0);
+});
+
+test("tells how many answers could not be stored", async () => {
+  const responses = { ...memoryResponses(), notSaved: 3 };
+  const values = await scrape(appWith({ deps: { responses } }));
+  expect(values.get("lmserver_responses_not_saved_total")).toBe(3);
 });
 
 test("T-B10: names and paths of clients make no series", async () => {

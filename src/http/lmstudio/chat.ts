@@ -191,7 +191,7 @@ class ChatRun {
   /** @returns The id by which the answer may be continued; null when it is not kept. */
   #save(): string | null {
     const { server, context, request, question } = this.#inputs;
-    const { responses, log } = server.deps;
+    const { responses } = server.deps;
     if (request.store === false || responses === null) return null;
     const id = randomHex("resp_", 48);
     const { text, reasoning } = this.turn;
@@ -201,14 +201,7 @@ class ChatRun {
       messages: [question, answer],
     };
     const previousId = request.previous_response_id ?? null;
-    try {
-      responses.save({ id, owner: context.caller.id, previousId, body });
-      return id;
-    } catch (error) {
-      // The answer is given all the same: it only cannot be continued.
-      const reason = error instanceof Error ? error.message : "unknown";
-      log.error("an answer could not be stored", { requestId: context.id, reason });
-      return null;
-    }
+    // The answer is given all the same: it only cannot be continued.
+    return responses.save({ id, owner: context.caller.id, previousId, body }) ? id : null;
   }
 }

@@ -1,61 +1,21 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { Database } from "bun:sqlite";
-import {
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { hasCode } from "../../../src/lib/errors.ts";
-import { silentLog } from "../../../src/lib/log.ts";
-import { ResponseStore, type StoreLimits } from "../../../src/store/response-store.ts";
+import { ids, save, StoreFixture } from "../../support/store-fixture.ts";
 
-let folder: string;
-let path: string;
-let nowMs: number;
-let stores: ResponseStore[];
+let stores: StoreFixture;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "lmserver-store-"));
-  path = join(folder, "responses.sqlite");
-  nowMs = 1_700_000_000_000;
-  stores = [];
+  stores = new StoreFixture();
 });
-afterEach(() => {
-  for (const store of stores) store.close();
-  rmSync(folder, { recursive: true });
-});
-
-const LIMITS: StoreLimits = { ttlMs: 1_000, maxCount: 10, maxBytes: 10_000 };
-function open(limits: Partial<StoreLimits> = {}, where: string | null = path): ResponseStore {
-  const clock = { now: () => nowMs };
-  const store = new ResponseStore({
-    path: where,
-    limits: { ...LIMITS, ...limits },
-    clock,
-    log: silentLog,
-  });
-  stores.push(store);
-  return store;
-}
-function close(store: ResponseStore): void {
-  stores = stores.filter((other) => other !== store);
-  store.close();
-}
-const save = (store: ResponseStore, id: string, previousId: string | null = null, owner = "a") =>
-  store.save({ id, owner, previousId, body: { says: id } });
-const ids = (store: ResponseStore, id: string, owner = "a") =>
-  store.chain(id, owner)?.map((response) => response.id) ?? null;
+afterEach(() => stores[Symbol.dispose]());
 
 describe.each(["disk", "memory"])("on %s", (kind) => {
-  const where = (): string | null => (kind === "disk" ? path : null);
+  const where = (): string | null => (kind === "disk" ? stores.path : null);
 
   test("a chain comes oldest first, and branches share what is before them", () => {
-    const store = open({}, where());
+    const store = stores.open({}, where());
     save(store, "1");
     save(store, "2", "1");
     save(store, "3", "2");
@@ -66,7 +26,7 @@ describe.each(["disk", "memory"])("on %s", (kind) => {
   });
 
   test("T-B5: nobody else finds, continues or deletes it", () => {
-    const store = open({}, where());
+    const store = stores.open({}, where());
     save(store, "1");
     expect(ids(store, "1", "b")).toBeNull();
     expect(ids(store, "1", "")).toBeNull();
@@ -75,7 +35,7 @@ describe.each(["disk", "memory"])("on %s", (kind) => {
   });
 
   test("a chain with a missing link is no chain", () => {
-    const store = open({}, where());
+    const store = stores.open({}, where());
     save(store, "1");
     save(store, "2", "1");
     expect(store.delete("1", "a")).toBe(true);
@@ -84,16 +44,16 @@ describe.each(["disk", "memory"])("on %s", (kind) => {
   });
 
   test("too old is unknown", () => {
-    const store = open({}, where());
+    const store = stores.open({}, where());
     save(store, "1");
-    nowMs += 999;
+    stores.clock.advance(999);
     expect(ids(store, "1")).toEqual(["1"]);
-    nowMs += 1;
+    stores.clock.advance(1);
     expect(ids(store, "1")).toBeNull();
   });
 
   test("of too many, the least recently used goes, and a used chain stays whole", () => {
-    const store = open({ maxCount: 3 }, where());
+    const store = stores.open({ maxCount: 3 }, where());
     save(store, "1");
     save(store, "2", "1");
     save(store, "other");
@@ -104,7 +64,7 @@ describe.each(["disk", "memory"])("on %s", (kind) => {
   });
 
   test("of too many bytes as well, down to none", () => {
-    const store = open({ maxBytes: 25 }, where());
+    const store = stores.open({ maxBytes: 25 }, where());
     save(store, "1");
     save(store, "2");
     save(store, "3");
@@ -117,77 +77,77 @@ describe.each(["disk", "memory"])("on %s", (kind) => {
 });
 
 test("what is on disk survives, and the limits hold for it", () => {
-  const first = open();
+  const first = stores.open();
   save(first, "1");
   save(first, "2", "1");
-  close(first);
-  const second = open();
+  stores.close(first);
+  const second = stores.open();
   expect(ids(second, "2")).toEqual(["1", "2"]);
-  close(second);
-  const third = open({ maxCount: 1 });
+  stores.close(second);
+  const third = stores.open({ maxCount: 1 });
   expect(ids(third, "2")).toBeNull();
 });
 
 test("T-L4: every file is its owner's alone, and becomes so", () => {
-  writeFileSync(path, "", { mode: 0o644 });
-  const store = open();
+  writeFileSync(stores.path, "", { mode: 0o644 });
+  const store = stores.open();
   save(store, "1");
-  const names = readdirSync(folder);
+  const names = readdirSync(stores.folder);
   expect(names.length).toBeGreaterThan(1);
-  for (const name of names) expect(statSync(join(folder, name)).mode & 0o077).toBe(0);
+  for (const name of names) expect(statSync(join(stores.folder, name)).mode & 0o077).toBe(0);
 });
 
 test("a link in the place of the file is not followed", () => {
-  writeFileSync(join(folder, "other"), "");
-  symlinkSync(join(folder, "other"), path);
-  expect(() => open()).toThrow(/cannot be used/);
-  expect(statSync(join(folder, "other")).size).toBe(0);
+  writeFileSync(join(stores.folder, "other"), "");
+  symlinkSync(join(stores.folder, "other"), stores.path);
+  expect(() => stores.open()).toThrow(/cannot be used/);
+  expect(statSync(join(stores.folder, "other")).size).toBe(0);
 });
 
 test("T-L10: deleted text is in no file any more", () => {
-  const store = open();
+  const store = stores.open();
   store.save({ id: "1", owner: "a", previousId: null, body: "needle".repeat(5) });
   save(store, "2");
   store.delete("1", "a");
-  for (const name of readdirSync(folder)) {
-    expect(readFileSync(join(folder, name)).includes("needleneedle")).toBe(false);
+  for (const name of readdirSync(stores.folder)) {
+    expect(readFileSync(join(stores.folder, name)).includes("needleneedle")).toBe(false);
   }
 });
 
 describe("a damaged file is moved aside and a new one begun", () => {
   test("when it is no database", () => {
-    writeFileSync(path, "not a database at all, but long enough to look at it".repeat(10));
-    const store = open();
+    writeFileSync(stores.path, "not a database at all, but long enough to look at it".repeat(10));
+    const store = stores.open();
     save(store, "1");
     expect(ids(store, "1")).toEqual(["1"]);
-    expect(readdirSync(folder).some((name) => name.includes(".damaged-"))).toBe(true);
+    expect(readdirSync(stores.folder).some((name) => name.includes(".damaged-"))).toBe(true);
   });
 
   test("when the damage shows only later", () => {
-    const store = open();
+    const store = stores.open();
     save(store, "1");
-    const other = new Database(path);
+    const other = new Database(stores.path);
     other.run("DROP TABLE responses");
     other.close();
     expect(ids(store, "1")).toBeNull();
     save(store, "2");
     expect(ids(store, "2")).toEqual(["2"]);
-    expect(readdirSync(folder).some((name) => name.includes(".damaged-"))).toBe(true);
+    expect(readdirSync(stores.folder).some((name) => name.includes(".damaged-"))).toBe(true);
   });
 });
 
 test("a file of a newer version is refused and left as it is", () => {
-  close(open());
-  const database = new Database(path);
+  stores.close(stores.open());
+  const database = new Database(stores.path);
   database.run("PRAGMA user_version = 99");
   database.close();
   const problem = (() => {
     try {
-      return open();
+      return stores.open();
     } catch (error) {
       return error;
     }
   })();
   expect(hasCode(problem, "invalid_file")).toBe(true);
-  expect(readdirSync(folder).some((name) => name.includes(".damaged-"))).toBe(false);
+  expect(readdirSync(stores.folder).some((name) => name.includes(".damaged-"))).toBe(false);
 });
