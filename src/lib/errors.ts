@@ -58,7 +58,7 @@ export interface ErrorDetails {
   /** A model of the wrong kind, for example an embedding model asked to chat. */
   unsupported_model: { model: string };
   queue_full: { queued: number; limit: number; retryAfterMs: number };
-  /** The server as a whole cannot take work now: too many bodies in memory, shutting down. */
+  /** The server cannot take this now: too many bodies in memory, shutting down, a file in use. */
   overloaded: { retryAfterMs: number };
   model_loading: { model: string; retryAfterMs: number };
   /** `reason` is the engine's own last words. */

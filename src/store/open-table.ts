@@ -64,6 +64,18 @@ export function replaceTable({ log, clock }: TableOptions, path: string): Respon
   return openFile(path);
 }
 
+/** At the start nobody waits for an answer, and what runs meanwhile may take a while. */
+const OPENING_BUSY_MS = 5_000;
+/** Every request waits for it. */
+const BUSY_MS = 50;
+
+const LOCKED: readonly string[] = ["SQLITE_BUSY", "SQLITE_PROTOCOL"];
+
+/** Whether another program has the file and a later try may succeed. */
+export function isLocked(error: unknown): boolean {
+  return error instanceof SQLiteError && LOCKED.some((code) => error.code?.startsWith(code));
+}
+
 const DAMAGE: readonly string[] = ["SQLITE_CORRUPT", "SQLITE_NOTADB"];
 
 /** Whether the file is no database of responses any more. */
@@ -84,10 +96,12 @@ function openFile(path: string): ResponseTable {
   closeSync(file);
   const database = new Database(path);
   try {
+    database.run(`PRAGMA busy_timeout = ${OPENING_BUSY_MS}`);
     database.run("PRAGMA journal_mode = WAL");
     database.run("PRAGMA synchronous = NORMAL");
-    database.run("PRAGMA busy_timeout = 5000");
-    return prepare(database, path);
+    const table = prepare(database, path);
+    database.run(`PRAGMA busy_timeout = ${BUSY_MS}`);
+    return table;
   } catch (error) {
     database.close();
     throw error;

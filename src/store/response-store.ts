@@ -1,6 +1,7 @@
 import type { Clock } from "../lib/clock.ts";
+import { LmError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import { isDamage, openTable, replaceTable } from "./open-table.ts";
+import { isDamage, isLocked, openTable, replaceTable } from "./open-table.ts";
 import type { ResponseTable } from "./response-table.ts";
 
 /** One answer that may be continued by its id. */
@@ -80,6 +81,7 @@ export class ResponseStore {
   /**
    * The answer and all that it continues, oldest first.
    * @returns null when one of them is unknown, too old, or somebody else's.
+   * @throws LmError overloaded while another program has the file.
    */
   chain(id: string, owner: string): StoredResponse[] | null {
     const oldestMs = this.#options.clock.now() - this.#options.limits.ttlMs;
@@ -90,7 +92,10 @@ export class ResponseStore {
     return found;
   }
 
-  /** @returns false when there is no such answer of this owner. */
+  /**
+   * @returns false when there is no such answer of this owner.
+   * @throws LmError overloaded while another program has the file.
+   */
   delete(id: string, owner: string): boolean {
     return this.#guard(() => {
       if (this.#table.remove(id, owner) === 0) return false;
@@ -160,11 +165,15 @@ export class ResponseStore {
     }
   }
 
-  /** Runs `work`; on a damaged file begins a new one and answers `otherwise`. */
+  /**
+   * Runs `work`; on a damaged file begins a new one and answers `otherwise`.
+   * @throws LmError overloaded while another program has the file.
+   */
   #guard<T>(work: () => T, otherwise: T): T {
     try {
       return work();
     } catch (error) {
+      if (isLocked(error)) throw locked(error);
       const { path } = this.#options;
       if (!isDamage(error) || path === null) throw error;
       this.#table.close();
@@ -172,6 +181,11 @@ export class ResponseStore {
       return otherwise;
     }
   }
+}
+
+function locked(cause: unknown): LmError<"overloaded"> {
+  const message = "Another program has locked the stored responses. Please try again.";
+  return new LmError("overloaded", { retryAfterMs: 1_000 }, message, { cause });
 }
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : "unknown");

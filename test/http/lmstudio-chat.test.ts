@@ -621,6 +621,17 @@ describe("chats that go on", () => {
     expect(response_id).toBeUndefined();
   });
 
+  test("a chat that cannot be read for now is to be asked for again", async () => {
+    const chain = (): never => {
+      throw new LmError("overloaded", { retryAfterMs: 1_000 }, "Please try again.");
+    };
+    const deps = { responses: { ...memoryResponses(), chain } };
+    const response = await ask({ previous_response_id: "resp_00", store: false }, { deps });
+    expect(response.status).toBe(503);
+    expect(response.headers.get("retry-after")).toBe("1");
+    expect((await failureOf(response)).message).toBe("Please try again.");
+  });
+
   test("T-B5: with keys, nobody continues the chat of another", async () => {
     const responses = memoryResponses();
     const options = {
