@@ -12,6 +12,7 @@ import type { Clock } from "../lib/clock.ts";
 import { LmError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import { ResponseTable } from "./response-table.ts";
+import { SCHEMA_STEPS } from "./schema.ts";
 
 export interface TableOptions {
   /** Absolute path of the database; null = memory only. */
@@ -19,23 +20,6 @@ export interface TableOptions {
   clock: Pick<Clock, "now">;
   log: Log;
 }
-
-/** Version of the tables below, kept in the file's `user_version`. */
-const SCHEMA_VERSION = 1;
-const SCHEMA = `
-  CREATE TABLE responses (
-    id TEXT PRIMARY KEY,
-    owner TEXT NOT NULL,
-    previous TEXT,
-    created_ms INTEGER NOT NULL,
-    used INTEGER NOT NULL,
-    bytes INTEGER NOT NULL,
-    body TEXT NOT NULL
-  ) STRICT;
-  CREATE INDEX responses_by_use ON responses (used);
-  CREATE INDEX responses_by_age ON responses (created_ms);
-  PRAGMA user_version = ${SCHEMA_VERSION};
-`;
 
 /**
  * The table in a file of mode 0600. A damaged file is moved aside and a new one begun.
@@ -108,15 +92,20 @@ function openFile(path: string): ResponseTable {
   }
 }
 
-/** Reads the whole table: a damaged one is found now. */
+/** Brings the tables up to date and reads them: a damaged one is found now. */
 function prepare(database: Database, path: string): ResponseTable {
   database.run("PRAGMA secure_delete = ON");
   const row = database.query<{ user_version: number }, []>("PRAGMA user_version").get();
   const version = row?.user_version ?? 0;
-  if (version > SCHEMA_VERSION) {
+  if (version > SCHEMA_STEPS.length) {
     throw unusable(path, `a newer lmserver wrote it (version ${version})`);
   }
-  if (version === 0) database.transaction(() => database.run(SCHEMA))();
+  if (version < SCHEMA_STEPS.length) {
+    database.transaction(() => {
+      for (const step of SCHEMA_STEPS.slice(version)) database.run(step);
+      database.run(`PRAGMA user_version = ${SCHEMA_STEPS.length}`);
+    })();
+  }
   return new ResponseTable(database);
 }
 

@@ -37,9 +37,10 @@ const MAX_CHAIN = 10_000;
 
 /**
  * Answers that later requests may continue, in one SQLite file of mode 0600. Bounded in age, number
- * and bytes: what was used longest ago goes first, and using an answer uses the chain before it.
- * Deleted text is overwritten. A damaged file is moved aside and a new one begun. Where nothing can be
- * written, as on a full disk, what is stored can still be continued, and each save tries again.
+ * and bytes: the end of the chat that was used longest ago goes first, so that every answer is there as
+ * long as one that continues it. Deleted text is overwritten. A damaged file is moved aside and a new one
+ * begun. Where nothing can be written, as on a full disk, what is stored can still be continued, and each
+ * save tries again.
  */
 export class ResponseStore {
   readonly #options: StoreOptions;
@@ -87,7 +88,7 @@ export class ResponseStore {
     const oldestMs = this.#options.clock.now() - this.#options.limits.ttlMs;
     const found = this.#guard(() => this.#follow(id, owner, oldestMs), null);
     if (found !== null) {
-      this.#attempt(() => this.#table.use(found.map((response) => response.id)));
+      this.#attempt(() => this.#table.use(id));
     }
     return found;
   }
@@ -112,11 +113,15 @@ export class ResponseStore {
   /** @returns Why it was not saved; null = it was. */
   #trySave({ id, owner, previousId, body }: StoredResponse): string | null {
     try {
-      const row = { id, owner, previous: previousId, body: JSON.stringify(body) };
+      const text = JSON.stringify(body);
+      const bytes = Buffer.byteLength(text);
       let gone = 0;
       const problem = this.#guard(() => {
+        const refusal = this.#refusalOf(previousId, bytes);
+        if (refusal !== null) return refusal;
+        const createdMs = this.#options.clock.now();
         this.#table.atomically(() => {
-          this.#table.insert(row, this.#options.clock.now());
+          this.#table.insert({ id, owner, previous: previousId, createdMs, bytes, body: text });
           gone = this.#evict();
         });
         return null;
@@ -126,6 +131,17 @@ export class ResponseStore {
     } catch (error) {
       return reasonOf(error);
     }
+  }
+
+  /** Why an answer of so many bytes could not be continued though it were stored; null = it could. */
+  #refusalOf(previousId: string | null, bytes: number): string | null {
+    const { maxCount, maxBytes } = this.#options.limits;
+    const none = { count: 0, bytes: 0 };
+    const earlier = previousId === null ? none : this.#table.chainSums(previousId, MAX_CHAIN);
+    if (earlier === null) return "what it continues is not stored any more";
+    const isTooLong = earlier.count + 1 > Math.min(maxCount, MAX_CHAIN);
+    if (!isTooLong && earlier.bytes + bytes <= maxBytes) return null;
+    return "its chat is larger than all that may be stored";
   }
 
   #follow(id: string, owner: string, oldestMs: number): StoredResponse[] | null {
@@ -143,15 +159,15 @@ export class ResponseStore {
 
   /** @returns How many answers went. */
   #evict(): number {
-    const { ttlMs, maxCount, maxBytes } = this.#options.limits;
-    let gone = this.#table.removeUntil(this.#options.clock.now() - ttlMs);
-    while (
-      this.#table.count > maxCount ||
-      (this.#table.bytes > maxBytes && this.#table.count > 0)
-    ) {
-      gone += this.#table.removeLeastUsed();
-    }
+    let gone = this.#table.removeUntil(this.#options.clock.now() - this.#options.limits.ttlMs);
+    while (this.#isOver() && this.#table.removeLeastUsedEnd() > 0) gone += 1;
     return gone;
+  }
+
+  #isOver(): boolean {
+    const { maxCount, maxBytes } = this.#options.limits;
+    const { count, bytes } = this.#table.totals;
+    return count > maxCount || bytes > maxBytes;
   }
 
   /** Upkeep that no answer depends on: where it fails, a later one does it. */

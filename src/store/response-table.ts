@@ -9,14 +9,35 @@ export interface ResponseRow {
   body: string;
 }
 
-/** Of the whole table. */
-interface Totals {
-  /** Order of use: grows by one with each. */
-  tick: number;
+export interface NewRow extends ResponseRow {
+  createdMs: number;
+  /** Size of `body` in UTF-8. */
+  bytes: number;
+}
+
+/** Of some rows. */
+export interface RowSums {
+  count: number;
   /** Sum of the bodies' sizes. */
   bytes: number;
-  count: number;
 }
+
+/** Of the whole table. */
+interface Totals extends RowSums {
+  /** Order of use: grows by one with each. */
+  tick: number;
+}
+
+const CHAIN_SUMS = `
+  WITH RECURSIVE chain AS (
+    SELECT previous, bytes FROM responses WHERE id = ?
+    UNION ALL
+    SELECT earlier.previous, earlier.bytes
+    FROM chain JOIN responses AS earlier ON earlier.id = chain.previous
+    LIMIT ?
+  )
+  SELECT count(*) AS count, sum(bytes) AS bytes, sum(previous IS NULL) AS starts FROM chain
+`;
 
 /** The table of stored responses, and how much is in it. Owns its database. */
 export class ResponseTable {
@@ -28,12 +49,8 @@ export class ResponseTable {
     this.#totals = readTotals(database);
   }
 
-  get count(): number {
-    return this.#totals.count;
-  }
-
-  get bytes(): number {
-    return this.#totals.bytes;
+  get totals(): RowSums {
+    return this.#totals;
   }
 
   /** All that `work` changes, or nothing. */
@@ -47,13 +64,15 @@ export class ResponseTable {
     }
   }
 
-  insert({ id, owner, previous, body }: ResponseRow, createdMs: number): void {
-    const { tick, bytes, count } = this.#totals;
-    const size = Buffer.byteLength(body);
+  insert({ id, owner, previous, createdMs, bytes, body }: NewRow): void {
+    const tick = this.#totals.tick + 1;
     this.#database
-      .query("INSERT INTO responses VALUES (?, ?, ?, ?, ?, ?, ?)")
-      .run(id, owner, previous, createdMs, tick + 1, size, body);
-    this.#totals = { tick: tick + 1, bytes: bytes + size, count: count + 1 };
+      .query(
+        "INSERT INTO responses (id, owner, previous, created_ms, used, bytes, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      )
+      .run(id, owner, previous, createdMs, tick, bytes, body);
+    const { bytes: sum, count } = this.#totals;
+    this.#totals = { tick, bytes: sum + bytes, count: count + 1 };
   }
 
   /** @returns null when nobody, or somebody else, has it, or it is not younger than `afterMs`. */
@@ -65,16 +84,23 @@ export class ResponseTable {
       .get(id, owner, afterMs);
   }
 
-  /** They become the most recently used, the last one last. */
-  use(ids: readonly string[]): void {
-    const touch = this.#database.query("UPDATE responses SET used = ? WHERE id = ?");
-    this.atomically(() => {
-      for (const id of ids) {
-        const tick = this.#totals.tick + 1;
-        touch.run(tick, id);
-        this.#totals = { ...this.#totals, tick };
-      }
-    });
+  /**
+   * Sums of a row and all that it continues.
+   * @param most Rows that are followed.
+   * @returns null when one of them is missing.
+   */
+  chainSums(id: string, most: number): RowSums | null {
+    const row = this.#database
+      .query<RowSums & { starts: number | null }, [string, number]>(CHAIN_SUMS)
+      .get(id, most);
+    return row?.starts === 1 ? row : null;
+  }
+
+  /** It becomes the most recently used. */
+  use(id: string): void {
+    const tick = this.#totals.tick + 1;
+    this.#database.query("UPDATE responses SET used = ? WHERE id = ?").run(tick, id);
+    this.#totals = { ...this.#totals, tick };
   }
 
   /** @returns How many rows went: one or none. */
@@ -99,12 +125,15 @@ export class ResponseTable {
     );
   }
 
-  /** @returns How many rows went: one, or none when the table is empty. */
-  removeLeastUsed(): number {
+  /**
+   * Of the rows that no other continues, the least recently used goes.
+   * @returns How many rows went: one, or none when the table is empty.
+   */
+  removeLeastUsedEnd(): number {
     return this.#forget(
       this.#database
         .query<{ bytes: number }, []>(
-          "DELETE FROM responses WHERE id = (SELECT id FROM responses ORDER BY used LIMIT 1) RETURNING bytes",
+          "DELETE FROM responses WHERE id = (SELECT id FROM responses WHERE continued = 0 ORDER BY used LIMIT 1) RETURNING bytes",
         )
         .all(),
     );
