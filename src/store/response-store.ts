@@ -17,7 +17,7 @@ export interface StoredResponse {
 }
 
 export interface StoreLimits {
-  /** An answer is forgotten this long after it was given. */
+  /** An answer can be named for so long after it was given. It goes then, but after those that continue it. */
   ttlMs: number;
   maxCount: number;
   /** Sum of the bodies' sizes. */
@@ -81,7 +81,7 @@ export class ResponseStore {
 
   /**
    * The answer and all that it continues, oldest first.
-   * @returns null when one of them is unknown, too old, or somebody else's.
+   * @returns null when it is too old, or one of them is unknown or somebody else's.
    * @throws LmError overloaded while another program has the file.
    */
   chain(id: string, owner: string): StoredResponse[] | null {
@@ -148,8 +148,9 @@ export class ResponseStore {
     const found: StoredResponse[] = [];
     let next: string | null = id;
     while (next !== null) {
-      const row = this.#table.find(next, owner, oldestMs);
+      const row = this.#table.find(next, owner);
       if (row === null || found.length === MAX_CHAIN) return null;
+      if (found.length === 0 && row.createdMs <= oldestMs) return null;
       const body: unknown = JSON.parse(row.body);
       found.push({ id: row.id, owner, previousId: row.previous, body });
       next = row.previous;
@@ -159,7 +160,7 @@ export class ResponseStore {
 
   /** @returns How many answers went. */
   #evict(): number {
-    let gone = this.#table.removeUntil(this.#options.clock.now() - this.#options.limits.ttlMs);
+    let gone = this.#table.removeEndsUntil(this.#options.clock.now() - this.#options.limits.ttlMs);
     while (this.#isOver() && this.#table.removeLeastUsedEnd() > 0) gone += 1;
     return gone;
   }

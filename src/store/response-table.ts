@@ -6,11 +6,12 @@ export interface ResponseRow {
   owner: string;
   /** Id of the answer it continues. */
   previous: string | null;
+  /** Milliseconds since the Unix epoch. */
+  createdMs: number;
   body: string;
 }
 
 export interface NewRow extends ResponseRow {
-  createdMs: number;
   /** Size of `body` in UTF-8. */
   bytes: number;
 }
@@ -75,13 +76,13 @@ export class ResponseTable {
     this.#totals = { tick, bytes: sum + bytes, count: count + 1 };
   }
 
-  /** @returns null when nobody, or somebody else, has it, or it is not younger than `afterMs`. */
-  find(id: string, owner: string, afterMs: number): ResponseRow | null {
+  /** @returns null when nobody, or somebody else, has it. */
+  find(id: string, owner: string): ResponseRow | null {
     return this.#database
-      .query<ResponseRow, [string, string, number]>(
-        "SELECT id, owner, previous, body FROM responses WHERE id = ? AND owner = ? AND created_ms > ?",
+      .query<ResponseRow, [string, string]>(
+        "SELECT id, owner, previous, created_ms AS createdMs, body FROM responses WHERE id = ? AND owner = ?",
       )
-      .get(id, owner, afterMs);
+      .get(id, owner);
   }
 
   /**
@@ -114,15 +115,20 @@ export class ResponseTable {
     );
   }
 
-  /** @returns How many rows went. */
-  removeUntil(createdMs: number): number {
-    return this.#forget(
-      this.#database
-        .query<{ bytes: number }, [number]>(
-          "DELETE FROM responses WHERE created_ms <= ? RETURNING bytes",
-        )
-        .all(createdMs),
+  /**
+   * Rows that were created by then and that no other continues, and those that none continues any more then.
+   * @returns How many rows went.
+   */
+  removeEndsUntil(createdMs: number): number {
+    const remove = this.#database.query<{ bytes: number }, [number]>(
+      "DELETE FROM responses WHERE continued = 0 AND created_ms <= ? RETURNING bytes",
     );
+    let gone = 0;
+    for (;;) {
+      const count = this.#forget(remove.all(createdMs));
+      if (count === 0) return gone;
+      gone += count;
+    }
   }
 
   /**

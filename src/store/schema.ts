@@ -15,7 +15,7 @@ const TABLE = `
 
 /**
  * `continued` is the number of rows that continue a row. Those that none continues, the ends of chats, are
- * found by use without a look at the others.
+ * found by use and by age without a look at the others.
  */
 const ENDS = `
   ALTER TABLE responses ADD COLUMN continued INTEGER NOT NULL DEFAULT 0;
@@ -29,7 +29,9 @@ const ENDS = `
     UPDATE responses SET continued = continued - 1 WHERE id = OLD.previous;
   END;
   DROP INDEX responses_by_use;
+  DROP INDEX responses_by_age;
   CREATE INDEX ends_by_use ON responses (used) WHERE continued = 0;
+  CREATE INDEX ends_by_age ON responses (created_ms) WHERE continued = 0;
 `;
 
 /** What each version adds to the one before it; a file's `user_version` says how many it has. */
