@@ -28,12 +28,17 @@ export interface StoreOptions {
   /** Absolute path of the database; null = memory only. */
   path: string | null;
   limits: StoreLimits;
-  clock: Pick<Clock, "now">;
+  clock: Clock;
   log: Log;
 }
 
 /** Longest chain that is followed; a longer one does not fit any context. */
 const MAX_CHAIN = 10_000;
+/** The store is tidied so often, or as often as answers expire if that is more often. */
+const TIDY_MS = 3_600_000;
+/** Answers that go for their age at a time; the others go soon after. */
+const EXPIRED_AT_ONCE = 100;
+const SOON_MS = 100;
 
 /**
  * Answers that later requests may continue, in one SQLite file of mode 0600. Bounded in age, number
@@ -48,13 +53,14 @@ export class ResponseStore {
   #notSaved = 0;
   /** Whether the last answer was saved. */
   #isSaving = true;
+  #cancelTidy: () => void = () => undefined;
 
   /** @throws LmError invalid_file when a newer version wrote the file, or it cannot be opened. */
   constructor(options: StoreOptions) {
     this.#options = options;
     this.#table = openTable(options);
     this.#attempt(() => this.#table.atomically(() => this.#evict()));
-    this.#attempt(() => this.#table.emptyLog());
+    this.#tidy();
   }
 
   /** How many answers could not be saved since the start. */
@@ -106,6 +112,7 @@ export class ResponseStore {
   }
 
   close(): void {
+    this.#cancelTidy();
     this.#attempt(() => this.#table.emptyLog());
     this.#table.close();
   }
@@ -115,19 +122,16 @@ export class ResponseStore {
     try {
       const text = JSON.stringify(body);
       const bytes = Buffer.byteLength(text);
-      let gone = 0;
-      const problem = this.#guard(() => {
+      return this.#guard(() => {
         const refusal = this.#refusalOf(previousId, bytes);
         if (refusal !== null) return refusal;
         const createdMs = this.#options.clock.now();
         this.#table.atomically(() => {
           this.#table.insert({ id, owner, previous: previousId, createdMs, bytes, body: text });
-          gone = this.#evict();
+          this.#evict();
         });
         return null;
       }, "the file was damaged");
-      if (gone > 0) this.#attempt(() => this.#table.emptyLog());
-      return problem;
     } catch (error) {
       return reasonOf(error);
     }
@@ -158,17 +162,30 @@ export class ResponseStore {
     return found.toReversed();
   }
 
-  /** @returns How many answers went. */
-  #evict(): number {
-    let gone = this.#table.removeEndsUntil(this.#options.clock.now() - this.#options.limits.ttlMs);
-    while (this.#isOver() && this.#table.removeLeastUsedEnd() > 0) gone += 1;
-    return gone;
+  #evict(): void {
+    let gone = 1;
+    while (gone > 0 && this.#isOver()) gone = this.#table.removeLeastUsedEnd();
   }
 
   #isOver(): boolean {
     const { maxCount, maxBytes } = this.#options.limits;
     const { count, bytes } = this.#table.totals;
     return count > maxCount || bytes > maxBytes;
+  }
+
+  /** Deletes what is too old, and what was deleted since from the log; comes again by itself. */
+  #tidy(): void {
+    const { clock, limits } = this.#options;
+    let expired = 0;
+    this.#attempt(() => {
+      this.#table.atomically(() => {
+        const expiredMs = clock.now() - limits.ttlMs;
+        expired = this.#table.removeEndsUntil(expiredMs, EXPIRED_AT_ONCE);
+      });
+      this.#table.emptyLog();
+    });
+    const pauseMs = expired < EXPIRED_AT_ONCE ? Math.min(limits.ttlMs, TIDY_MS) : SOON_MS;
+    this.#cancelTidy = clock.after(pauseMs, () => this.#tidy());
   }
 
   /** Upkeep that no answer depends on: where it fails, a later one does it. */

@@ -117,18 +117,19 @@ export class ResponseTable {
 
   /**
    * Rows that were created by then and that no other continues, and those that none continues any more then.
-   * @returns How many rows went.
+   * @returns How many rows went: `most`, or all there were.
    */
-  removeEndsUntil(createdMs: number): number {
-    const remove = this.#database.query<{ bytes: number }, [number]>(
-      "DELETE FROM responses WHERE continued = 0 AND created_ms <= ? RETURNING bytes",
+  removeEndsUntil(createdMs: number, most: number): number {
+    const remove = this.#database.query<{ bytes: number }, [number, number]>(
+      "DELETE FROM responses WHERE id IN (SELECT id FROM responses WHERE continued = 0 AND created_ms <= ? LIMIT ?) RETURNING bytes",
     );
     let gone = 0;
-    for (;;) {
-      const count = this.#forget(remove.all(createdMs));
-      if (count === 0) return gone;
+    while (gone < most) {
+      const count = this.#forget(remove.all(createdMs, most - gone));
+      if (count === 0) break;
       gone += count;
     }
+    return gone;
   }
 
   /**

@@ -1,4 +1,5 @@
 import { Database } from "bun:sqlite";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Log } from "../../src/lib/log.ts";
 import { ResponseStore, type StoreLimits } from "../../src/store/response-store.ts";
@@ -43,6 +44,12 @@ export class StoreFixture implements Disposable {
   /** The file as another program has it open; `using` closes it. */
   elsewhere(): Database {
     return new Database(this.path);
+  }
+
+  /** Names of the files in the folder in which a text stands. */
+  filesWith(text: string): string[] {
+    const names = readdirSync(this.folder);
+    return names.filter((name) => readFileSync(join(this.folder, name)).includes(text));
   }
 
   [Symbol.dispose](): void {

@@ -37,11 +37,62 @@ describe("a chat whose first turn is older than the limit", () => {
     save(store, "2b", "1");
     stores.clock.advance(600);
     save(store, "3", "2");
-    stores.clock.advance(600);
+    stores.clock.advance(800);
+    expect(stored()).toEqual(["1", "2", "3"]);
+    stores.clock.advance(100);
     save(store, "other");
-    expect(stored()).toEqual(["1", "2", "3", "other"]);
-    stores.clock.advance(600);
-    save(store, "another");
-    expect(stored()).toEqual(["another", "other"]);
+    stores.clock.advance(900);
+    expect(stored()).toEqual(["other"]);
+  });
+});
+
+describe("without any request", () => {
+  const HOUR_MS = 3_600_000;
+
+  test("expired answers go within an hour, and their text is in no file any more", () => {
+    const store = stores.open({ ttlMs: 10 * HOUR_MS });
+    store.save({ id: "1", owner: "a", previousId: null, body: "needle".repeat(5) });
+    stores.clock.advance(9.5 * HOUR_MS);
+    expect(stored()).toEqual(["1"]);
+    stores.clock.advance(HOUR_MS);
+    expect(stored()).toEqual([]);
+    expect(stores.filesWith("needleneedle")).toEqual([]);
+  });
+
+  test("the text of what gave way to others is gone within an hour as well", () => {
+    const store = stores.open({ ttlMs: 10 * HOUR_MS, maxCount: 1 });
+    store.save({ id: "1", owner: "a", previousId: null, body: "needle".repeat(5) });
+    save(store, "2");
+    stores.clock.advance(HOUR_MS);
+    expect(stores.filesWith("needleneedle")).toEqual([]);
+  });
+
+  test("many go a hundred at a time, so that no request waits for them all", () => {
+    const store = stores.open({ maxCount: 1_000, maxBytes: 1_000_000 });
+    for (let index = 0; index < 250; index++) save(store, String(index));
+    stores.clock.advance(1_000);
+    expect(stored()).toHaveLength(150);
+    stores.clock.advance(500);
+    expect(stored()).toHaveLength(0);
+  });
+
+  test("a failure is made good by a later time", () => {
+    const store = stores.open();
+    save(store, "1");
+    {
+      using other = stores.elsewhere();
+      other.run("BEGIN IMMEDIATE");
+      stores.clock.advance(1_000);
+    }
+    expect(stored()).toEqual(["1"]);
+    stores.clock.advance(1_000);
+    expect(stored()).toEqual([]);
+  });
+
+  test("a closed store looks no more", () => {
+    const store = stores.open();
+    expect(stores.clock.pending).toBe(1);
+    stores.close(store);
+    expect(stores.clock.pending).toBe(0);
   });
 });
