@@ -1,6 +1,7 @@
 import type { Clock } from "../lib/clock.ts";
 import { LmError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
+import { CertainTime } from "./certain-time.ts";
 import { isDamage, isLocked, openTable, replaceTable } from "./open-table.ts";
 import type { ResponseTable } from "./response-table.ts";
 
@@ -49,6 +50,8 @@ const SOON_MS = 100;
  */
 export class ResponseStore {
   readonly #options: StoreOptions;
+  readonly #tidyMs: number;
+  readonly #time: CertainTime;
   #table: ResponseTable;
   #notSaved = 0;
   /** Whether the last answer was saved. */
@@ -59,6 +62,8 @@ export class ResponseStore {
   constructor(options: StoreOptions) {
     this.#options = options;
     this.#table = openTable(options);
+    this.#tidyMs = Math.min(options.limits.ttlMs, TIDY_MS);
+    this.#time = new CertainTime(options.clock, this.#table.newestMs, this.#tidyMs / 2);
     this.#attempt(() => this.#table.atomically(() => this.#evict()));
     this.#tidy();
   }
@@ -179,12 +184,12 @@ export class ResponseStore {
     let expired = 0;
     this.#attempt(() => {
       this.#table.atomically(() => {
-        const expiredMs = clock.now() - limits.ttlMs;
-        expired = this.#table.removeEndsUntil(expiredMs, EXPIRED_AT_ONCE);
+        const untilMs = this.#time.read() - limits.ttlMs;
+        expired = this.#table.removeEndsUntil(untilMs, EXPIRED_AT_ONCE);
       });
       this.#table.emptyLog();
     });
-    const pauseMs = expired < EXPIRED_AT_ONCE ? Math.min(limits.ttlMs, TIDY_MS) : SOON_MS;
+    const pauseMs = expired < EXPIRED_AT_ONCE ? this.#tidyMs : SOON_MS;
     this.#cancelTidy = clock.after(pauseMs, () => this.#tidy());
   }
 

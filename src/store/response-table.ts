@@ -29,6 +29,10 @@ interface Totals extends RowSums {
   tick: number;
 }
 
+interface OpenedTable extends Totals {
+  newestMs: number;
+}
+
 const CHAIN_SUMS = `
   WITH RECURSIVE chain AS (
     SELECT previous, bytes FROM responses WHERE id = ?
@@ -42,12 +46,16 @@ const CHAIN_SUMS = `
 
 /** The table of stored responses, and how much is in it. Owns its database. */
 export class ResponseTable {
+  /** When the newest row of those there were at first was created; 0 = there was none. */
+  readonly newestMs: number;
   readonly #database: Database;
   #totals: Totals;
 
   constructor(database: Database) {
     this.#database = database;
-    this.#totals = readTotals(database);
+    const { newestMs, ...totals } = readTable(database);
+    this.newestMs = newestMs;
+    this.#totals = totals;
   }
 
   get totals(): RowSums {
@@ -163,11 +171,11 @@ export class ResponseTable {
   }
 }
 
-function readTotals(database: Database): Totals {
+function readTable(database: Database): OpenedTable {
   const row = database
-    .query<Totals, []>(
-      "SELECT coalesce(max(used), 0) AS tick, coalesce(sum(bytes), 0) AS bytes, count(*) AS count FROM responses",
+    .query<OpenedTable, []>(
+      "SELECT coalesce(max(used), 0) AS tick, coalesce(sum(bytes), 0) AS bytes, count(*) AS count, coalesce(max(created_ms), 0) AS newestMs FROM responses",
     )
     .get();
-  return row ?? { tick: 0, bytes: 0, count: 0 };
+  return row ?? { tick: 0, bytes: 0, count: 0, newestMs: 0 };
 }

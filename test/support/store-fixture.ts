@@ -14,6 +14,8 @@ export class StoreFixture implements Disposable {
   readonly folder = this.#folder.path;
   readonly path = join(this.folder, "responses.sqlite");
   readonly clock = new ManualClock();
+  /** How far the machine's clock is set forward, or back. */
+  wrongByMs = 0;
   /** Reasons of the warnings that were logged. */
   readonly warnings: unknown[] = [];
   readonly #log: Log = {
@@ -25,11 +27,14 @@ export class StoreFixture implements Disposable {
   #stores: ResponseStore[] = [];
 
   open(limits: Partial<StoreLimits> = {}, path: string | null = this.path): ResponseStore {
-    const { clock } = this;
     const store = new ResponseStore({
       path,
       limits: { ...LIMITS, ...limits },
-      clock,
+      clock: {
+        now: () => this.clock.now() + this.wrongByMs,
+        monotonicMs: () => this.clock.monotonicMs(),
+        after: (delayMs, callback) => this.clock.after(delayMs, callback),
+      },
       log: this.#log,
     });
     this.#stores.push(store);

@@ -46,9 +46,9 @@ describe("a chat whose first turn is older than the limit", () => {
   });
 });
 
-describe("without any request", () => {
-  const HOUR_MS = 3_600_000;
+const HOUR_MS = 3_600_000;
 
+describe("without any request", () => {
   test("expired answers go within an hour, and their text is in no file any more", () => {
     const store = stores.open({ ttlMs: 10 * HOUR_MS });
     store.save({ id: "1", owner: "a", previousId: null, body: "needle".repeat(5) });
@@ -94,5 +94,74 @@ describe("without any request", () => {
     expect(stores.clock.pending).toBe(1);
     stores.close(store);
     expect(stores.clock.pending).toBe(0);
+  });
+});
+
+describe("a clock that is wrong", () => {
+  const DAY_MS = 24 * HOUR_MS;
+  const LIMITS = { ttlMs: 30 * DAY_MS };
+
+  test("when the machine starts, and is set within the half hour, costs no answer", () => {
+    const first = stores.open(LIMITS);
+    save(first, "1");
+    stores.close(first);
+    stores.wrongByMs = 3_650 * DAY_MS;
+    const second = stores.open(LIMITS);
+    expect(ids(second, "1")).toBeNull();
+    save(second, "2");
+    stores.clock.advance(HOUR_MS / 2 - 1);
+    stores.wrongByMs = 0;
+    stores.clock.advance(2 * HOUR_MS);
+    expect(ids(second, "1")).toEqual(["1"]);
+    expect(stored()).toEqual(["1", "2"]);
+  });
+
+  test.each([1, -1])(
+    "for less than an hour while the server runs, either way, costs none",
+    (way) => {
+      const store = stores.open(LIMITS);
+      save(store, "1");
+      for (let time = 0; time < 5; time++) {
+        stores.clock.advance(1.25 * HOUR_MS);
+        stores.wrongByMs = way * 3_650 * DAY_MS;
+        save(store, `wrong ${time}`);
+        stores.clock.advance(0.75 * HOUR_MS);
+        stores.wrongByMs = 0;
+      }
+      stores.clock.advance(3 * HOUR_MS);
+      expect(ids(store, "1")).toEqual(["1"]);
+    },
+  );
+
+  test("is believed when it stays so: what it says has expired goes", () => {
+    const store = stores.open(LIMITS);
+    save(store, "1");
+    stores.clock.advance(3 * HOUR_MS);
+    stores.wrongByMs = 31 * DAY_MS;
+    stores.clock.advance(3 * HOUR_MS);
+    expect(stored()).toEqual([]);
+  });
+
+  test("is not the reason when a server was off for long: what expired goes within an hour", () => {
+    const first = stores.open(LIMITS);
+    save(first, "1");
+    stores.close(first);
+    stores.clock.jump(31 * DAY_MS);
+    const second = stores.open(LIMITS);
+    expect([ids(second, "1"), stored()]).toEqual([null, ["1"]]);
+    stores.clock.advance(HOUR_MS);
+    expect(stored()).toEqual([]);
+  });
+
+  test("is not the reason when a server never runs for an hour: the newest answer tells the time", () => {
+    const first = stores.open(LIMITS);
+    save(first, "1");
+    stores.close(first);
+    stores.clock.jump(31 * DAY_MS);
+    const second = stores.open(LIMITS);
+    save(second, "2");
+    stores.close(second);
+    stores.open(LIMITS);
+    expect(stored()).toEqual(["2"]);
   });
 });
