@@ -16,12 +16,12 @@ import type { LogFeed } from "../http/log-feed.ts";
 import { systemClock } from "../lib/clock.ts";
 import { randomId } from "../lib/id.ts";
 import type { Log } from "../lib/log.ts";
-import { MAX_STORED_RESPONSE_BYTES } from "../lib/limits.ts";
-import { ResponseStore } from "../store/response-store.ts";
+import type { ResponseStore } from "../store/response-store.ts";
 import { ModelPool } from "../pool/model-pool.ts";
 import { withContentLog } from "./content-log.ts";
 import { gpuFreeBytes } from "./gpu-memory.ts";
 import { loadPresetOf, modelDefaultsOf } from "./model-defaults.ts";
+import { openResponses } from "./open-responses.ts";
 import { withPredictionFeed } from "./prediction-feed.ts";
 import { catalogFolders, type ServePlan } from "./serve-config.ts";
 
@@ -70,7 +70,7 @@ export function wireServer({
     allowLlmEmbeddings: config.allowLlmEmbeddings,
   };
   const templates = createChatTemplates();
-  const responses = openResponses(plan, log);
+  const responses = openResponses(config, folders.stateDir, log);
   const downloads = createDownloads({
     modelsDir: folders.modelsDirs[0] ?? folders.stateDir,
     env,
@@ -132,22 +132,6 @@ function createCatalog(
     chatTemplate,
     templateOf: (key) => presets.of(key).chatTemplate,
     aliases,
-    clock: systemClock,
-    log,
-  });
-}
-
-/** @throws LmError invalid_file when a newer version wrote the stored responses. */
-function openResponses({ config, folders }: ServePlan, log: Log): ResponseStore | null {
-  if (config.responsesStore === "off") return null;
-  const isOnDisk = config.responsesStore === "disk";
-  return new ResponseStore({
-    path: isOnDisk ? join(folders.stateDir, "responses.sqlite") : null,
-    limits: {
-      ttlMs: config.responsesTtlSeconds * 1_000,
-      maxCount: config.responsesMax,
-      maxBytes: MAX_STORED_RESPONSE_BYTES,
-    },
     clock: systemClock,
     log,
   });

@@ -1,5 +1,10 @@
 import { Type, type Static } from "typebox";
-import { DEFAULT_MAX_CHOICES, MAX_BODY_BYTES, MAX_CHOICES } from "../lib/limits.ts";
+import {
+  DEFAULT_MAX_CHOICES,
+  MAX_BODY_BYTES,
+  MAX_CHOICES,
+  MAX_STORED_RESPONSE_BYTES,
+} from "../lib/limits.ts";
 import * as numbers from "./number-settings.ts";
 import { setting } from "./setting.ts";
 import * as words from "./word-settings.ts";
@@ -105,15 +110,22 @@ export const REQUEST_SETTINGS = {
   responsesTtlSeconds: numbers.durationSetting({
     flag: "responses-ttl",
     fallback: 30 * 86_400,
-    minimum: 1,
-    help: "How long they are kept, such as 12h (default 30d)",
+    minimum: 0,
+    help: "How long they are kept, such as 12h; 0 = in memory only (default 30d)",
   }),
   responsesMax: numbers.integerSetting({
     flag: "responses-max",
     fallback: 10_000,
-    minimum: 1,
+    minimum: 0,
     maximum: 10_000_000,
-    help: "How many are kept; the least recently used goes first",
+    help: "How many are kept, chats used longest ago go first; 0 = in memory only",
+  }),
+  responsesSizeBytes: numbers.sizeSetting({
+    flag: "responses-size",
+    fallback: MAX_STORED_RESPONSE_BYTES,
+    minimum: 0,
+    maximum: 2 ** 50,
+    help: "Text of all that are kept together; 0 = in memory only (default 1GiB)",
   }),
   restExtensions: words.flagSetting({
     flag: "rest-extensions",

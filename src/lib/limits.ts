@@ -50,7 +50,7 @@ export const MAX_AUTH_ADDRESSES = 10_000;
 
 export const MAX_LOG_LINE_BYTES = 8 * KIB;
 
-/** Bodies of stored responses together. */
+/** Default of `--responses-size`: bodies of stored responses together. */
 export const MAX_STORED_RESPONSE_BYTES = 1_024 * MIB;
 
 /** A chat template that has not rendered by then is ended: it came with the model's file. */

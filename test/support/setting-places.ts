@@ -201,6 +201,12 @@ export const SETTING_PLACES: { [Name in keyof ServeConfig]: Places<Name> } = {
     file: 7,
     values: { args: 5, env: 6, file: 7 },
   },
+  responsesSizeBytes: {
+    args: ["--responses-size", "0"],
+    env: "100MiB",
+    file: "2GiB",
+    values: { args: 0, env: 100 * 2 ** 20, file: 2 * 2 ** 30 },
+  },
   restExtensions: {
     args: ["--rest-extensions"],
     env: "true",
