@@ -31,6 +31,8 @@ export interface GenerateRequest {
   adapters?: readonly AdapterScale[];
   /** A small model that drafts for it, as the client named it; absent or null = none. */
   draftModel?: string | null;
+  /** Tokens of context that who answers must have; absent or null = whatever there is. */
+  contextLength?: number | null;
   /** Idle seconds before a model loaded by this request is unloaded; null = server default. */
   ttlSeconds: number | null;
 }

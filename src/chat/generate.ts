@@ -116,10 +116,11 @@ async function leaseFor(
   signal: AbortSignal,
 ): Promise<Lease> {
   const model = await resolveModel(deps, request.model, "llm", deps.resolve);
-  const { ttlSeconds } = request;
+  const { ttlSeconds, contextLength = null } = request;
   const draft = await draftFor(deps, request, model);
   return deps.pool.acquire(model, signal, {
     name: request.model,
+    contextLength,
     ttlMs: ttlSeconds === null ? null : ttlSeconds * 1000,
     ...(draft !== null && { settings: { draft: { ...DRAFT_LIMITS, model: draft } } }),
   });

@@ -1,5 +1,19 @@
 import type { CatalogModel } from "../catalog/model.ts";
+import { invalidRequest, type LmError } from "../lib/errors.ts";
 import { type ModelInstance, unloaded } from "./instance.ts";
+import type { AcquireOptions } from "./pool.ts";
+
+/** What a request for a model has to do. */
+export type InstanceChoice =
+  /** Use it, loading it if need be. */
+  | { kind: "lease"; instance: ModelInstance }
+  /** See what its load brings, and choose again. */
+  | { kind: "join"; instance: ModelInstance }
+  /** Choose again when it is gone: it is on its way out. */
+  | { kind: "outlast"; instance: ModelInstance }
+  /** End it, since its context is too small, and load another in its place. */
+  | { kind: "replace"; instance: ModelInstance }
+  | { kind: "load" };
 
 /** The instances of all models, the oldest first, and how one is found among them. */
 export class InstanceSet {
@@ -36,14 +50,33 @@ export class InstanceSet {
     return named ?? null;
   }
 
-  /** The least busy instance of the model, ready ones first. */
-  leastBusy(model: CatalogModel): ModelInstance | null {
-    const rank = (instance: ModelInstance) =>
-      (instance.isEnding ? 2e9 : 0) +
-      (instance.engine?.stage === "ready" ? 0 : 1e9) +
-      (instance.engine?.jobs.running ?? 0) +
-      (instance.engine?.jobs.queued ?? 0);
-    return this.#of(model).toSorted((a, b) => rank(a) - rank(b))[0] ?? null;
+  /**
+   * The named instance, or the least busy one, among those whose context suffices.
+   * @throws LmError model_unloaded as `named`; invalid_request when the context cannot be had.
+   */
+  choose(model: CatalogModel, { name, contextLength }: AcquireOptions): InstanceChoice {
+    const named = this.named(model, name ?? null);
+    const own = named === null ? this.#leastBusyFirst(model) : [named];
+    const staying = own.filter(({ isEnding }) => !isEnding);
+    const wanted = contextLength ?? 0;
+    const instance = staying.find((one) => (one.contextLength ?? Infinity) >= wanted);
+    if (instance !== undefined) {
+      const isEnough = wanted === 0 || instance.contextLength !== null;
+      return { kind: isEnough ? "lease" : "join", instance };
+    }
+    const small = staying.find(({ jit, isIdle }) => jit && isIdle);
+    if (small !== undefined) return { kind: "replace", instance: small };
+    const leaving = own.find(({ isEnding }) => isEnding);
+    if (leaving !== undefined) return { kind: "outlast", instance: leaving };
+    if (staying.length > 0) throw contextTooSmall(staying);
+    return { kind: "load" };
+  }
+
+  /** Ready ones before those that are loading. */
+  #leastBusyFirst(model: CatalogModel): ModelInstance[] {
+    const rank = ({ isReady, engine }: ModelInstance) =>
+      (isReady ? 0 : 1e9) + (engine?.jobs.running ?? 0) + (engine?.jobs.queued ?? 0);
+    return this.#of(model).toSorted((a, b) => rank(a) - rank(b));
   }
 
   /** Until those of the model that are on their way out are gone: their names are free then. */
@@ -69,4 +102,15 @@ export class InstanceSet {
   #of(model: CatalogModel): ModelInstance[] {
     return this.#all.filter((instance) => instance.model.key === model.key);
   }
+}
+
+/** @param instances All ready, and each in use or loaded on purpose. */
+function contextTooSmall(instances: readonly ModelInstance[]): LmError {
+  const tokens = Math.max(...instances.map(({ contextLength }) => contextLength ?? 0));
+  const why = instances.some(({ jit }) => jit) ? "is in use" : "was loaded on purpose";
+  return invalidRequest(
+    "contextLength",
+    "invalid_value",
+    `The model is loaded with a context of ${tokens} tokens and ${why}. Unload it first.`,
+  );
 }

@@ -95,6 +95,15 @@ export class ModelInstance {
     return this.#isEnding;
   }
 
+  get isReady(): boolean {
+    return this.#engine?.stage === "ready";
+  }
+
+  /** Tokens; null while nobody knows, since it is not loaded. */
+  get contextLength(): number | null {
+    return this.isReady ? (this.#engine?.info?.contextLength ?? null) : null;
+  }
+
   get gone(): Promise<void> {
     return this.#gone.promise;
   }
@@ -118,6 +127,12 @@ export class ModelInstance {
       this.#unuse();
       throw error;
     }
+  }
+
+  /** Waits for the load under way, without the right to use what it brings. @throws as `lease`. */
+  async loaded(signal: AbortSignal): Promise<void> {
+    this.#refuseWhenFull();
+    await this.#readyEngine(signal);
   }
 
   /** An explicit load of what a request loaded: it stays now. */

@@ -14,6 +14,7 @@ import { InstanceSet } from "./instance-set.ts";
 import { ModelInstance, unloaded } from "./instance.ts";
 import type {
   AcquireOptions,
+  AnswerPreview,
   Cooldown,
   InstanceStatus,
   Lease,
@@ -76,21 +77,34 @@ export class ModelPool implements PoolManager {
     const either = AbortSignal.any([signal, this.#closing.signal]);
     for (;;) {
       either.throwIfAborted();
-      const instance =
-        this.#instances.named(model, options.name ?? null) ?? this.#instances.leastBusy(model);
-      if (instance !== null) {
-        if (!instance.isEnding) return await instance.lease(either);
-        await waitFor(instance.gone, either);
-        continue;
+      const choice = this.#instances.choose(model, options);
+      switch (choice.kind) {
+        case "lease":
+          return await choice.instance.lease(either);
+        case "join":
+          await choice.instance.loaded(either);
+          break;
+        case "outlast":
+          await waitFor(choice.instance.gone, either);
+          break;
+        case "replace":
+          void choice.instance.drain("unloaded", unloaded(model));
+          // Of those who wait for this the first to do so goes on first: nobody else loads it too.
+          await waitFor(choice.instance.gone, either);
+          return await this.#createForRequest(model, options).lease(either);
+        case "load":
+          return await this.#createForRequest(model, options).lease(either);
       }
-      const { ttlMs: presetTtlMs = this.#options.ttlMs } = this.#presetOf(model);
-      const ttlMs = options.ttlMs ?? presetTtlMs;
-      const created = this.#create(
-        { model, identifier: null, jit: true, ttlMs },
-        options.settings ?? {},
-      );
-      return await created.lease(either);
     }
+  }
+
+  preview(model: CatalogModel, options: AcquireOptions = {}): AnswerPreview {
+    const choice = this.#instances.choose(model, options);
+    if (choice.kind === "load") {
+      return { identifier: this.#instances.freeIdentifier(model.key), needsLoad: true };
+    }
+    const { identifier, isReady } = choice.instance;
+    return { identifier, needsLoad: choice.kind !== "lease" || !isReady };
   }
 
   async load(
@@ -170,6 +184,15 @@ export class ModelPool implements PoolManager {
     const jit = this.#instances.loadedByRequest(model);
     jit?.pin(request.ttlMs ?? null);
     return jit;
+  }
+
+  #createForRequest(model: CatalogModel, options: AcquireOptions): ModelInstance {
+    const { ttlMs: presetTtlMs = this.#options.ttlMs } = this.#presetOf(model);
+    const { contextLength = null, settings, ttlMs = null } = options;
+    return this.#create(
+      { model, identifier: null, jit: true, ttlMs: ttlMs ?? presetTtlMs },
+      { ...settings, ...(contextLength !== null && { contextLength }) },
+    );
   }
 
   #create(

@@ -17,7 +17,8 @@ export interface Pool {
    * Waits until the model is loaded and returns the right to use it. Release exactly once.
    * A load goes on when everyone who waited for it has left: the next request finds it done.
    * @throws LmError model_load_failed, engine_unstable, insufficient_memory, model_loading (waited
-   * too long), queue_full, model_unloaded (the named instance is leaving), server_shutdown; `signal.reason` when aborted.
+   * too long), queue_full, model_unloaded (the named instance is leaving), server_shutdown,
+   * invalid_request (of `contextLength`); `signal.reason` when aborted.
    */
   acquire(model: CatalogModel, signal: AbortSignal, options?: AcquireOptions): Promise<Lease>;
   /** Every engine, loaded or on its way. */
@@ -32,10 +33,22 @@ export interface AcquireOptions {
    * anything else, the model's key included, means the least busy instance.
    */
   name?: string | null;
+  /**
+   * Tokens of context that the request wants; null = whatever there is. An instance with fewer does
+   * not answer it: an idle one that a request loaded makes place, others refuse. What this call
+   * loads gets as many.
+   */
+  contextLength?: number | null;
   /** Idle ms before the instance is unloaded, when this call loads it; null = the default. */
   ttlMs?: number | null;
   /** How to load the model, when this call loads it; absent fields take the server's defaults. */
   settings?: Partial<LoadDefaults>;
+}
+
+/** Who would answer. */
+export interface AnswerPreview {
+  identifier: string;
+  needsLoad: boolean;
 }
 
 /** The pool as its operator sees it: explicit loads, unloads and counters. */
@@ -51,6 +64,11 @@ export interface PoolManager extends Pool {
    * @throws LmError model_not_loaded when no such instance exists.
    */
   unload(identifier: string, options: { force: boolean }): Promise<void>;
+  /**
+   * Who would answer if `acquire` were called now.
+   * @throws LmError model_unloaded and invalid_request as it would.
+   */
+  preview(model: CatalogModel, options?: AcquireOptions): AnswerPreview;
   /**
    * What the engine of an instance is doing right now, by its own word; it answers between steps.
    * null = there is no such instance, or it is not ready.

@@ -106,6 +106,24 @@ describe("chat", () => {
     }
   });
 
+  test("a wanted context is that of the instance which answers, however it came to be", async () => {
+    const unloadAll = async () => {
+      for (const instance_id of await instancesOf()) {
+        await ask("/api/v1/models/unload", "UnloadResponse", { instance_id });
+      }
+    };
+    // Longer than the small contexts: they would refuse it.
+    const long = { input: "Hello ".repeat(400), context_length: 2048, max_output_tokens: 1 };
+    await unloadAll();
+    await ask("/api/v1/models/load", "LoadResponse", { model: "demo", context_length: 256 });
+    await ask("/api/v1/models/load", "LoadResponse", { model: "demo", context_length: 2048 });
+    expect(await say(long)).toMatchObject({ model_instance_id: "demo:2" });
+    await unloadAll();
+    await say({ input: "Hello", context_length: 512, max_output_tokens: 1 });
+    expect(await say(long)).toMatchObject({ model_instance_id: "demo" });
+    await unloadAll();
+  });
+
   test("a model that a request loaded with a ttl leaves, one loaded on purpose stays", async () => {
     await send("/api/v1/models/unload", { instance_id: "demo" });
     await send("/api/v0/chat/completions", {

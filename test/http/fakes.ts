@@ -138,6 +138,11 @@ export function fakeDeps(options: FakeOptions = {}): Deps {
       cooldown: () => null,
       load: async (model) => fakeInstance(model, { jit: false }),
       unload: async () => undefined,
+      preview: (model) => {
+        const own = (options.instances ?? []).filter((instance) => instance.model === model);
+        const identifier = own[0]?.identifier ?? model.key;
+        return { identifier, needsLoad: !own.some(({ state }) => state === "ready") };
+      },
     },
     tokens: null,
     responses: null,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Generate, GenerateEvent, GenerateRequest } from "../../src/chat/events.ts";
-import { LmError } from "../../src/lib/errors.ts";
-import type { AcquireOptions, InstanceStatus } from "../../src/pool/pool.ts";
+import { invalidRequest, LmError } from "../../src/lib/errors.ts";
+import type { AcquireOptions } from "../../src/pool/pool.ts";
 import {
   appWith,
   done,
@@ -12,7 +12,6 @@ import {
   failWith,
   finished,
   manualClock,
-  modelInfo,
   play,
   post,
   started,
@@ -441,19 +440,15 @@ describe("events", () => {
 });
 
 describe("loading", () => {
-  const acquiring = (seen: (AcquireOptions | undefined)[], instances: InstanceStatus[] = []) => {
+  const acquiring = (seen: (AcquireOptions | undefined)[]) => {
     const { pool } = fakeDeps({ models: [model] });
-    const unloaded: string[] = [];
     return {
-      unloaded,
       pool: {
         ...pool,
-        instances: () => instances,
         acquire: async (...[asked, signal, options]: Parameters<typeof pool.acquire>) => {
           seen.push(options);
           return pool.acquire(asked, signal, options);
         },
-        unload: async (id: string) => void unloaded.push(id),
       },
     };
   };
@@ -469,7 +464,7 @@ describe("loading", () => {
       "model_load.end",
       "prompt_processing.start",
     ]);
-    expect(seen).toEqual([{ name: model.key, ttlMs: null, settings: { contextLength: 1024 } }]);
+    expect(seen).toEqual([{ name: model.key, contextLength: 1024, ttlMs: null }]);
     const end = events.at(-1)?.["result"] as Answer;
     expect(end.stats["model_load_time_seconds"]).toBeNumber();
   });
@@ -539,36 +534,31 @@ describe("loading", () => {
     expect(released).toBe(1);
   });
 
-  const small = { ...modelInfo, contextLength: 512 };
-  const rows: {
-    name: string;
-    over: Partial<InstanceStatus>;
-    wanted: number;
-    status: number;
-    reloads: boolean;
-  }[] = [
-    { name: "enough already", over: {}, wanted: 2048, status: 200, reloads: false },
-    {
-      name: "idle and loaded by a request",
-      over: { info: small },
-      wanted: 1024,
-      status: 200,
-      reloads: true,
-    },
-    { name: "busy", over: { info: small, running: 1 }, wanted: 1024, status: 400, reloads: false },
-    {
-      name: "loaded on purpose",
-      over: { info: small, jit: false },
-      wanted: 1024,
-      status: 400,
-      reloads: false,
-    },
-  ];
-  test.each(rows)("a larger context: $name", async ({ over, wanted, status, reloads }) => {
-    const { pool, unloaded } = acquiring([], [fakeInstance(model, over)]);
-    const response = await ask({ context_length: wanted }, { deps: { pool } });
-    expect(response.status).toBe(status);
-    expect(unloaded).toEqual(reloads ? [model.key] : []);
+  test("a context that cannot be had is refused before anything is told", async () => {
+    const { pool } = acquiring([]);
+    const refusing: typeof pool = {
+      ...pool,
+      preview: () => {
+        throw invalidRequest("contextLength", "invalid_value", "The model is in use.");
+      },
+    };
+    const response = await ask(
+      { stream: true, context_length: 1024 },
+      { deps: { pool: refusing } },
+    );
+    expect(response.status).toBe(400);
+    expect(await failureOf(response)).toMatchObject({
+      code: "invalid_value",
+      param: "context_length",
+    });
+  });
+
+  test.each([true, false])("who answers has the wanted context; needs a load: %p", async (load) => {
+    const asked: unknown[] = [];
+    const generate = play(answer, ({ contextLength }) => asked.push(contextLength));
+    const instances = load ? [] : [loaded];
+    const response = await ask({ context_length: 1024 }, { generate, instances });
+    expect([response.status, asked]).toEqual([200, [1024]]);
   });
 });
 

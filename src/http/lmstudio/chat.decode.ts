@@ -69,6 +69,12 @@ export function toUserText(input: ChatInput): string {
   return texts.join("");
 }
 
+/** Names of the client's fields. Everything it sends as text is its input. */
+export function toWire(param: string): string {
+  if (param === "contextLength") return "context_length";
+  return /^(prompt|messages)\b/.test(param) ? "input" : param;
+}
+
 /** One generation that continues `chat`, whose last message is the user's. */
 export function toGenerateRequest(body: ExtendedChat, chat: StoredChat): GenerateRequest {
   const { temperature = null, top_p = null, top_k = null, min_p = null } = body;
@@ -87,6 +93,7 @@ export function toGenerateRequest(body: ExtendedChat, chat: StoredChat): Generat
     logprobs: null,
     promptLogprobs: false,
     cachePrompt: true,
+    contextLength: body.context_length ?? null,
     ttlSeconds: body.ttl ?? null,
     draftModel: body.draft_model ?? null,
     ...toAdapters(body.lora ?? null),

@@ -33,7 +33,11 @@ const fields = {
   repeat_penalty: opt(decimal("1 = off.", { exclusiveMinimum: 0, maximum: 10 })),
   max_output_tokens: opt(integer("Reasoning included. Default: no bound.", { minimum: 1 })),
   reasoning: opt(ReasoningWord),
-  context_length: opt(integer("Of the model, when this loads it.", { minimum: 1 })),
+  context_length: opt(
+    integer("Tokens. A model that a request loaded with fewer is loaded anew when it is idle.", {
+      minimum: 1,
+    }),
+  ),
   store: opt(Type.Boolean({ description: "false = cannot be continued. Default true." })),
   previous_response_id: opt(Type.String({ description: "The answer to continue." })),
 };

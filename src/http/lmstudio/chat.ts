@@ -6,7 +6,7 @@ import { checkDraftModel } from "../openai/chat-completions.ts";
 import { holdOpen, type RequestContext } from "../request-context.ts";
 import type { PostRoute } from "../route.ts";
 import { logFailure, streamAnswer } from "../stream-answer.ts";
-import { parseChat, toGenerateRequest, toUserText } from "./chat.decode.ts";
+import { parseChat, toGenerateRequest, toUserText, toWire } from "./chat.decode.ts";
 import { type ChatModel, chatModel, loadChatModel } from "./chat-model.ts";
 import { ChatAnswer, ChatEvent, type ExtendedChat, NativeChat } from "./chat.schema.ts";
 import { ChatTurn } from "./chat-turn.ts";
@@ -60,9 +60,6 @@ export function nativeChat(server: Server): PostRoute {
     },
   };
 }
-
-/** Everything a client sends as text is its input. */
-const toWire = (param: string): string => (/^(prompt|messages)\b/.test(param) ? "input" : param);
 
 /** At most ten events a second. */
 const LOAD_PROGRESS_MS = 100;
@@ -155,7 +152,7 @@ class ChatRun {
     const startMs = clock.monotonicMs();
     const seconds = (): number => Math.round(clock.monotonicMs() - startMs) / 1000;
     try {
-      const loading = loadChatModel(server.deps, target, request, scope.abort.signal);
+      const loading = loadChatModel(server.deps, target.model, request, scope.abort.signal);
       this.#lease = yield* this.#watchLoad(loading);
     } catch (error) {
       yield* this.turn.loadEnd(null, seconds());
