@@ -1,7 +1,7 @@
 import type { CatalogModel } from "../catalog/model.ts";
 import { invalidRequest, type LmError } from "../lib/errors.ts";
 import { type ModelInstance, unloaded } from "./instance.ts";
-import type { AcquireOptions } from "./pool.ts";
+import type { AcquireOptions, LoadDefaults } from "./pool.ts";
 
 /** What a request for a model has to do. */
 export type InstanceChoice =
@@ -85,9 +85,15 @@ export class InstanceSet {
     await Promise.all(ending.map(({ gone }) => gone));
   }
 
-  /** The one that a request loaded and that stays. */
-  loadedByRequest(model: CatalogModel): ModelInstance | null {
-    return this.#of(model).find(({ jit, isEnding }) => jit && !isEnding) ?? null;
+  /** The one that a request loaded, that stays, and that is what a load on purpose asks for. */
+  loadedByRequest(
+    model: CatalogModel,
+    identifier: string | null,
+    asked: Partial<LoadDefaults>,
+  ): ModelInstance | null {
+    const isAsked = (instance: ModelInstance): boolean =>
+      (identifier === null || identifier === instance.identifier) && instance.isLoadedAs(asked);
+    return this.#of(model).find((one) => one.jit && !one.isEnding && isAsked(one)) ?? null;
   }
 
   /** The model's key, or the key with the least number that is free. */

@@ -135,6 +135,14 @@ export class ModelInstance {
     await this.#readyEngine(signal);
   }
 
+  /** Whether a load with these settings would bring the same. */
+  isLoadedAs(asked: Partial<LoadDefaults>): boolean {
+    const { settings } = this.#options;
+    const contextLength = this.contextLength ?? settings.contextLength;
+    const own = withFlashAttention({ ...settings, contextLength });
+    return Bun.deepEquals({ ...own, ...withFlashAttention(asked) }, own);
+  }
+
   /** An explicit load of what a request loaded: it stays now. */
   pin(ttlMs: number | null): void {
     this.#jit = false;
@@ -307,6 +315,11 @@ export class ModelInstance {
 
 export function unloaded(model: CatalogModel): LmError {
   return new LmError("model_unloaded", { model: model.key }, `Model "${model.key}" was unloaded.`);
+}
+
+/** "auto" is on, wherever it can be. */
+function withFlashAttention<Settings extends Partial<LoadDefaults>>(settings: Settings): Settings {
+  return settings.flashAttention === "auto" ? { ...settings, flashAttention: "on" } : settings;
 }
 
 function stillLoading(model: CatalogModel): LmError {

@@ -116,13 +116,14 @@ export class ModelPool implements PoolManager {
     const either = AbortSignal.any([signal, this.#closing.signal]);
     either.throwIfAborted();
     await waitFor(this.#instances.ended(model), either);
-    if (identifier !== undefined && this.#instances.get(identifier) !== null) {
-      throw invalidRequest("identifier", "invalid_value", `"${identifier}" is loaded already.`);
-    }
     const name = identifier ?? null;
+    const kept = this.#instances.loadedByRequest(model, name, overrides);
+    kept?.pin(ttlMs);
+    if (kept === null && name !== null && this.#instances.get(name) !== null) {
+      throw invalidRequest("identifier", "invalid_value", `"${name}" is loaded already.`);
+    }
     const instance =
-      this.#pinned(model, request) ??
-      this.#create({ model, identifier: name, jit: false, ttlMs }, overrides);
+      kept ?? this.#create({ model, identifier: name, jit: false, ttlMs }, overrides);
     const lease = await instance.lease(either);
     lease.release();
     return this.#status(instance);
@@ -176,14 +177,6 @@ export class ModelPool implements PoolManager {
     });
     await instance.drain("shutdown", error);
     cancel();
-  }
-
-  /** An explicit load without settings of its own keeps what a request loaded. */
-  #pinned(model: CatalogModel, request: LoadRequest): ModelInstance | null {
-    if (Object.keys(request).some((key) => key !== "ttlMs")) return null;
-    const jit = this.#instances.loadedByRequest(model);
-    jit?.pin(request.ttlMs ?? null);
-    return jit;
   }
 
   #createForRequest(model: CatalogModel, options: AcquireOptions): ModelInstance {

@@ -54,7 +54,8 @@ export interface AnswerPreview {
 /** The pool as its operator sees it: explicit loads, unloads and counters. */
 export interface PoolManager extends Pool {
   /**
-   * Loads an instance on purpose: without TTL unless given, and never evicted.
+   * Loads an instance on purpose: without TTL unless given, and never evicted. One that a request
+   * loaded with the same settings is kept instead.
    * @throws LmError as `acquire`, and invalid_request when the identifier is taken.
    */
   load(model: CatalogModel, request: LoadRequest, signal: AbortSignal): Promise<InstanceStatus>;

@@ -134,8 +134,12 @@ describe("chat", () => {
     });
     expect(await instancesOf()).toEqual(["demo"]);
     await until("the model leaves", async () => (await instancesOf()).length === 0);
-    await ask("/api/v1/models/load", "LoadResponse", { model: "demo" });
+    await say({ input: "Hi", context_length: 512, max_output_tokens: 1 });
+    const same = { model: "demo", context_length: 512, flash_attention: true };
+    await ask("/api/v1/models/load", "LoadResponse", same);
     expect(await instancesOf()).toEqual(["demo"]);
+    const { instances } = (await (await send("/api/lmserver/instances")).json()) as Json;
+    expect(instances).toMatchObject([{ identifier: "demo", ttl_ms: null }]);
   });
 });
 

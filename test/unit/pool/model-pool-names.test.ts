@@ -1,7 +1,9 @@
 import { expect, test } from "bun:test";
 import { silentLog } from "../../../src/lib/log.ts";
 import { ModelPool, type PoolOptions } from "../../../src/pool/model-pool.ts";
+import type { LoadRequest } from "../../../src/pool/pool.ts";
 import { fakeSpawner } from "../../support/fake-channel.ts";
+import { MODEL_INFO } from "../../support/model-info.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import {
   BUILD_ID,
@@ -14,10 +16,10 @@ import {
 const model = scriptedModel({ name: "m" });
 
 /** A pool whose engines load by themselves at once. */
-function readyPool(options: Partial<PoolOptions> = {}) {
+function readyPool(options: Partial<PoolOptions> = {}, contextLength = MODEL_INFO.contextLength) {
   const { spawn } = fakeSpawner((channel) => {
     channel.onCommand = ({ type }) => {
-      if (type === "load") channel.ready();
+      if (type === "load") channel.ready({ contextLength });
       if (type === "shutdown") channel.end(0);
     };
     queueMicrotask(() => channel.hello());
@@ -70,6 +72,37 @@ test("a named instance that is leaving refuses, the model itself is loaded anew"
   const fresh = await anew;
   expect(fresh.identifier).toBe("m");
   fresh.release();
+  await pool.close(0);
+});
+
+const adapters = [{ name: "a", path: "/a", sizeBytes: 1, scale: 1 }];
+const loads: { name: string; request: LoadRequest; isKept: boolean }[] = [
+  { name: "nothing", request: {}, isKept: true },
+  { name: "the context it has", request: { contextLength: 512 }, isKept: true },
+  { name: "another context", request: { contextLength: 1_024 }, isKept: false },
+  {
+    name: "what the server's defaults are",
+    request: { parallel: 4, kvTypeK: "f16" },
+    isKept: true,
+  },
+  { name: "other settings", request: { contextLength: 512, parallel: 2 }, isKept: false },
+  {
+    name: "flash attention, which is on where it can be",
+    request: { flashAttention: "on" },
+    isKept: true,
+  },
+  { name: "no flash attention", request: { flashAttention: "off" }, isKept: false },
+  { name: "adapters", request: { adapters }, isKept: false },
+  { name: "its own name", request: { identifier: "m" }, isKept: true },
+  { name: "another name", request: { identifier: "n" }, isKept: false },
+];
+test.each(loads)("a load on purpose of what a request loaded: $name", async (row) => {
+  const pool = readyPool({ load: { ...LOAD_DEFAULTS, contextLength: null } }, 512);
+  (await pool.acquire(model, never())).release();
+  const { jit, ttlMs } = await pool.load(model, row.request, never());
+  expect([jit, ttlMs]).toEqual([false, null]);
+  const all = pool.instances().map((instance) => instance.jit);
+  expect(all).toEqual(row.isKept ? [false] : [true, false]);
   await pool.close(0);
 });
 
