@@ -37,6 +37,12 @@ export class AnswerReader {
     return this.#isFinished || this.#surplusTokens > SURPLUS_TOKENS;
   }
 
+  /** Sampled so far and not told with an end; reasoning is part of all. */
+  get untoldTokens(): { all: number; reasoning: number } {
+    if (this.#isFinished) return { all: 0, reasoning: 0 };
+    return { all: this.#tokens, reasoning: this.#reasoningTokens };
+  }
+
   /** What a piece of output says. */
   read({ text, tokens, logprobs }: TextEvent): GenerateEvent[] {
     this.#tokens += tokens;

@@ -77,7 +77,17 @@ export type GenerateEvent =
       schemaIssues?: readonly AnswerIssue[];
     }
   /** Last event. */
-  | { type: "done"; timings: JobTimings };
+  | { type: "done"; timings: JobTimings }
+  /**
+   * Last event of a generation that then throws, if it has sampled anything: the tokens of the
+   * choices that have not told their end, all together, and the times up to now.
+   */
+  | {
+      type: "interrupted";
+      completionTokens: number;
+      reasoningTokens: number;
+      timings: JobTimings;
+    };
 
 /** The one door to generation. @throws LmError before `started`, or later when an engine fails. */
 export type Generate = (

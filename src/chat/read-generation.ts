@@ -33,48 +33,69 @@ export async function* readGeneration(
   const readerOf = (choice: number): AnswerReader =>
     defined(readers[choice], "the engine told of a choice that was not asked for");
   const stopwatch = new Stopwatch();
-  for await (const event of events) {
-    stopwatch.observe(event);
-    switch (event.type) {
-      case "accepted": {
-        const { promptTokens, cachedTokens } = event;
-        const { model, warnings } = reading;
-        yield { type: "started", model, promptTokens, cachedTokens, warnings };
-        break;
+  try {
+    for await (const event of events) {
+      stopwatch.observe(event);
+      switch (event.type) {
+        case "accepted": {
+          const { promptTokens, cachedTokens } = event;
+          const { model, warnings } = reading;
+          yield { type: "started", model, promptTokens, cachedTokens, warnings };
+          break;
+        }
+        case "progress":
+          yield { type: "progress", processed: event.processed, total: event.total };
+          break;
+        case "promptLogprobs":
+          yield { type: "promptLogprobs", tokens: event.tokens };
+          break;
+        case "text":
+          for (const told of readerOf(event.choice).read(event)) yield told;
+          if (!readers.every((reader) => reader.isOver)) break;
+          for (const told of readers.flatMap((reader) => reader.stop())) yield told;
+          yield { type: "done", timings: stopwatch.timings() };
+          return;
+        case "choiceDone": {
+          const { stop } = event;
+          const isOwnStop = stop !== null && !reading.stops.includes(stop);
+          for (const told of readerOf(event.choice).finish(event, isOwnStop)) yield told;
+          break;
+        }
+        case "jobDone":
+          yield { type: "done", timings: event.timings };
+          break;
+        default:
+          assert(false, `a lease passed on an event that is not of a generation: ${event.type}`);
       }
-      case "progress":
-        yield { type: "progress", processed: event.processed, total: event.total };
-        break;
-      case "promptLogprobs":
-        yield { type: "promptLogprobs", tokens: event.tokens };
-        break;
-      case "text":
-        for (const told of readerOf(event.choice).read(event)) yield told;
-        if (!readers.every((reader) => reader.isOver)) break;
-        for (const told of readers.flatMap((reader) => reader.stop())) yield told;
-        yield { type: "done", timings: stopwatch.timings() };
-        return;
-      case "choiceDone": {
-        const { stop } = event;
-        const isOwnStop = stop !== null && !reading.stops.includes(stop);
-        for (const told of readerOf(event.choice).finish(event, isOwnStop)) yield told;
-        break;
-      }
-      case "jobDone":
-        yield { type: "done", timings: event.timings };
-        break;
-      default:
-        assert(false, `a lease passed on an event that is not of a generation: ${event.type}`);
     }
+  } catch (error) {
+    if (stopwatch.hasText) yield interrupted(readers, stopwatch);
+    throw error;
   }
 }
 
-/** Times a job from outside, for one that is left before the engine tells its own times. */
+/** What is known of a generation that fails. */
+function interrupted(readers: readonly AnswerReader[], stopwatch: Stopwatch): GenerateEvent {
+  const untold = readers.map(({ untoldTokens }) => untoldTokens);
+  return {
+    type: "interrupted",
+    completionTokens: untold.reduce((sum, { all }) => sum + all, 0),
+    reasoningTokens: untold.reduce((sum, { reasoning }) => sum + reasoning, 0),
+    timings: stopwatch.timings(),
+  };
+}
+
+/** Times a job from outside, for one that is left or fails before the engine tells its own times. */
 class Stopwatch {
   readonly #startMs = systemClock.monotonicMs();
   #acceptedMs = this.#startMs;
   #firstMs: number | null = null;
   #computedPromptTokens = 0;
+
+  /** Something was sampled. */
+  get hasText(): boolean {
+    return this.#firstMs !== null;
+  }
 
   observe(event: JobEvent): void {
     if (event.type === "accepted") {

@@ -45,7 +45,7 @@ async function* watched(
       } else if (event.type === "finished") {
         predicted += event.completionTokens;
         stopReason = event.reason;
-      }
+      } else if (event.type === "interrupted") predicted += event.completionTokens;
       yield event;
     }
   } finally {

@@ -27,7 +27,8 @@ export class GenerationMeter {
 
   observe(event: GenerateEvent): void {
     if (event.type === "started") this.#start(event);
-    else if (event.type === "finished") this.#finish(event.completionTokens);
+    else if (event.type === "finished" || event.type === "interrupted")
+      this.#finish(event.completionTokens);
     else if (event.type === "done") this.#isDone = true;
     else if ("choice" in event) this.#time(event.choice);
   }

@@ -103,6 +103,9 @@ describe("chat", () => {
       const events = chatEvents(text);
       expect(orderProblem(events)).toBeNull();
       expect(events.flatMap((event) => problemsOf("StreamEvent", event))).toEqual([]);
+      const end = events.at(-1)?.["result"] as Answer | undefined;
+      const isSilent = end?.output.every(({ content }) => content === "");
+      expect(isSilent === true || Number(end?.stats["total_output_tokens"]) > 0).toBe(true);
     }
   });
 

@@ -16,6 +16,7 @@ import {
   post,
   started,
   text,
+  timings,
 } from "./fakes.ts";
 import {
   chatEvents,
@@ -428,12 +429,25 @@ describe("events", () => {
   test("a failure after the start is an event, and nothing is stored", async () => {
     const responses = memoryResponses();
     const failure = new LmError("model_unloaded", { model: "m" }, "The model was unloaded.");
-    const generate = failWith(failure, [started(), text("He")]);
+    const interrupted: GenerateEvent = {
+      type: "interrupted",
+      completionTokens: 4,
+      reasoningTokens: 1,
+      timings: { ...timings, queuedMs: 100, ttftMs: 600, decodeMs: 2_000 },
+    };
+    const generate = failWith(failure, [started(), text("He"), interrupted]);
     const response = await ask({ stream: true }, { generate, deps: { responses } });
     const events = await eventsOf(response);
     expect(names(events).slice(-3)).toEqual(["message.end", "error", "chat.end"]);
     const end = events.at(-1)?.["result"] as Answer;
     expect(end.output).toEqual([{ type: "message", content: "He" }]);
+    expect(end.stats).toEqual({
+      input_tokens: 3,
+      total_output_tokens: 4,
+      reasoning_output_tokens: 1,
+      tokens_per_second: 2,
+      time_to_first_token_seconds: 0.5,
+    });
     expect(end.response_id).toBeUndefined();
     expect(responses.saved).toEqual([]);
   });

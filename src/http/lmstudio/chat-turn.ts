@@ -98,8 +98,11 @@ export class ChatTurn {
         yield* this.#refuseCall(event.name);
         break;
       case "finished":
-        this.#stats.total_output_tokens = event.completionTokens;
-        this.#stats.reasoning_output_tokens = event.reasoningTokens;
+        this.#count(event);
+        break;
+      case "interrupted":
+        this.#count(event);
+        this.#time(event.timings);
         break;
       case "done":
         this.#time(event.timings);
@@ -172,6 +175,11 @@ export class ChatTurn {
     const metadata = { type: "invalid_name", tool_name: name } as const;
     this.#output.push({ type: "invalid_tool_call", reason, metadata });
     yield { type: "tool_call.failure", reason, metadata };
+  }
+
+  #count(counts: { completionTokens: number; reasoningTokens: number }): void {
+    this.#stats.total_output_tokens += counts.completionTokens;
+    this.#stats.reasoning_output_tokens += counts.reasoningTokens;
   }
 
   #time({ ttftMs, queuedMs, decodeMs }: Extract<GenerateEvent, { type: "done" }>["timings"]): void {

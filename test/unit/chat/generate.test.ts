@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { createGenerate, createRenderChat } from "../../../src/chat/generate.ts";
 import type { Message } from "../../../src/chat/conversation.ts";
-import type { GenerateRequest } from "../../../src/chat/events.ts";
+import type { GenerateEvent, GenerateRequest } from "../../../src/chat/events.ts";
 import type { GenerateJob } from "../../../src/protocol/commands.ts";
-import { hasCode } from "../../../src/lib/errors.ts";
+import { hasCode, LmError } from "../../../src/lib/errors.ts";
 import type { JobEvent } from "../../../src/protocol/events.ts";
 import { DEFAULT_SAMPLING } from "../../../src/protocol/sampling.ts";
 import {
@@ -162,6 +162,46 @@ test("a reader that leaves early gives the lease back", async () => {
     promptTokens: 2,
   });
   expect(released).toBe(2);
+});
+
+describe("a generation that fails", () => {
+  const failing = async (script: readonly JobEvent[], choices = 1) => {
+    const lease = leaseWith({
+      async *generate() {
+        yield { type: "accepted" as const, jobId: 1, promptTokens: 1, cachedTokens: 0 };
+        yield* script;
+        throw new LmError("model_unloaded", { model: "m" }, "gone");
+      },
+    });
+    const events: GenerateEvent[] = [];
+    const { signal } = new AbortController();
+    const read = async () => {
+      const request = { ...BASE, choices };
+      for await (const event of createGenerate(depsWith(lease))(request, signal))
+        events.push(event);
+    };
+    const error: unknown = await read().catch((reason: unknown) => reason);
+    expect(hasCode(error, "model_unloaded")).toBe(true);
+    return events;
+  };
+  const written = (pieces: readonly string[], choice = 0): JobEvent[] =>
+    answer(pieces, "stop", choice).filter(({ type }) => type === "text");
+
+  test("tells the tokens that it has sampled, and the times up to then", async () => {
+    const events = await failing(written(["<think>", "why", "</think>", "So", "."]));
+    const last = events.at(-1);
+    expect(last).toMatchObject({ type: "interrupted", completionTokens: 5, reasoningTokens: 3 });
+    expect(last?.type === "interrupted" && last.timings.decodeMs).toBeGreaterThan(0);
+  });
+
+  test("does not tell again what choices told with their ends", async () => {
+    const events = await failing([...answer(["a", "b"]), ...written(["c"], 1)], 2);
+    expect(events.at(-1)).toMatchObject({ type: "interrupted", completionTokens: 1 });
+  });
+
+  test("before its first token has nothing to tell", async () => {
+    expect((await failing([])).map(({ type }) => type)).toEqual(["started"]);
+  });
 });
 
 test("a template that refuses refuses the request, and the lease is given back", async () => {
