@@ -1,7 +1,7 @@
 import { LmError, invalidRequest } from "../../lib/errors.ts";
-import { shardOf, splitQuant, stemOf } from "../model-names.ts";
+import { shardOf, stemOf } from "../model-names.ts";
 import type { HubFile } from "./hub.ts";
-import { isSafePath, type ModelSource } from "./model-source.ts";
+import { isSafePath, quantizationOf, type ModelSource } from "./model-source.ts";
 
 /**
  * Which quantisation is fetched when none is named: the usual balance of size and quality, then what
@@ -72,8 +72,7 @@ function modelOf(file: HubFile): string {
 
 function candidateOf(files: readonly HubFile[]): Candidate {
   const sorted = files.toSorted((a, b) => (a.path < b.path ? -1 : 1));
-  const stem = stemOf(sorted[0] === undefined ? "" : nameOf(sorted[0]));
-  return { files: sorted, quantization: splitQuant(shardOf(stem)?.stem ?? stem).quant };
+  return { files: sorted, quantization: quantizationOf(sorted[0]?.path ?? "") };
 }
 
 const rankIn = (order: readonly string[], quantization: string | null): number => {
@@ -128,8 +127,8 @@ function projectorOf(usable: readonly HubFile[], { files }: Candidate): HubFile 
     .filter(({ path }) => ["", folder].includes(path.replace(/[^/]*$/, "")))
     .toSorted(
       (a, b) =>
-        rankIn(PROJECTOR_ORDER, splitQuant(stemOf(nameOf(a))).quant) -
-        rankIn(PROJECTOR_ORDER, splitQuant(stemOf(nameOf(b))).quant),
+        rankIn(PROJECTOR_ORDER, quantizationOf(a.path)) -
+        rankIn(PROJECTOR_ORDER, quantizationOf(b.path)),
     );
   return best ?? null;
 }

@@ -5,7 +5,7 @@
  */
 export interface DownloadRequest {
   model: string;
-  /** Any case, for example `Q4_K_M`; overrides the one in `model`. null = the usual choice. */
+  /** Any case, for example `Q4_K_M`; that of `model` where it names one. null = its own or the usual choice. */
   quantization: string | null;
   /** Who asked (a token's id); null when nobody has to prove who they are. Returned in snapshots. */
   owner: string | null;

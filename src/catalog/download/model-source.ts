@@ -30,6 +30,12 @@ export function isSafePath(path: string): boolean {
   return segments.length <= MAX_FILE_DEPTH && segments.every(isSafeSegment);
 }
 
+/** The quantisation in the name of a file, or of a shard, upper case; null = none. */
+export function quantizationOf(path: string): string | null {
+  const stem = stemOf(path.slice(path.lastIndexOf("/") + 1));
+  return splitQuant(shardOf(stem)?.stem ?? stem).quant;
+}
+
 const refuse = (message: string) => invalidRequest("model", "invalid_value", message);
 
 /**

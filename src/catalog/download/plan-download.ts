@@ -2,7 +2,7 @@ import { chooseFiles } from "./choose-files.ts";
 import type { DownloadRequest } from "./downloads.ts";
 import type { RemoteFile } from "./file-transfer.ts";
 import { hubUrl, listRepository, type HubFile } from "./hub.ts";
-import { isSafeSegment, parseSource } from "./model-source.ts";
+import { isSafeSegment, parseSource, quantizationOf, type ModelSource } from "./model-source.ts";
 import { probeUrl } from "./probe-url.ts";
 import { withRetries } from "./retry.ts";
 import { makeFolders, targetFile, type TargetFile } from "./target-file.ts";
@@ -41,6 +41,8 @@ export async function planDownload(
   const { outbound, clock } = tools;
   const { endpoint } = outbound;
   const source = parseSource(request.model, endpoint, request.allowAnyHost);
+  const asked = wantedQuantization(request.quantization);
+  if (asked !== null) checkAgreement(asked, source);
   const patience = {
     ...tools.patience,
     maxAttempts: PLAN_ATTEMPTS,
@@ -53,10 +55,12 @@ export async function planDownload(
       const place = { source: source.url.host + source.url.pathname, quantization: null };
       return await planFiles(modelsDir, [source.owner, source.repo], place, [file], source.url);
     }
-    const wanted = wantedQuantization(request.quantization) ?? source.quantization;
     const repository = `${source.owner}/${source.repo}`;
     const listing = await ask(() => listRepository(outbound, repository, clock.now(), signal));
-    const { files, quantization } = chooseFiles(listing, { ...source, quantization: wanted });
+    const { files, quantization } = chooseFiles(listing, {
+      ...source,
+      quantization: asked ?? source.quantization,
+    });
     const base = hubUrl(endpoint, `/${repository}/resolve/main/`);
     const place = { source: repository, quantization };
     return await planFiles(modelsDir, [source.owner, source.repo], place, files, base);
@@ -70,6 +74,19 @@ function wantedQuantization(text: string | null): string | null {
   if (text === null) return null;
   if (isSafeSegment(text)) return text.toUpperCase();
   throw invalidRequest("quantization", "invalid_value", "This is not the name of a quantization.");
+}
+
+/** @throws LmError invalid_value when the model's name says another quantisation than the field. */
+function checkAgreement(asked: string, source: ModelSource): void {
+  const isOpen = source.kind === "hub" && source.file === null;
+  if (isOpen && source.quantization === null) return;
+  const said = isOpen ? source.quantization : quantizationOf(source.file ?? "");
+  if (said === asked) return;
+  throw invalidRequest(
+    "quantization",
+    "invalid_value",
+    `"${asked}" is asked for, but the model's name says ${said ?? "a file without one"}. Give one of them.`,
+  );
 }
 
 /** @param base the file's own URL, or that of the folder of all files when it ends in `/`. */

@@ -279,6 +279,36 @@ test("a quantisation that is not there is refused with those that are", () => {
   expect(() => chooseFiles(listing, source)).toThrow("It has Q4_0, Q8_0.");
 });
 
+const pairs: { model: string; quantization: string; agrees: boolean }[] = [
+  { model: "o/m@Q4_0", quantization: "q4_0", agrees: true },
+  { model: "o/m@Q4_0", quantization: "Q8_0", agrees: false },
+  { model: "o/m/m-Q8_0.gguf", quantization: "Q8_0", agrees: true },
+  { model: "o/m/m-Q8_0.gguf", quantization: "Q4_0", agrees: false },
+  {
+    model: "HUB/o/m/resolve/main/sub/m-Q8_0-00001-of-00002.gguf",
+    quantization: "Q4_0",
+    agrees: false,
+  },
+  { model: "o/m/plain.gguf", quantization: "Q4_0", agrees: false },
+];
+test.each(pairs)("a name and a quantization that differ: $model, $quantization", async (row) => {
+  await using hub = await FakeHub.start();
+  using folder = tempFolder();
+  for (const path of ["m-Q8_0.gguf", "m-Q4_0.gguf", "plain.gguf"]) {
+    hub.files.set(`o/m/${path}`, { content: noise(100) });
+  }
+  const { downloads } = downloadsFrom(hub, folder.path);
+  const model = row.model.replace("HUB", hub.url);
+  const end = await download(downloads, model, row.quantization).catch((reason: unknown) => reason);
+  if (row.agrees) expect(end).toMatchObject({ state: "completed" });
+  else {
+    const details = { param: "quantization", reason: "invalid_value" };
+    expect(end).toMatchObject({ code: "invalid_request", details });
+    expect(hub.requests).toEqual([]);
+  }
+  await downloads.close();
+});
+
 test.each([
   ["a listing that is too large", () => jsonAnswer(["x".repeat(9 * 2 ** 20)]), /8 MiB/],
   [
