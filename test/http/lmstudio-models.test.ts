@@ -14,6 +14,7 @@ import {
   type FakeOptions,
   get,
   manualClock,
+  modelInfo,
   payloads,
   play,
   post,
@@ -170,6 +171,40 @@ function notingPool(instances: InstanceStatus[] = []) {
     },
   };
 }
+
+describe("the identifier of an instance means its model, in any case", () => {
+  const small = { ...modelInfo, contextLength: 512 };
+  const instances = [
+    fakeInstance(model),
+    fakeInstance(model, { identifier: "Mine", info: small }),
+    fakeInstance(model, { identifier: "mine" }),
+  ];
+  const rows: { name: string; context: number }[] = [
+    { name: "Mine", context: 512 },
+    { name: "MINE", context: 512 },
+    { name: "mine", context: 2048 },
+    { name: model.key, context: 2048 },
+  ];
+  test.each(rows)("$name below /api/v0/models", async ({ name, context }) => {
+    const app = appWith({ models: [model], instances });
+    const described = await bodyOf(await app.handle(get(`/api/v0/models/${name}`)), "V0Model");
+    expect(described).toMatchObject({ id: model.key, loaded_context_length: context });
+  });
+
+  test("when it is loaded again", async () => {
+    const { pool } = notingPool(instances);
+    const app = appWith({ models: [model], deps: { pool } });
+    const answer = await bodyOf(await app.handle(post(load, { model: "MINE" })), "LoadResponse");
+    expect(answer).toMatchObject({ instance_id: "acme/tiny:1" });
+  });
+
+  test("unless it is the name of another model as it is written", async () => {
+    const other = fakeModel({ key: "MINE" });
+    const app = appWith({ models: [model, other], instances });
+    const described = await bodyOf(await app.handle(get("/api/v0/models/MINE")), "V0Model");
+    expect(described).toMatchObject({ id: "MINE", state: "not-loaded" });
+  });
+});
 
 describe("load and unload", () => {
   test("loads with what was said and no more, and echoes it when asked", async () => {

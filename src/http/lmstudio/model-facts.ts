@@ -1,4 +1,5 @@
 import type { CatalogModel } from "../../catalog/model.ts";
+import { findNamed } from "../../chat/resolve-model.ts";
 import { LmError } from "../../lib/errors.ts";
 import type { InstanceStatus } from "../../pool/pool.ts";
 import type { Deps } from "../deps.ts";
@@ -31,13 +32,22 @@ export function readyInstances(
     .toSorted((a, b) => (a.identifier < b.identifier ? -1 : 1));
 }
 
+/** Of one model's instances the one with this identifier, as it is written or else in any case. */
+export function instanceNamed(
+  instances: readonly InstanceStatus[],
+  name: string,
+): InstanceStatus | null {
+  const folded = name.toLowerCase();
+  const exact = instances.find(({ identifier }) => identifier === name);
+  return exact ?? instances.find(({ identifier }) => identifier.toLowerCase() === folded) ?? null;
+}
+
 /**
- * An installed model by its key, variant or the identifier of an instance.
+ * The model that a chat would have with this name; never a model just because it is the only one.
  * @throws LmError model_not_found.
  */
 export async function findModel({ catalog, pool }: Deps, name: string): Promise<CatalogModel> {
-  const instance = pool.instances().find(({ identifier }) => identifier === name);
-  const model = instance?.model ?? (await catalog.find(name));
+  const model = await findNamed({ catalog }, pool.instances(), name);
   if (model) return model;
   const available = (await catalog.list()).map(({ key }) => key);
   throw new LmError(

@@ -5,7 +5,7 @@ import type { Server } from "../generation.ts";
 import { jsonResponse } from "../json-response.ts";
 import type { GetRoute } from "../route.ts";
 import { V0_MODEL_EXAMPLE } from "./examples.ts";
-import { findModel, readyInstances } from "./model-facts.ts";
+import { findModel, instanceNamed, readyInstances } from "./model-facts.ts";
 import { type V0Model, V0Models, V0Model as V0ModelSchema } from "./models.schema.ts";
 
 /** GET /api/v0/models: everything installed. */
@@ -47,8 +47,8 @@ export function v0Model({ deps }: Server): GetRoute {
     },
     async answer(_context, id) {
       const model = await findModel(deps, id);
-      const [instance = null] = readyInstances(deps.pool.instances(), model);
-      return jsonResponse(toV0Model(model, instance));
+      const ready = readyInstances(deps.pool.instances(), model);
+      return jsonResponse(toV0Model(model, instanceNamed(ready, id) ?? ready[0] ?? null));
     },
   };
 }
