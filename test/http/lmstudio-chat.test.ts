@@ -102,6 +102,18 @@ describe("input", () => {
       param: "model",
     },
     {
+      name: "null for the model",
+      over: { model: null },
+      code: "missing_required_parameter",
+      param: "model",
+    },
+    {
+      name: "null for the input",
+      over: { input: null },
+      code: "missing_required_parameter",
+      param: "input",
+    },
+    {
       name: "no input",
       over: { input: undefined },
       code: "missing_required_parameter",

@@ -245,6 +245,20 @@ describe("load and unload", () => {
       error: { code: "missing_required_parameter", param: "model" },
     },
     {
+      name: "null for the model",
+      path: load,
+      body: { model: null },
+      status: 400,
+      error: { code: "missing_required_parameter", param: "model" },
+    },
+    {
+      name: "null for the instance",
+      path: unload,
+      body: { instance_id: null },
+      status: 400,
+      error: { code: "missing_required_parameter", param: "instance_id" },
+    },
+    {
       name: "an unknown model",
       path: load,
       body: { model: "x" },

@@ -4,16 +4,24 @@ import { printable } from "../refusals.ts";
 import { validator, type Validator } from "../validate.ts";
 
 /**
- * A validator that also refuses keys the schema does not name.
+ * A validator that also refuses keys the schema does not name. null is as absent, also where a field
+ * is required.
  * @throws LmError invalid_request, with `unrecognized_keys` first.
  */
 export function strictValidator<Schema extends TObject>(schema: Schema): Validator<Static<Schema>> {
   const validate = validator(schema);
   const keys = new Set(Object.keys(schema.properties));
+  const required: readonly string[] = schema.required ?? [];
   return (value) => {
-    if (typeof value === "object" && value !== null) refuseUnknown(value, keys);
-    return validate(value);
+    if (typeof value !== "object" || value === null) return validate(value);
+    refuseUnknown(value, keys);
+    return validate(withoutNulls(value, required));
   };
+}
+
+function withoutNulls(value: object, keys: readonly string[]): object {
+  const given = Object.entries(value).filter(([key, own]) => own !== null || !keys.includes(key));
+  return Object.fromEntries(given);
 }
 
 /** @throws LmError unrecognized_keys naming the keys that are not among `keys`. */
