@@ -656,6 +656,40 @@ describe("/api/v0", () => {
     },
   );
 
+  test("each choice of a stream tells its own end", async () => {
+    const several = play([
+      started(),
+      text("a", 0),
+      text("b", 1),
+      finished({ choice: 1, reason: "length" }),
+      finished({ choice: 0, stop: "x" }),
+      { type: "done", timings },
+    ]);
+    const app = appWith({ generate: several, models: [model], instances });
+    const endsOf = async (name: string, over: object) => {
+      const body = { ...chatBody, stream: true, max_tokens: 2, ...over };
+      const frames = payloads(await (await app.handle(post(v0(name), body))).text()) as {
+        choices?: { index: number }[];
+        stats?: { stop_reason: string };
+      }[];
+      return frames.flatMap(({ choices, stats }) =>
+        stats === undefined ? [] : [`${choices?.[0]?.index} ${stats.stop_reason}`],
+      );
+    };
+    const ends = ["1 maxPredictedTokensReached", "0 stopStringFound"];
+    expect(await endsOf("chat/completions", { n: 2 })).toEqual(ends);
+    const told = await endsOf("completions", { n: 2, prompt: ["P", "Q"] });
+    const second = ["3 maxPredictedTokensReached", "2 stopStringFound"];
+    expect(new Set(told)).toEqual(new Set([...ends, ...second]));
+  });
+
+  test("a whole answer tells the end of its first choice", async () => {
+    const ends = [finished({ choice: 0 }), finished({ choice: 1, reason: "length" })];
+    const app = appWith({ generate: play([started(), ...ends, done]), models: [model], instances });
+    const response = await app.handle(post(v0("chat/completions"), { ...chatBody, n: 2 }));
+    expect(await response.json()).toMatchObject({ stats: { stop_reason: "eosFound" } });
+  });
+
   test("the same answers below /v1 have none of it, and unknown keys are ignored in both", async () => {
     const app = appWith({ models: [model], instances });
     for (const path of ["/v1/chat/completions", v0("chat/completions")]) {

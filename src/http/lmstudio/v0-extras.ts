@@ -45,32 +45,44 @@ type StopReason = V0Extras["stats"]["stop_reason"];
 
 /** The end of a choice in a frame; a text of the answer cannot hold it, since its quotes are escaped. */
 const FINISH = /,"finish_reason":"\w+"/;
+/** The choice of the last frame. */
+const CHOICE = /^.*"choices":\[\{"index":(\d+)/s;
 
 /** Gathers what one answer of /api/v0 adds; of several generations the sums. */
 export function v0Extras({ deps }: Server): AnswerExtras {
   const facts = new AnswerFacts();
-  const encoded = (): string => JSON.stringify(toExtras(deps, facts)).slice(1, -1);
+  const encoded = (choice: number): string =>
+    JSON.stringify(toExtras(deps, facts, choice)).slice(1, -1);
   return {
-    async *tap(events, request) {
-      // The end is told with its times, which come after it.
-      const held: Finished[] = [];
-      for await (const event of events) {
-        facts.observe(event, request);
-        if (event.type === "finished") held.push(event);
-        else {
-          if (event.type === "done") yield* held.splice(0);
-          yield event;
-        }
-      }
-      yield* held;
-    },
+    tap: (events, request) => endsHeld(events, facts.observer(request)),
     async *frames(frames) {
       for await (const frame of frames) {
-        yield FINISH.test(frame) ? frame.replace(/\}\n\n$/, () => `,${encoded()}}\n\n`) : frame;
+        if (!FINISH.test(frame)) yield frame;
+        else {
+          const choice = Number(CHOICE.exec(frame)?.[1] ?? 0);
+          yield frame.replace(/\}\n\n$/, () => `,${encoded(choice)}}\n\n`);
+        }
       }
     },
-    body: (answer) => ({ ...answer, ...toExtras(deps, facts) }),
+    body: (answer) => ({ ...answer, ...toExtras(deps, facts, 0) }),
   };
+}
+
+/** The same events, but ends are told with the times, which come after them. */
+async function* endsHeld(
+  events: AsyncGenerator<GenerateEvent, void, void>,
+  observe: (event: GenerateEvent) => void,
+): AsyncGenerator<GenerateEvent, void, void> {
+  const held: Finished[] = [];
+  for await (const event of events) {
+    observe(event);
+    if (event.type === "finished") held.push(event);
+    else {
+      if (event.type === "done") yield* held.splice(0);
+      yield event;
+    }
+  }
+  yield* held;
 }
 
 class AnswerFacts {
@@ -78,15 +90,26 @@ class AnswerFacts {
   tokens = 0;
   ttftMs = 0;
   generationMs = 0;
-  stopReason: StopReason = "eosFound";
   drafts: DraftCounts | undefined;
+  /** By the index of the choice in the answer. */
+  readonly #stopReasons = new Map<number, StopReason>();
+  #choices = 0;
 
-  observe(event: GenerateEvent, { maxTokens }: GenerateRequest): void {
-    if (event.type === "started") this.model = event.model;
-    else if (event.type === "finished") {
-      this.tokens += event.completionTokens;
-      this.stopReason = stopReason(event, maxTokens);
-    } else if (event.type === "done") this.#time(event.timings);
+  /** Of the next generation, whose choices follow those of the ones before. */
+  observer({ choices, maxTokens }: GenerateRequest): (event: GenerateEvent) => void {
+    const first = this.#choices;
+    this.#choices += choices;
+    return (event) => {
+      if (event.type === "started") this.model = event.model;
+      else if (event.type === "finished") {
+        this.tokens += event.completionTokens;
+        this.#stopReasons.set(first + event.choice, stopReason(event, maxTokens));
+      } else if (event.type === "done") this.#time(event.timings);
+    };
+  }
+
+  stopReason(choice: number): StopReason {
+    return this.#stopReasons.get(choice) ?? "eosFound";
   }
 
   #time({ ttftMs, queuedMs, decodeMs, drafts }: Timings): void {
@@ -118,7 +141,8 @@ function stopReason(
     : "contextLengthReached";
 }
 
-function toExtras({ pool, version }: Deps, facts: AnswerFacts): V0Extras {
+/** @param choice Whose end is told. */
+function toExtras({ pool, version }: Deps, facts: AnswerFacts, choice: number): V0Extras {
   const instance = pool.instances().find(({ identifier }) => identifier === facts.model);
   const seconds = facts.generationMs / 1000;
   return {
@@ -126,7 +150,7 @@ function toExtras({ pool, version }: Deps, facts: AnswerFacts): V0Extras {
       tokens_per_second: seconds > 0 ? facts.tokens / seconds : 0,
       time_to_first_token: facts.ttftMs / 1000,
       generation_time: seconds,
-      stop_reason: facts.stopReason,
+      stop_reason: facts.stopReason(choice),
       ...toDraftStats(facts.drafts),
     },
     model_info: {
