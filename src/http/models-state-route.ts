@@ -1,7 +1,7 @@
 import { Type, type Static } from "typebox";
 import type { DownloadSnapshot } from "../catalog/download/downloads.ts";
 import type { CatalogModel } from "../catalog/model.ts";
-import { lifecycleOf, type Lifecycle } from "../pool/lifecycle.ts";
+import { instanceLifecycle, lifecycleOf, type Lifecycle } from "../pool/lifecycle.ts";
 import type { InstanceStatus } from "../pool/pool.ts";
 import type { Deps } from "./deps.ts";
 import type { Server } from "./generation.ts";
@@ -61,7 +61,8 @@ export function modelsStateRoute({ deps }: Server): GetRoute {
 }
 
 function stateOf({ pool }: Deps, model: CatalogModel, all: readonly InstanceStatus[]): ModelState {
-  const instances = all.filter((instance) => instance.model.path === model.path);
+  const isInMemory = (instance: InstanceStatus) => instanceLifecycle(instance) !== "failed";
+  const instances = all.filter((one) => one.model.path === model.path && isInMemory(one));
   const failure = pool.cooldown(model);
   const facts = { isOnDisk: true, downloads: [], instances, isCoolingDown: failure !== null };
   const state = lifecycleOf(facts);

@@ -35,13 +35,13 @@ export function lifecycleOf(facts: LifecycleFacts): Lifecycle {
   const states = facts.instances.map(instanceLifecycle);
   const inMemory = ORDER.find((state) => states.includes(state));
   if (inMemory !== undefined) return inMemory;
-  if (facts.isOnDisk)
-    return facts.isCoolingDown || states.includes("failed") ? "failed" : "on-disk";
+  // What crashed and may be started again at once is where it was before.
+  if (facts.isOnDisk) return facts.isCoolingDown ? "failed" : "on-disk";
   const isComing = facts.downloads.some((state) => state !== "completed" && state !== "failed");
   return isComing ? "downloading" : "absent";
 }
 
-/** Where one instance is. */
+/** Where one instance is; failed = it is known, and not in memory. */
 export function instanceLifecycle({
   state,
 }: {

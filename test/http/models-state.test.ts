@@ -20,6 +20,23 @@ const job: DownloadSnapshot = {
   failure: null,
 };
 
+const cooldown = { reason: "killed by SIGSEGV", retryAfterMs: 30_000 };
+test.each([null, cooldown])("what crashed is not in memory; its cool-down: %p", async (failure) => {
+  const model = fakeModel();
+  const { pool } = fakeDeps();
+  const crashed = fakeInstance(model, { state: "crashed", info: null, jit: false });
+  const instances = () => [crashed];
+  const app = appWith({
+    models: [model],
+    deps: { pool: { ...pool, instances, cooldown: () => failure } },
+  });
+  const state = failure === null ? "on_disk" : "failed";
+  const told = failure && { reason: failure.reason, retry_after_ms: failure.retryAfterMs };
+  expect(await (await app.handle(get(path))).json()).toEqual({
+    models: [{ key: model.key, state, progress: null, instances: [], failure: told }],
+  });
+});
+
 test("each model has one state, with what belongs to it", async () => {
   const models = ["a", "b", "c", "d"].map((key) => fakeModel({ key, path: `/models/${key}.gguf` }));
   const [a, b, c] = models as [(typeof models)[0], (typeof models)[0], (typeof models)[0]];

@@ -19,7 +19,8 @@ const rows: { facts: Partial<LifecycleFacts>; state: Lifecycle }[] = [
   { facts: { instances: [{ state: "ready" }] }, state: "loaded" },
   { facts: { instances: [{ state: "draining" }] }, state: "draining" },
   { facts: { instances: [{ state: "stopping" }] }, state: "unloading" },
-  { facts: { instances: [{ state: "crashed" }] }, state: "failed" },
+  { facts: { instances: [{ state: "crashed" }] }, state: "on-disk" },
+  { facts: { instances: [{ state: "crashed" }], isCoolingDown: true }, state: "failed" },
   {
     facts: {
       instances: [{ state: "stopping" }, { state: "ready" }],
