@@ -1,12 +1,20 @@
+import { Type } from "typebox";
 import { invalidRequest, LmError } from "../lib/errors.ts";
 import { recordAnswer } from "./access-log.ts";
 import type { Server } from "./generation.ts";
 import { type LogFeed, LogLine, type LogReader, type LogSource } from "./log-feed.ts";
 import { holdOpen } from "./request-context.ts";
 import type { GetRoute } from "./route.ts";
+import { oneOf } from "./schema.ts";
 import { sseResponse } from "./sse.ts";
 
 const SOURCES: readonly LogSource[] = ["server", "model"];
+const SOURCE = {
+  name: "source",
+  description: "What to show: the server's own log, or what models are asked and answer.",
+  schema: Type.Array(oneOf(["server", "model"], "Default: both.")),
+  example: ["server"],
+};
 /** Streams at the same time. */
 const MAX_READERS = 16;
 
@@ -22,6 +30,7 @@ export function logsRoute(server: Server, feed: LogFeed): GetRoute {
     doc: {
       summary: "Watch the log",
       tag: "System",
+      query: [SOURCE],
       response: {
         description: "A stream without end, one object per event.",
         schema: LogLine,

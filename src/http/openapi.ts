@@ -84,8 +84,27 @@ export function openapiDocument(routes: readonly Route[], version: VersionInfo):
   };
 }
 
+const ID_PARAMETER = {
+  name: "id",
+  in: "path",
+  required: true,
+  description: "May contain slashes, encoded or not.",
+  schema: { type: "string" },
+  example: "demo",
+};
+
 function operation(route: Route, doc: RouteDoc): Json {
   const { response, stream } = doc;
+  const parameters = [
+    ...(route.path.endsWith("{id}") ? [ID_PARAMETER] : []),
+    ...(doc.query ?? []).map((query) => ({
+      ...query,
+      in: "query",
+      schema: plain(query.schema),
+      style: "form",
+      explode: false,
+    })),
+  ];
   const name = `${route.method.toLowerCase()}${route.path.replace(/[^A-Za-z0-9]+(.)?/g, (_, next) =>
     String(next ?? "").toUpperCase(),
   )}`;
@@ -94,18 +113,7 @@ function operation(route: Route, doc: RouteDoc): Json {
     summary: doc.summary,
     tags: [doc.tag],
     security: route.permission === "public" ? [] : [{ key: [] }, { header: [] }, {}],
-    ...(route.path.endsWith("{id}") && {
-      parameters: [
-        {
-          name: "id",
-          in: "path",
-          required: true,
-          description: "May contain slashes, encoded or not.",
-          schema: { type: "string" },
-          example: "demo",
-        },
-      ],
-    }),
+    ...(parameters.length > 0 && { parameters }),
     ...(route.method === "POST" && {
       requestBody: {
         required: true,

@@ -2,11 +2,21 @@ import type { TSchema } from "typebox";
 import type { Permission } from "./permission.ts";
 import type { RequestContext } from "./request-context.ts";
 
+/** All are optional; the values of a list stand in one word, with commas. */
+interface QueryParameter {
+  name: string;
+  description: string;
+  schema: TSchema;
+  example: unknown;
+}
+
 /** How the OpenAPI document shows a route. */
 export interface RouteDoc {
   summary: string;
   tag: string;
   response: { description: string; schema: TSchema | null; example: unknown; type?: string };
+  /** What may stand behind the `?`. */
+  query?: readonly QueryParameter[];
   /** A second form of the answer: server-sent events. */
   stream?: { schema: TSchema; example: string };
 }

@@ -1,8 +1,12 @@
-import { Type, type TEnum, type TSchema } from "typebox";
+import { Type, type TEnum, type TProperties, type TSchema } from "typebox";
 
 /** A field that may be left out; null means the same, everywhere in the API. */
 export const opt = <T extends TSchema>(schema: T) =>
   Type.Optional(Type.Union([schema, Type.Null()]));
+
+/** An object of a strict dialect: keys that it does not name are refused, and the document says so. */
+export const strictObject = <Fields extends TProperties>(fields: Fields) =>
+  Type.Object(fields, { additionalProperties: false });
 
 type Range = { minimum?: number; maximum?: number; exclusiveMinimum?: number };
 

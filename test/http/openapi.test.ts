@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import Ajv2020 from "ajv/dist/2020";
-import { appWith, get } from "./fakes.ts";
+import { LogFeed } from "../../src/http/log-feed.ts";
+import { appWith, get, post } from "./fakes.ts";
 
 type Json = Record<string, unknown>;
 interface Media {
@@ -129,6 +130,57 @@ test("the example requests are accepted as they are", async () => {
     // No job of the example's id is known.
     expect([path, response.status]).toEqual([path, path.endsWith("/control") ? 404 : 200]);
   }
+});
+
+test("a request's schema says whether unknown keys are refused", async () => {
+  const app = appWith({ settings: { modelFallback: true } });
+  const strict: string[] = [];
+  for (const { path, operation } of operations) {
+    const media = operation.requestBody?.content["application/json"];
+    if (!media) continue;
+    const body = withInstalledModel(path, media.example as Json);
+    const refused = await app.handle(post(path, { ...body, nobody_knows_this: 1 }));
+    const resolved =
+      document.components.schemas[String(media.schema["$ref"]).split("/").pop() ?? ""];
+    const { additionalProperties } = resolved ?? media.schema;
+    expect([path, refused.status === 400]).toEqual([path, additionalProperties === false]);
+    if (additionalProperties === false) strict.push(path);
+  }
+  expect(strict).toEqual([
+    "/api/v1/chat",
+    "/api/v1/models/load",
+    "/api/v1/models/unload",
+    "/api/v1/models/download",
+    "/api/lmserver/downloads/control",
+  ]);
+});
+
+test("with extensions the document shows their fields, and only then", () => {
+  const fieldsOf = (restExtensions: boolean, path: string): string[] => {
+    const { paths } = appWith({ settings: { restExtensions } }).openapi() as typeof document;
+    const media = paths[path]?.["post"]?.requestBody?.content["application/json"];
+    return Object.keys(media?.schema["properties"] ?? {});
+  };
+  for (const [path, field] of [
+    ["/api/v1/chat", "seed"],
+    ["/api/v1/models/load", "identifier"],
+  ] as const) {
+    expect(fieldsOf(true, path)).toContain(field);
+    expect(fieldsOf(false, path)).not.toContain(field);
+  }
+});
+
+test("the parameter of the log is shown, and works as it is shown", async () => {
+  const app = appWith({ deps: { logFeed: new LogFeed(() => 0) } });
+  const { paths } = app.openapi() as { paths: Record<string, { get: { parameters: Json[] } }> };
+  const [source, ...others] = paths["/api/lmserver/logs"]?.get.parameters ?? [];
+  expect(source).toMatchObject({ name: "source", in: "query", style: "form", explode: false });
+  expect(others).toEqual([]);
+  const response = await app.handle(get("/api/lmserver/logs?source=server,model"));
+  expect(response.status).toBe(200);
+  await response.body?.cancel();
+  const valid = await new Validator().validate(structuredClone(app.openapi()));
+  expect(valid.errors).toBeUndefined();
 });
 
 test("Swagger UI loads everything from this server", async () => {

@@ -13,11 +13,11 @@ const parseStrict = strictValidator(NativeChat);
 const parseExtended = strictValidator(ExtendedChat);
 const checkInput = validator(ChatInput);
 
-const KEYS_OF_ITEMS = {
-  text: new Set(["type", "content"]),
-  message: new Set(["type", "content"]),
-  image: new Set(["type", "data_url"]),
-} as const;
+const KEYS_OF_ITEMS: ReadonlyMap<unknown, ReadonlySet<string>> = new Map([
+  ["text", new Set(["type", "content"])],
+  ["message", new Set(["type", "content"])],
+  ["image", new Set(["type", "data_url"])],
+]);
 
 /** @throws LmError invalid_request, not_implemented. */
 export function parseChat(body: Record<string, unknown>, hasExtensions: boolean): ExtendedChat {
@@ -36,12 +36,22 @@ export function parseChat(body: Record<string, unknown>, hasExtensions: boolean)
 /** A wrong input is none of the forms it may have. */
 function checkForm(input: unknown): void {
   if (input === undefined || input === null) return;
+  if (Array.isArray(input)) refuseUnknownOfItems(input);
   try {
     checkInput(input);
   } catch (cause) {
     const message =
       "Invalid input: expected a non-empty string or an array of text and image items.";
     throw invalidRequest("input", "invalid_union", message, { cause });
+  }
+}
+
+/** @throws LmError unrecognized_keys for a key that items of this type do not have. */
+function refuseUnknownOfItems(items: readonly unknown[]): void {
+  for (const [index, item] of items.entries()) {
+    if (typeof item !== "object" || item === null || !("type" in item)) continue;
+    const keys = KEYS_OF_ITEMS.get(item.type);
+    if (keys !== undefined) refuseUnknown(item, keys, `input[${index}]`);
   }
 }
 
@@ -52,11 +62,9 @@ function checkForm(input: unknown): void {
 export function toUserText(input: ChatInput): string {
   if (typeof input === "string") return input.toWellFormed();
   const texts = input.map((item, index) => {
-    const param = `input[${index}]`;
-    refuseUnknown(item, KEYS_OF_ITEMS[item.type], param);
     if (item.type !== "image") return item.content.toWellFormed();
     if (!/^data:image\/[\w.+-]+;base64,/i.test(item.data_url)) {
-      const path = `${param}.data_url`;
+      const path = `input[${index}].data_url`;
       const message = `Invalid '${path}': expected a data URL such as 'data:image/png;base64,...'.`;
       throw invalidRequest(path, "invalid_value", message);
     }

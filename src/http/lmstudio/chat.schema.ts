@@ -1,14 +1,14 @@
 import { Type, type Static } from "typebox";
 import { MAX_STOPS, MAX_STOP_LENGTH } from "../../lib/limits.ts";
 import { loraField } from "../openai/lora-field.ts";
-import { decimal, integer, opt } from "../schema.ts";
+import { decimal, integer, opt, strictObject } from "../schema.ts";
 import { NativeErrorBody, ReasoningWord } from "./models.schema.ts";
 
-const TextItem = Type.Object({
+const TextItem = strictObject({
   type: Type.Union([Type.Literal("text"), Type.Literal("message")]),
   content: Type.String(),
 });
-const ImageItem = Type.Object({
+const ImageItem = strictObject({
   type: Type.Literal("image"),
   data_url: Type.String({ description: "data:image/png;base64,..." }),
 });
@@ -43,10 +43,10 @@ const fields = {
 };
 
 /** Body of POST /api/v1/chat. */
-export const NativeChat = Type.Object(fields);
+export const NativeChat = strictObject(fields);
 
 /** With the fields that LM Studio does not have. */
-export const ExtendedChat = Type.Object({
+export const ExtendedChat = strictObject({
   ...fields,
   ttl: opt(integer("Idle seconds before a model loaded by this leaves.", { minimum: 1 })),
   draft_model: opt(Type.String()),

@@ -8,7 +8,7 @@ import type { PostRoute } from "../route.ts";
 import { logFailure, streamAnswer } from "../stream-answer.ts";
 import { parseChat, toGenerateRequest, toUserText, toWire } from "./chat.decode.ts";
 import { type ChatModel, chatModel, loadChatModel } from "./chat-model.ts";
-import { ChatAnswer, ChatEvent, type ExtendedChat, NativeChat } from "./chat.schema.ts";
+import { ChatAnswer, ChatEvent, ExtendedChat, NativeChat } from "./chat.schema.ts";
 import { ChatTurn } from "./chat-turn.ts";
 import {
   NATIVE_CHAT_EXAMPLE,
@@ -24,7 +24,7 @@ export function nativeChat(server: Server): PostRoute {
     method: "POST",
     path: "/api/v1/chat",
     permission: "inference",
-    body: NativeChat,
+    body: deps.settings.restExtensions ? ExtendedChat : NativeChat,
     bodyExample: NATIVE_CHAT_REQUEST_EXAMPLE,
     doc: {
       summary: "Answer a message of a chat that the server remembers",

@@ -5,7 +5,7 @@ import type { Server } from "../generation.ts";
 import { jsonResponse } from "../json-response.ts";
 import { printable } from "../refusals.ts";
 import type { GetRoute, PostRoute } from "../route.ts";
-import { oneOf } from "../schema.ts";
+import { oneOf, strictObject } from "../schema.ts";
 import { DownloadStatus, downloadsOf, toStatus, type Told } from "./download-status.ts";
 import { DOWNLOAD_STATUS_EXAMPLE } from "./examples.ts";
 import { strictValidator } from "./strict.ts";
@@ -53,7 +53,7 @@ export function downloadJobs({ deps }: Server, told: Told): GetRoute {
   };
 }
 
-const Change = Type.Object({
+const Change = strictObject({
   job_id: Type.String({ minLength: 1, maxLength: 64 }),
   action: oneOf(["pause", "resume", "cancel"], "Cancelling removes what was fetched."),
 });

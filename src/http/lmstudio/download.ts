@@ -5,7 +5,7 @@ import { jsonResponse } from "../json-response.ts";
 import { printable } from "../refusals.ts";
 import { holdOpen } from "../request-context.ts";
 import type { GetRoute, PostRoute } from "../route.ts";
-import { opt } from "../schema.ts";
+import { opt, strictObject } from "../schema.ts";
 import { downloadChange, downloadJobs } from "./download-jobs.ts";
 import {
   downloadsOf,
@@ -21,7 +21,7 @@ import { DOWNLOAD_EXAMPLE, DOWNLOAD_REQUEST_EXAMPLE, DOWNLOAD_STATUS_EXAMPLE } f
 import { strictValidator } from "./strict.ts";
 
 /** Body of POST /api/v1/models/download. */
-export const NativeDownload = Type.Object({
+const NativeDownload = strictObject({
   model: Type.String({ minLength: 1, maxLength: 1_024, description: "owner/name, or its URL." }),
   quantization: opt(Type.String({ minLength: 1, maxLength: 64, description: "Such as Q4_K_M." })),
 });

@@ -10,7 +10,7 @@ import type { Server } from "../generation.ts";
 import { jsonResponse } from "../json-response.ts";
 import { holdOpen } from "../request-context.ts";
 import type { PostRoute } from "../route.ts";
-import { decimal, integer, opt } from "../schema.ts";
+import { decimal, integer, opt, strictObject } from "../schema.ts";
 import { LOAD_EXAMPLE, LOAD_REQUEST_EXAMPLE } from "./examples.ts";
 import { findModel } from "./model-facts.ts";
 import { toTuning, tuningFields } from "./load-tuning.ts";
@@ -30,7 +30,7 @@ const fields = {
 };
 
 /** Body of POST /api/v1/models/load. */
-export const NativeLoad = Type.Object(fields);
+const NativeLoad = strictObject(fields);
 
 const LoadedLora = Type.Object({
   id: Type.String({ minLength: 1, maxLength: 256, description: "Key of an installed adapter." }),
@@ -40,7 +40,7 @@ const LoadedLora = Type.Object({
 });
 
 /** With the fields that LM Studio does not have. */
-const ExtendedLoad = Type.Object({
+const ExtendedLoad = strictObject({
   ...fields,
   ...tuningFields,
   identifier: opt(Type.String({ minLength: 1, maxLength: 256 })),
@@ -88,7 +88,7 @@ export function nativeLoad({ deps }: Server): PostRoute {
     method: "POST",
     path: "/api/v1/models/load",
     permission: "models:manage",
-    body: NativeLoad,
+    body: deps.settings.restExtensions ? ExtendedLoad : NativeLoad,
     bodyExample: LOAD_REQUEST_EXAMPLE,
     doc: {
       summary: "Load a model",

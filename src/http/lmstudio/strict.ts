@@ -1,4 +1,5 @@
 import type { Static, TObject } from "typebox";
+import { assert } from "../../lib/assert.ts";
 import { invalidRequest } from "../../lib/errors.ts";
 import { printable } from "../refusals.ts";
 import { validator, type Validator } from "../validate.ts";
@@ -10,6 +11,8 @@ import { validator, type Validator } from "../validate.ts";
  */
 export function strictValidator<Schema extends TObject>(schema: Schema): Validator<Static<Schema>> {
   const validate = validator(schema);
+  const isDocumented = "additionalProperties" in schema && schema.additionalProperties === false;
+  assert(isDocumented, "what is strict is documented so");
   const keys = new Set(Object.keys(schema.properties));
   const required: readonly string[] = schema.required ?? [];
   return (value) => {

@@ -3,10 +3,11 @@ import type { Server } from "../generation.ts";
 import { jsonResponse } from "../json-response.ts";
 import { holdOpen } from "../request-context.ts";
 import type { PostRoute } from "../route.ts";
+import { strictObject } from "../schema.ts";
 import { strictValidator } from "./strict.ts";
 
 /** Body of POST /api/v1/models/unload, and its answer. */
-export const NativeUnload = Type.Object({
+const NativeUnload = strictObject({
   instance_id: Type.String({ minLength: 1, description: "Identifier of a loaded instance." }),
 });
 
