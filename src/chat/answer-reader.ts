@@ -1,5 +1,6 @@
 import type { JobEvent, TokenLogprob } from "../protocol/events.ts";
 import type { AnswerCheck, AnswerIssue } from "./answer-check.ts";
+import { AnswerScores } from "./answer-scores.ts";
 import type { GenerateEvent } from "./events.ts";
 import type { ParseEvent } from "./parser/parse-event.ts";
 import type { Parser } from "./parser/parser.ts";
@@ -23,8 +24,9 @@ export class AnswerReader {
   /** Sampled since nothing further can be told. */
   #surplusTokens = 0;
   #isFinished = false;
-  /** Of tokens whose text the parser still holds back. */
-  #held: TokenLogprob[] = [];
+  readonly #scores = new AnswerScores();
+  /** Log probabilities are asked for. */
+  #isScored = false;
 
   constructor(choice: number, parser: Parser, check: AnswerCheck | null) {
     this.#choice = choice;
@@ -72,7 +74,7 @@ export class AnswerReader {
     const { finish, stop, completionTokens, meanLogprob } = done;
     const parser = this.#parser;
     this.#isFinished = true;
-    const told = this.#tell(parser.end(finish === "length"), []);
+    const told = this.#tell(parser.end(finish === "length"));
     const schemaIssues = finish === "stop" ? this.#issues() : [];
     const end: GenerateEvent = {
       type: "finished",
@@ -104,26 +106,30 @@ export class AnswerReader {
     const wasReasoning = parser.insideReasoning;
     const events = parser.push(text);
     if (wasReasoning || parser.insideReasoning) this.#reasoningTokens += tokens;
-    if (logprobs === null) return this.#tell(events, null);
-    this.#held.push(...logprobs);
-    // Log probabilities belong to the answer's text alone: those of reasoning and calls are dropped.
-    const isText = events.some((event) => event.type === "text");
-    const isElsewhere = wasReasoning || parser.insideReasoning || parser.toolSectionOpen;
-    if (!isText && (events.length > 0 || isElsewhere)) this.#held = [];
-    return this.#tell(events, isText ? this.#held.splice(0) : []);
+    this.#isScored ||= logprobs !== null;
+    this.#scores.push(text, logprobs ?? []);
+    const told = this.#tell(events);
+    const isCall = events.some(({ type }) => type === "toolCall" || type === "toolArguments");
+    const isReasoning = wasReasoning && parser.insideReasoning && !parser.holdsText;
+    if (isCall || isReasoning) this.#scores.forgetBefore(text);
+    return told;
   }
 
-  /** @param logprobs Those of the first text among the events; null = not asked for. */
-  #tell(events: readonly ParseEvent[], logprobs: readonly TokenLogprob[] | null): GenerateEvent[] {
+  /** @param events The parser's last. */
+  #tell(events: readonly ParseEvent[]): GenerateEvent[] {
     const choice = this.#choice;
     const told: GenerateEvent[] = [];
-    let untold = logprobs;
+    const spans = this.#parser.textSpans.values();
     for (const event of events) {
       switch (event.type) {
         case "text":
           if (this.#check !== null) this.#answer += event.text;
-          told.push({ type: "text", choice, text: event.text, logprobs: untold });
-          if (untold !== null) untold = [];
+          told.push({
+            type: "text",
+            choice,
+            text: event.text,
+            logprobs: this.#isScored ? this.#scores.take(spans.next().value ?? []) : null,
+          });
           break;
         case "reasoning":
           told.push({ type: "reasoning", choice, text: event.text });

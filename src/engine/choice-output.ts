@@ -3,10 +3,9 @@ import { Detokenizer } from "./detokenizer.ts";
 import type { Piece } from "./pieces.ts";
 import { StopMatcher } from "./stop-matcher.ts";
 
-/** A scored token and where its text lies in the choice's text, in UTF-16 units. */
+/** A scored token and where its text begins in the choice's text, in UTF-16 units. */
 interface Scored {
   readonly start: number;
-  readonly end: number;
   readonly logprob: TokenLogprob;
 }
 
@@ -36,7 +35,7 @@ export class ChoiceOutput {
     if (logprob !== null) {
       // A code point that begins in this token is its text too, once it is complete.
       const end = this.#decoded + (this.#detokenizer.isHolding ? 1 : 0);
-      if (end > start) this.#scored.push({ start, end, logprob });
+      if (end > start) this.#scored.push({ start, logprob });
     }
     if (text !== "") this.#match(text);
   }
@@ -50,20 +49,14 @@ export class ChoiceOutput {
     if (this.#stop === null) this.#release(this.#stops.flush());
   }
 
-  /** What became ready since the last call; `logprobs` are those of tokens with text in `text`. */
+  /** What became ready since the last call; `logprobs` are those of tokens that begin in `text`. */
   take(): { text: string; logprobs: TokenLogprob[] } {
     const text = this.#ready;
     this.#ready = "";
     if (this.#scored.length === 0) return { text, logprobs: [] };
-    const isOut = (token: Scored): boolean =>
-      this.#stop === null ? token.end <= this.#released : token.start < this.#released;
-    let count = 0;
-    while (count < this.#scored.length) {
-      const token = this.#scored[count];
-      if (token === undefined || !isOut(token)) break;
-      count++;
-    }
-    return { text, logprobs: this.#scored.splice(0, count).map((token) => token.logprob) };
+    const held = this.#scored.findIndex(({ start }) => start >= this.#released);
+    const told = this.#scored.splice(0, held === -1 ? this.#scored.length : held);
+    return { text, logprobs: told.map((token) => token.logprob) };
   }
 
   #match(text: string): void {

@@ -19,6 +19,8 @@ export type ChunkConsumer = (chunk: string) => boolean;
 export class Input {
   #text = "";
   #at = 0;
+  /** Characters of all chunks. */
+  #pushed = 0;
   #end: InputEnd = "open";
   /** Where `rewind` goes back to; null = nowhere. */
   #mark: number | null = null;
@@ -29,6 +31,7 @@ export class Input {
 
   /** False when a consumer took the chunk and the routine need not be woken. */
   push(chunk: string): boolean {
+    this.#pushed += chunk.length;
     const isConsumed = this.#consumer !== null && this.available === 0 && this.#consumer(chunk);
     if (this.#mark !== null) {
       this.#taken.push(this.#text.slice(this.#mark, this.#at), isConsumed ? chunk : "");
@@ -62,6 +65,11 @@ export class Input {
   /** Nothing is left and nothing will come. */
   get isExhausted(): boolean {
     return this.#end !== "open" && this.#at === this.#text.length;
+  }
+
+  /** Characters read so far; one that was put back is not. */
+  get position(): number {
+    return this.#pushed - this.available;
   }
 
   /** Characters that can be read without waiting. */

@@ -1,6 +1,11 @@
+import { EventList } from "./event-list.ts";
+import type { Input } from "./input.ts";
 import type { ParseEvent } from "./parse-event.ts";
+import { addSpan, type TextSpan } from "./text-span.ts";
 
 export interface OutputOptions {
+  /** What is told of it ends where it was read up to. */
+  input: Pick<Input, "position">;
   newId: () => string;
   /** false = at most one call; everything after it is dropped. */
   parallel: boolean;
@@ -10,6 +15,11 @@ export interface OutputOptions {
 
 type Kind = "text" | "reasoning";
 
+interface HeldSpace {
+  text: string;
+  spans: TextSpan[];
+}
+
 /**
  * Collects events. Whitespace of a text or of reasoning is told once more of the same follows, so
  * that it can be dropped beside calls and at both ends of what has markers around it; the end of an
@@ -17,8 +27,11 @@ type Kind = "text" | "reasoning";
  */
 export class Output {
   readonly #options: OutputOptions;
-  #events: ParseEvent[] = [];
-  readonly #heldSpace = { text: "", reasoning: "" };
+  readonly #events = new EventList();
+  readonly #heldSpace: Record<Kind, HeldSpace> = {
+    text: { text: "", spans: [] },
+    reasoning: { text: "", spans: [] },
+  };
   /** Something else than whitespace was told. */
   readonly #isTold = { text: false, reasoning: false };
   #kind: Kind = "text";
@@ -51,9 +64,17 @@ export class Output {
   }
 
   drain(): ParseEvent[] {
-    const events = this.#events;
-    this.#events = [];
-    return events;
+    return this.#events.drain();
+  }
+
+  /** Where in the input each text among the events drained last stands. */
+  get textSpans(): readonly (readonly TextSpan[])[] {
+    return this.#events.textSpans;
+  }
+
+  /** Whitespace is held back that becomes text when more text follows. */
+  get holdsText(): boolean {
+    return this.#heldSpace.text.text !== "";
   }
 
   readonly text = (text: string): void => this.#append("text", text);
@@ -66,7 +87,7 @@ export class Output {
   }
 
   call(name: string, id: string | null): number {
-    this.#heldSpace.text = "";
+    this.#heldSpace.text = { text: "", spans: [] };
     const index = this.#calls++;
     this.#tell({ type: "toolCall", index, id: id ?? this.#options.newId(), name });
     this.#lastComplete = false;
@@ -90,51 +111,44 @@ export class Output {
   }
 
   end(): void {
-    const text = this.#heldSpace[this.#kind];
-    if (this.#calls === 0 && !this.#atBoundary && text !== "") {
-      this.#tell({ type: this.#kind, text });
+    const held = this.#heldSpace[this.#kind];
+    if (this.#calls === 0 && !this.#atBoundary && held.text !== "") {
+      this.#tellText(this.#kind, held.text, held.spans);
     }
   }
 
   #append(kind: Kind, text: string): void {
     if (text === "") return;
+    const behind = this.#options.input.position;
     if (!this.#options.holdSpace) {
-      this.#tell({ type: kind, text });
+      this.#tellText(kind, text, [{ start: behind - text.length, end: behind }]);
       return;
     }
     if (kind !== this.#kind) this.boundary();
     this.#kind = kind;
     const isStart = this.#atBoundary && !this.#isTold[kind];
     const rest = isStart ? text.trimStart() : text;
-    const end = rest.trimEnd().length;
-    if (end === 0) {
-      this.#heldSpace[kind] += rest;
+    const solid = rest.trimEnd().length;
+    const start = behind - rest.length;
+    const held = this.#heldSpace[kind];
+    addSpan(held.spans, { start, end: start + (solid === 0 ? rest.length : solid) });
+    if (solid === 0) {
+      held.text += rest;
       return;
     }
-    this.#tell({ type: kind, text: this.#heldSpace[kind] + rest.slice(0, end) });
-    this.#heldSpace[kind] = rest.slice(end);
+    this.#tellText(kind, held.text + rest.slice(0, solid), held.spans);
+    this.#heldSpace[kind] = { text: rest.slice(solid), spans: [] };
+    addSpan(this.#heldSpace[kind].spans, { start: start + solid, end: behind });
     this.#isTold[kind] = true;
     this.#atBoundary = false;
   }
 
-  #tell(event: ParseEvent): void {
-    if (this.#isFull) return;
-    const last = this.#events.at(-1);
-    if (last !== undefined && merge(last, event)) return;
-    this.#events.push(event);
+  #tellText(kind: Kind, text: string, spans: TextSpan[]): void {
+    if (kind === "reasoning") this.#tell({ type: kind, text });
+    else if (!this.#isFull) this.#events.addText(text, spans);
   }
-}
 
-/** Adds a delta to the one before it when both belong together. */
-function merge(last: ParseEvent, event: ParseEvent): boolean {
-  if ((event.type === "text" || event.type === "reasoning") && last.type === event.type) {
-    last.text += event.text;
-    return true;
+  #tell(event: Exclude<ParseEvent, { type: "text" }>): void {
+    if (!this.#isFull) this.#events.add(event);
   }
-  const sameCall = event.type === "toolArguments" && last.type === "toolArguments";
-  if (sameCall && last.index === event.index) {
-    last.text += event.text;
-    return true;
-  }
-  return false;
 }

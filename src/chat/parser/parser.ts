@@ -6,6 +6,7 @@ import { Input, type Step } from "./input.ts";
 import { OfferedTools } from "./offered-tools.ts";
 import { Output } from "./output.ts";
 import type { ParseEvent } from "./parse-event.ts";
+import type { TextSpan } from "./text-span.ts";
 
 export interface ParserOptions {
   /** How the model writes calls; null = it has no format, its answer is text. */
@@ -32,6 +33,10 @@ export interface Parser {
   push(text: string): ParseEvent[];
   /** @param cut The output ended at a limit: open arguments stay as they are, without a repair. */
   end(cut: boolean): ParseEvent[];
+  /** Where in the output each text among the last events stands. */
+  readonly textSpans: readonly (readonly TextSpan[])[];
+  /** Whitespace is held back that becomes text when more text follows. */
+  readonly holdsText: boolean;
   readonly insideReasoning: boolean;
   /** Between an opening marker and the end of its calls. */
   readonly toolSectionOpen: boolean;
@@ -47,14 +52,13 @@ export function createParser(options: ParserOptions): Parser {
   const tools = new OfferedTools(options.tools);
   const isPlain = reasoning === null && (format === null || (tools.isEmpty && !hasMarks(format)));
   const input = new Input();
-  const output = new Output({ ...options, holdSpace: !isPlain });
+  const output = new Output({ ...options, input, holdSpace: !isPlain });
   const state: ReaderState = { insideReasoning: reasoning?.open ?? false, toolSectionOpen: false };
   const reader = { input, output, tools, format, state };
   const step = readAnswer(reader, reasoning?.tags ?? null, reasoning?.open ?? false);
   return {
     push(text) {
-      if (output.isFull) return [];
-      if (input.push(text)) step.next();
+      if (!output.isFull && input.push(text)) step.next();
       return output.drain();
     },
     end(cut) {
@@ -64,6 +68,12 @@ export function createParser(options: ParserOptions): Parser {
         output.end();
       }
       return output.drain();
+    },
+    get textSpans() {
+      return output.textSpans;
+    },
+    get holdsText() {
+      return output.holdsText;
     },
     get insideReasoning() {
       return state.insideReasoning;

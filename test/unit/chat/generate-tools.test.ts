@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Tool } from "../../../src/chat/conversation.ts";
-import type { GenerateEvent } from "../../../src/chat/events.ts";
-import type { JobEvent, TokenLogprob } from "../../../src/protocol/events.ts";
+import type { JobEvent } from "../../../src/protocol/events.ts";
 import {
   answer,
   finishedOf,
@@ -137,42 +136,5 @@ describe("arguments that break what no grammar enforces", () => {
     });
     expect(job.grammar?.gbnf).toContain("get_weather");
     expect(finishedOf(events)).toMatchObject({ reason: "tool_calls" });
-  });
-});
-
-describe("log probabilities", () => {
-  const entry = (text: string): TokenLogprob => ({ id: 1, text, bytes: [], logprob: -1, top: [] });
-  const scored = (texts: readonly string[]): JobEvent => ({
-    type: "text",
-    jobId: 1,
-    choice: 0,
-    text: texts.join(""),
-    tokens: texts.length,
-    logprobs: texts.map(entry),
-  });
-  const tokensOf = (events: readonly GenerateEvent[]): string[] =>
-    events.flatMap((event) =>
-      event.type === "text" ? (event.logprobs ?? []).map(({ text }) => text) : [],
-    );
-
-  test("are those of the answer's text alone", async () => {
-    const script = [scored(["<think>", "why"]), scored(["</think>", "So", " it"]), ...answer([])];
-    const { events } = await run(script, { logprobs: 0 });
-    expect(textOf(events, "text")).toBe("So it");
-    expect(tokensOf(events)).toEqual(["So", " it"]);
-  });
-
-  test("of calls are left out", async () => {
-    const script = [
-      scored([
-        "Hm",
-        "<tool_call>",
-        '{"name": "get_weather", "arguments": {"city": "x"}}',
-        "</tool_call>",
-      ]),
-      ...answer([]),
-    ];
-    const { events } = await run(script, { logprobs: 0, input: withTools() });
-    expect(tokensOf(events)).toEqual(["Hm"]);
   });
 });

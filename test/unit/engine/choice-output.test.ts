@@ -58,3 +58,14 @@ test("a token without text has no score", () => {
 test("a stop string made of U+FFFD can match bytes that stay incomplete", () => {
   expect(events(Uint8Array.of(0x61, 0xc3), ["\ufffd"])).toEqual({ told: ["a|a"], stop: "\ufffd" });
 });
+
+test("a token of which a part is released is told with that part", () => {
+  const output = new ChoiceOutput(["world"]);
+  const piece = { bytes: Buffer.from("Hello wo"), text: "Hello wo" };
+  output.push(piece, unscoredToken(97, pieces));
+  const { text, logprobs } = output.take();
+  expect([text, logprobs.length]).toEqual(["Hello ", 1]);
+  for (const byte of Buffer.from("rld")) output.push(pieces.get(byte), unscoredToken(byte, pieces));
+  expect(output.stop).toBe("world");
+  expect(output.take()).toEqual({ text: "", logprobs: [] });
+});

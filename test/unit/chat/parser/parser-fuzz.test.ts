@@ -105,6 +105,28 @@ test("any chunking of any output tells the same events", () => {
   fc.assert(check, { numRuns: RUNS * 10 });
 });
 
+test("each text stands in the output where its spans say, in order", () => {
+  const check = fc.property(hostile, options, places, ({ format, output }, given, at) => {
+    const parser = parserOf(format, given);
+    const expectSpans = (events: readonly ParseEvent[]): void => {
+      const texts = events.flatMap((event) => (event.type === "text" ? [event.text] : []));
+      const written = parser.textSpans.map((spans) =>
+        spans.map(({ start, end }) => output.slice(start, end)).join(""),
+      );
+      expect(written).toEqual(texts);
+      for (const { start, end } of parser.textSpans.flat()) {
+        expect(start).toBeGreaterThanOrEqual(reached);
+        expect(end).toBeGreaterThan(start);
+        reached = end;
+      }
+    };
+    let reached = 0;
+    for (const chunk of split(output, at)) expectSpans(parser.push(chunk));
+    expectSpans(parser.end(true));
+  });
+  fc.assert(check, { numRuns: RUNS * 10 });
+});
+
 test("every call is begun, told and ended in order, and no delta is empty", () => {
   const check = fc.property(hostile, options, fc.boolean(), ({ format, output }, given, cut) => {
     let next = 0;

@@ -1,0 +1,42 @@
+import type { TokenLogprob } from "../protocol/events.ts";
+import type { TextSpan } from "./parser/text-span.ts";
+
+/** A token and where its text stands in the output. */
+interface PlacedToken extends TextSpan {
+  readonly logprob: TokenLogprob;
+}
+
+/**
+ * Log probabilities of one choice, until the parser has told which of the output is the answer's
+ * text: those of reasoning, calls, marks and dropped whitespace are not told.
+ */
+export class AnswerScores {
+  /** Of the whole output so far, in UTF-16 units. */
+  #length = 0;
+  #waiting: PlacedToken[] = [];
+
+  /** `text` is the next of the output and that of the tokens together. */
+  push(text: string, logprobs: readonly TokenLogprob[]): void {
+    const start = this.#length;
+    const end = (this.#length += text.length);
+    for (const logprob of logprobs) this.#waiting.push({ start, end, logprob });
+  }
+
+  /** The tokens with text in `spans`, which are told now. What stands before them is forgotten. */
+  take(spans: readonly TextSpan[]): TokenLogprob[] {
+    const last = spans.at(-1);
+    if (last === undefined || this.#waiting.length === 0) return [];
+    const told = this.#waiting.filter((token) => spans.some((span) => overlaps(token, span)));
+    this.#waiting = this.#waiting.filter(({ start }) => start >= last.end);
+    return told.map(({ logprob }) => logprob);
+  }
+
+  /** Nothing that was pushed before the last `text` will be told. */
+  forgetBefore(text: string): void {
+    const start = this.#length - text.length;
+    this.#waiting = this.#waiting.filter((token) => token.end > start);
+  }
+}
+
+const overlaps = (one: TextSpan, other: TextSpan): boolean =>
+  one.start < other.end && other.start < one.end;
