@@ -204,6 +204,20 @@ describe("calls", () => {
     }
   });
 
+  test("cut anywhere are either told or content, streamed as at once", async () => {
+    const messages = [user("What is the weather in Paris and in Rome?")];
+    for (let limit = 1; limit <= 52; limit += 3) {
+      const body = { messages, max_tokens: limit, logprobs: true };
+      const [whole, parts] = [await answer(body), await streamed(body)];
+      expect(functionsOf(parts)).toEqual(functionsOf(whole));
+      expect(parts.message.content).toBe(whole.message.content);
+      expect(functionsOf(whole).length > 0).toBe(whole.message.content === null);
+      const tokens = whole.logprobs!.content!.map(({ token }) => token);
+      expect(tokens.join("")).toBe(whole.message.content ?? "");
+      expect((parts.logprobs?.content ?? []).map(({ token }) => token)).toEqual(tokens);
+    }
+  });
+
   test("that a stop string cuts end before it, and count as calls", async () => {
     const choice = await answer({ stop: "ari" });
     expect(choice.finish_reason).toBe("tool_calls");
@@ -278,6 +292,9 @@ describe("log probabilities beside tools", () => {
     const whole = await answer(hello);
     const tokens = whole.logprobs!.content!;
     expect(tokens.map(({ token }) => token).join("")).toBe(whole.message.content!);
+    const cut = await answer({ ...hello, max_tokens: 3 });
+    expect(cut.message.content).toEndWith(" ");
+    expect(cut.logprobs!.content).toHaveLength(3);
     const parts = await streamed(hello);
     expect(parts.logprobs!.content!.map(({ token }) => token)).toEqual(
       tokens.map(({ token }) => token),

@@ -197,6 +197,26 @@ describe("the answer in one piece", () => {
     expect(none.choices[0]?.message).not.toHaveProperty("tool_calls");
   });
 
+  test("has no content from behind a call, in a stream neither", async () => {
+    const events: GenerateEvent[] = [
+      started(),
+      text("Let me see."),
+      { type: "toolCall", choice: 0, index: 0, id: "call_1", name: "f" },
+      text("Done.", 0, [logprob("Done.")]),
+      { type: "toolCall", choice: 0, index: 1, id: "call_2", name: "g" },
+      finished({ reason: "tool_calls" }),
+      done,
+    ];
+    const whole = (await chat({ logprobs: true }, events)).choices[0]!;
+    expect(whole.message.content).toBe("Let me see.");
+    expect(whole.message.tool_calls).toHaveLength(2);
+    expect(whole.logprobs?.content).toEqual([]);
+    const chunks = payloads(await stream({ logprobs: true }, events)).slice(0, -1) as Wire[];
+    const choices = chunks.map((chunk) => chunk.choices[0]!);
+    expect(choices.map(({ delta }) => delta.content ?? "").join("")).toBe("Let me see.");
+    expect(choices.every(({ logprobs }) => logprobs === null)).toBe(true);
+  });
+
   test("a call cut by the length limit is returned as it is", async () => {
     const events: GenerateEvent[] = [
       started(),

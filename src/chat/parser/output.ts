@@ -5,7 +5,7 @@ import { addSpan, type TextSpan } from "./text-span.ts";
 
 export interface OutputOptions {
   /** What is told of it ends where it was read up to. */
-  input: Pick<Input, "position">;
+  input: Pick<Input, "position" | "end">;
   newId: () => string;
   /** false = at most one call; everything after it is dropped. */
   parallel: boolean;
@@ -77,7 +77,14 @@ export class Output {
     return this.#heldSpace.text.text !== "";
   }
 
-  readonly text = (text: string): void => this.#append("text", text);
+  /**
+   * At a limit, behind a call, what could still have become another one is dropped: it is the head of
+   * a call and no text.
+   */
+  readonly text = (text: string): void => {
+    if (this.#calls > 0 && this.#options.input.end === "cut") return;
+    this.#append("text", text);
+  };
 
   readonly reasoning = (text: string): void => this.#append("reasoning", text);
 

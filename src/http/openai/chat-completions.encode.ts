@@ -113,6 +113,8 @@ function toStats(timings: JobTimings | null, tokens: number): ChatCompletion["st
 function collect(draft: ChoiceDraft, event: Extract<GenerateEvent, { choice: number }>): void {
   switch (event.type) {
     case "text":
+      // As in a stream, where no content may follow a call.
+      if (draft.calls.length > 0) break;
       draft.text += event.text;
       for (const token of event.logprobs ?? []) draft.logprobs.push(toWireLogprob(token));
       break;

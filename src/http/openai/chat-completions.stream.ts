@@ -38,6 +38,7 @@ export async function* chatChunks(
 /** What a choice has sent so far. */
 interface ChoiceState {
   hasRole: boolean;
+  hasCall: boolean;
   /** Scores of tokens whose text comes with a later event. */
   logprobs: TokenLogprob[];
   /** The call that began but has no arguments yet. */
@@ -67,6 +68,7 @@ class ChunkWriter {
     this.#tail = `}]${includeUsage ? ',"usage":null' : ""}}\n\n`;
     this.#choices = Array.from({ length: encoding.choices }, () => ({
       hasRole: false,
+      hasCall: false,
       logprobs: [],
       bareCall: null,
     }));
@@ -75,6 +77,9 @@ class ChunkWriter {
   /** @returns Zero, one or two frames as one text. */
   write(event: ChoiceEvent): string {
     const state = defined(this.#choices[event.choice], "an event of a choice nobody asked for");
+    // Clients expect no content behind a call.
+    if (event.type === "text" && state.hasCall) return "";
+    state.hasCall ||= event.type === "toolCall";
     if (event.type === "text" && event.logprobs) state.logprobs.push(...event.logprobs);
     if ((event.type === "text" || event.type === "reasoning") && event.text === "") return "";
     return this.#role(event, state) + this.#noArguments(event, state) + this.#body(event, state);

@@ -127,6 +127,33 @@ test("a call whose name is not known yet is text", () => {
   expect(parser.end(true)).toEqual([{ type: "text", text: output }]);
 });
 
+test.each([
+  [
+    "hermes",
+    '<tool_call>{"name": "ring_bell", "arguments": {}}</tool_call>',
+    '\n<tool_call>\n{"name": "',
+  ],
+  ["hermes", '<tool_call>{"name": "ring_bell", "arguments": {}}</tool_call>', "\n<tool_c"],
+  ["llama-3", '{"name": "ring_bell", "parameters": {}}', '; {"name": "ring'],
+  ["qwen3-coder", "<tool_call>\n<function=ring_bell>\n</function>\n", "<function=ri"],
+  ["lfm-2", "<|tool_call_start|>[ring_bell()", ", ring_"],
+  ["mistral-v11", "[TOOL_CALLS]ring_bell[ARGS]{}", "[TOOL_CALLS]ring"],
+])("a further call in %s that is cut before its name is known is no text", (format, one, head) => {
+  for (const chunks of [[one + head], [one, head], (one + head).split("")]) {
+    const parser = parserOf(format);
+    const events = [...chunks.flatMap((chunk) => parser.push(chunk)), ...parser.end(true)];
+    expect(events.filter(({ type }) => type === "toolCall")).toHaveLength(1);
+    expect(events.filter(({ type }) => type === "text")).toEqual([]);
+  }
+});
+
+test("text behind a call is told as it comes, also before a limit", () => {
+  const parser = parserOf("hermes");
+  const one = '<tool_call>{"name": "ring_bell", "arguments": {}}</tool_call>';
+  expect(parser.push(`${one}\nRung.`).at(-1)).toEqual({ type: "text", text: "Rung." });
+  expect(parser.end(true)).toEqual([]);
+});
+
 test("arguments are told as they come, behind their call", () => {
   const parser = parserOf("hermes");
   expect(parser.push('Ok.\n<tool_call>{"name": "book_table", ')).toEqual([
