@@ -61,7 +61,7 @@ export interface ChatOptions {
   /** null = the model's default. */
   reasoningEffort: ReasoningEffort | null;
   enableThinking: boolean | null;
-  /** Reasoning is ended after so many tokens, at least 1; null = no limit. */
+  /** Reasoning is ended after so many tokens; 0 = the answer has none; null = no limit. */
   reasoningBudget: number | null;
   /** false leaves thinking tags inside the text. */
   splitReasoning: boolean;

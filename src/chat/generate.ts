@@ -18,7 +18,8 @@ import type {
 } from "./events.ts";
 import { planFormat } from "./grammar/plan-grammar.ts";
 import { createParser, type Parser } from "./parser/parser.ts";
-import { type ChatKnowledge, prepareChat } from "./prepare-chat.ts";
+import type { ChatKnowledge } from "./model-format.ts";
+import { prepareChat, renderPrompt } from "./prepare-chat.ts";
 import { readGeneration } from "./read-generation.ts";
 import { generateWithin, type ReasoningBudget } from "./reasoning-budget.ts";
 import { resolveDraft } from "./resolve-draft.ts";
@@ -95,13 +96,14 @@ function eventsOf(
 
 /** The prompt of a chat request and its length in tokens, without generating. */
 export function createRenderChat(deps: GenerateDeps): RenderChat {
+  const knowledge = { templates: deps.templates, detector: new FormatDetector() };
   return async ({ input, ...request }, signal): Promise<RenderedChat> => {
     assert(input.kind === "chat", "only chat requests are rendered");
     const lease = await leaseFor(deps, { input, ...request }, signal);
     try {
       const { system } = deps.defaultsOf?.(lease.model) ?? NO_DEFAULTS;
       const messages = withSystem(input.messages, system);
-      const text = await deps.templates.render(lease, messages, input.options, signal);
+      const text = await renderPrompt(knowledge, lease, messages, input.options, signal);
       const tokens = await lease.tokenize(textPrompt(text), signal);
       return { model: lease.identifier, prompt: text, promptTokens: tokens.length };
     } finally {

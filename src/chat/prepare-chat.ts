@@ -1,17 +1,14 @@
 import { randomId } from "../lib/id.ts";
 import type { Lease } from "../pool/pool.ts";
-import { waitFor } from "../pool/wait.ts";
 import type { GrammarSpec } from "../protocol/commands.ts";
 import { type AnswerCheck, answerCheck, warningText } from "./answer-check.ts";
-import { type ChatTemplates, templateOf } from "./chat-templates.ts";
 import type { ChatOptions, Message, Tool } from "./conversation.ts";
-import type { DetectedFormat } from "./detection/detect-format.ts";
-import type { FormatDetector } from "./detection/format-detector.ts";
-import { isReasoningOpen, REASONING_TAG_TEXTS } from "./detection/reasoning-tags.ts";
+import { isReasoningOpen, isReasoningOver } from "./detection/reasoning-tags.ts";
 import type { ReasoningTags, ToolFormat } from "./formats/format.ts";
 import type { ReasoningState } from "./grammar/answer-frame.ts";
 import { planGrammar } from "./grammar/plan-grammar.ts";
 import { createParser, type Parser } from "./parser/parser.ts";
+import { type ChatKnowledge, detectFormat } from "./model-format.ts";
 import type { ReasoningBudget } from "./reasoning-budget.ts";
 import { wantsThinking } from "./thinking-switches.ts";
 
@@ -32,11 +29,6 @@ export interface PreparedChat {
   check: AnswerCheck | null;
 }
 
-export interface ChatKnowledge {
-  templates: ChatTemplates;
-  detector: FormatDetector;
-}
-
 /**
  * Renders a conversation and decides how its answer is constrained and read.
  * @throws LmError invalid_request: chat_template_error, invalid_json_schema, invalid_grammar.
@@ -48,7 +40,7 @@ export async function prepareChat(
   options: ChatOptions,
   signal: AbortSignal,
 ): Promise<PreparedChat> {
-  const prompt = await knowledge.templates.render(lease, messages, options, signal);
+  const prompt = await renderPrompt(knowledge, lease, messages, options, signal);
   const { format, reasoning: tags } = await detectFormat(knowledge, lease, signal);
   const reasoning = tags === null ? null : { ...tags, state: stateOf(prompt, tags, options) };
   const tools = callable(options);
@@ -67,12 +59,14 @@ export async function prepareChat(
     keepSpecial: keptTexts(format, tags, tools.length > 0),
     textStops: format.textStops,
     warnings: warnings.map(warningText),
-    budget: budgetOf(options, reasoning),
+    budget: budgetOf(prompt, options, reasoning),
     check: answerCheck(options.format, options.tools, warnings),
     createParser: () =>
       createParser({
         format,
-        reasoning: isRead ? { tags, open: reasoning?.state === "open" } : null,
+        reasoning: isRead
+          ? { tags, open: reasoning?.state === "open", isOver: prompt.endsWith(tags.end) }
+          : null,
         tools,
         parallel: options.parallelToolCalls && options.toolChoice.kind !== "named",
         newId: () => randomId("call_", 24),
@@ -80,65 +74,38 @@ export async function prepareChat(
   };
 }
 
+/**
+ * The prompt of a conversation. Reasoning that it opens is ended at once where none is allowed.
+ * @throws LmError invalid_request: chat_template_error.
+ */
+export async function renderPrompt(
+  knowledge: ChatKnowledge,
+  lease: Lease,
+  messages: readonly Message[],
+  options: ChatOptions,
+  signal: AbortSignal,
+): Promise<string> {
+  const prompt = await knowledge.templates.render(lease, messages, options, signal);
+  if (options.reasoningBudget !== 0) return prompt;
+  const { reasoning: tags } = await detectFormat(knowledge, lease, signal);
+  const isOpen = tags !== null && isReasoningOpen(prompt, tags, options.continueFinalMessage);
+  return isOpen ? prompt + emptyEnd(prompt, tags) : prompt;
+}
+
+/** The end of reasoning that holds nothing, as families write it that give the tags their own lines. */
+const emptyEnd = (prompt: string, { end }: ReasoningTags): string =>
+  prompt.endsWith("\n") ? `\n${end}\n\n` : end;
+
 function budgetOf(
+  prompt: string,
   { reasoningBudget }: ChatOptions,
   reasoning: ReasoningState | null,
 ): ReasoningBudget | null {
-  const hasLimit = reasoningBudget !== null && reasoning !== null && reasoning.state !== "closed";
-  return hasLimit ? { tokens: reasoningBudget, reasoning } : null;
-}
-
-/** Found once per template and vocabulary. */
-async function detectFormat(
-  { templates, detector }: ChatKnowledge,
-  lease: Lease,
-  signal: AbortSignal,
-): Promise<DetectedFormat> {
-  const single = await singleTokens(lease, signal);
-  const source = templateOf(lease.model);
-  return detector.detect(
-    {
-      source,
-      render: (messages, options) => templates.renderProbe(source, messages, options),
-      isSingleToken: (text) => single.has(text),
-    },
-    lease.model.path,
-  );
-}
-
-/** By model file, as a reload may bring another vocabulary to the same path. */
-const knownTokens = new WeakMap<Lease["info"], Promise<ReadonlySet<string>>>();
-
-/**
- * The reasoning tags that are one token of the model's vocabulary. Requests that come together wait
- * for the first one's answer; when that one is cancelled the next asks itself.
- */
-async function singleTokens(lease: Lease, signal: AbortSignal): Promise<ReadonlySet<string>> {
-  for (;;) {
-    const known = knownTokens.get(lease.info);
-    if (known === undefined) break;
-    try {
-      return await waitFor(known, signal);
-    } catch {
-      signal.throwIfAborted();
-    }
-  }
-  const found = countTokens(lease, signal);
-  knownTokens.set(lease.info, found);
-  found.catch(() => knownTokens.delete(lease.info));
-  return await found;
-}
-
-async function countTokens(lease: Lease, signal: AbortSignal): Promise<ReadonlySet<string>> {
-  const single = new Set<string>();
-  await Promise.all(
-    REASONING_TAG_TEXTS.map(async (text) => {
-      const prompt = { kind: "text", text, addSpecial: false, parseSpecial: true } as const;
-      const tokens = await lease.tokenize(prompt, signal);
-      if (tokens.length === 1) single.add(text);
-    }),
-  );
-  return single;
+  if (reasoningBudget === null || reasoning === null) return null;
+  if (reasoning.state !== "closed") return { tokens: reasoningBudget, reasoning };
+  // A model may think although it is told not to.
+  const mayThink = reasoningBudget === 0 && !isReasoningOver(prompt, reasoning);
+  return mayThink ? { tokens: 0, reasoning: { ...reasoning, state: "possible" } } : null;
 }
 
 /** The tools a call may name. */
@@ -155,8 +122,7 @@ function stateOf(
   options: ChatOptions,
 ): ReasoningState["state"] {
   if (isReasoningOpen(prompt, tags, options.continueFinalMessage)) return "open";
-  const isOver = prompt.trimEnd().endsWith(tags.end.trimEnd());
-  return isOver || wantsThinking(options) === false ? "closed" : "possible";
+  return isReasoningOver(prompt, tags) || wantsThinking(options) === false ? "closed" : "possible";
 }
 
 function keptTexts(

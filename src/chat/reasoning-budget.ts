@@ -5,7 +5,7 @@ import type { ReasoningState } from "./grammar/answer-frame.ts";
 
 /** How long one answer may think. */
 export interface ReasoningBudget {
-  /** At least 1. */
+  /** 0 = reasoning that begins is ended behind its start tag. */
   tokens: number;
   reasoning: ReasoningState;
 }
@@ -33,17 +33,16 @@ export async function* generateWithin(
       yield job.logprobs === null ? withoutScores(event) : event;
       continue;
     }
-    const told = firstTokens(
-      event,
-      watch.isOver ? event.tokens : Math.max(1, limit - watch.tokens),
-    );
-    yield job.logprobs === null ? withoutScores(told) : told;
-    written += told.text;
-    used += told.tokens;
-    watch.push(told);
-    if (!watch.isInside || watch.tokens < limit) continue;
-    last = told;
-    break;
+    for (const told of watch.isOver ? [event] : tokensOf(event)) {
+      yield job.logprobs === null ? withoutScores(told) : told;
+      written += told.text;
+      used += told.tokens;
+      watch.push(told);
+      if (!watch.isInside || watch.tokens < limit) continue;
+      last = told;
+      break;
+    }
+    if (last !== null) break;
   }
   if (last === null) return;
   const { jobId, choice } = last;
@@ -63,15 +62,19 @@ export async function* generateWithin(
   }
 }
 
-/** The first `count` tokens of an event; all of it where its tokens cannot be told apart. */
-function firstTokens(event: TextEvent, count: number): TextEvent {
+/** An event for each token; the event itself where its tokens cannot be told apart. */
+function tokensOf(event: TextEvent): TextEvent[] {
   const { text, tokens, logprobs = [] } = event;
   const isExact = logprobs.map((entry) => entry.text).join("") === text;
-  if (tokens <= count || !isExact) return event;
+  if (tokens <= 1 || logprobs.length === 0 || !isExact) return [event];
   // Tokens without text of their own come first.
-  const kept = logprobs.slice(0, Math.max(0, count - (tokens - logprobs.length)));
-  const keptText = kept.map((entry) => entry.text).join("");
-  return { ...event, text: keptText, tokens: count, logprobs: kept };
+  const silent = tokens - logprobs.length;
+  return logprobs.map((entry, index) => ({
+    ...event,
+    text: entry.text,
+    tokens: index === 0 ? 1 + silent : 1,
+    logprobs: [entry],
+  }));
 }
 
 function withoutScores(event: JobEvent): JobEvent {

@@ -1,7 +1,17 @@
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import OpenAI from "openai";
 import type { ChatCompletionCreateParamsNonStreaming } from "openai/resources/chat/completions";
-import { type TestServer, startServer } from "../support/server.ts";
+import { DEMO_MODEL } from "../support/llama-libraries.ts";
+import { type TestServer, startServer, until } from "../support/server.ts";
+
+/** The demo model's turns, with reasoning begun in each prompt. */
+const OPEN_TEMPLATE = `{% for m in messages %}<|im_start|>{{ m.role }}
+{{ m.content }}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+<think>
+{% endif %}`;
 
 /** Reasoning apart from the answer, its tokens, stops and scores, on the product. */
 
@@ -10,7 +20,12 @@ let client: OpenAI;
 
 beforeAll(async () => {
   server = await startServer();
+  const folder = join(server.home, "models/acme/open");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "open.jinja"), OPEN_TEMPLATE);
+  copyFileSync(DEMO_MODEL, join(folder, "open.gguf"));
   client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "any", maxRetries: 0 });
+  await until("the new file is seen", async () => (await client.models.list()).data.length === 2);
 });
 afterAll(async () => {
   expect(await server.stop()).toBe(0);
@@ -90,12 +105,32 @@ describe("reasoning", () => {
       body: { chat_template_kwargs: { enable_thinking: false } },
     },
     { name: "without a budget", body: { reasoning_budget_tokens: 0 } },
+    {
+      name: "without a budget, whatever else is sent",
+      body: {
+        reasoning_budget_tokens: 0,
+        reasoning_effort: "high",
+        enable_thinking: true,
+        chat_template_kwargs: { enable_thinking: true },
+      },
+    },
   ];
   test.each(off)("is off $name", async ({ body }) => {
     const { content, reasoning, reasoningTokens } = await answer(body);
     expect(content).toBe("3 + 4 = 7.");
     expect(reasoning).toBe("");
     expect(reasoningTokens).toBe(0);
+  });
+
+  test("ends in the prompt that begins it when there is no budget", async () => {
+    const open = { model: "open", messages: sum };
+    expect((await answer(open)).reasoningTokens).toBeGreaterThan(0);
+    const none = { ...open, reasoning_budget_tokens: 0 };
+    expect(await answer(none)).toMatchObject({ reasoning: "", reasoningTokens: 0 });
+    const rendered = await client.post<{ prompt: string }>("/chat/completions/render", {
+      body: none,
+    });
+    expect(rendered.prompt).toEndWith("<think>\n\n</think>\n\n");
   });
 
   test("comes before the text when streamed, and both are the same", async () => {

@@ -160,7 +160,18 @@ describe("what the parameters mean", () => {
       body: { chat_template_kwargs: { enable_thinking: true, x: 1 } },
       options: { enableThinking: true, templateKwargs: { enable_thinking: true, x: 1 } },
     },
-    { body: { reasoning_budget_tokens: 0 }, options: { enableThinking: false } },
+    ...[{ enable_thinking: true }, { reasoning_effort: "high" }, {}].map((other) => ({
+      body: {
+        ...other,
+        reasoning_budget_tokens: 0,
+        chat_template_kwargs: { enable_thinking: true, x: 1 },
+      },
+      options: {
+        enableThinking: false,
+        reasoningBudget: 0,
+        templateKwargs: { enable_thinking: false, x: 1 },
+      },
+    })),
     { body: { reasoning_budget_tokens: 64 }, options: { reasoningBudget: 64 } },
     { body: { thinking_budget_tokens: 7 }, options: { reasoningBudget: 7 } },
     { body: { reasoning_budget_tokens: -1 }, options: { reasoningBudget: null } },

@@ -44,6 +44,8 @@ export interface ReadOptions {
   tags?: ReasoningTags;
   /** The prompt already opened the reasoning. */
   open?: boolean;
+  /** The prompt ends with the end of the reasoning. */
+  isOver?: boolean;
   tools?: typeof TOOLS | readonly [];
   parallel?: boolean;
 }
@@ -55,10 +57,10 @@ export function formatOf(name: string): ToolFormat {
 }
 
 export function parserOf(format: string | null, options: ReadOptions = {}): Parser {
-  const { tags, open = false, tools = TOOLS, parallel = true } = options;
+  const { tags, open = false, isOver = false, tools = TOOLS, parallel = true } = options;
   return createParser({
     format: format === null ? null : formatOf(format),
-    reasoning: tags === undefined ? null : { tags, open },
+    reasoning: tags === undefined ? null : { tags, open, isOver },
     tools,
     parallel,
     newId: () => "",

@@ -60,3 +60,7 @@ export function isReasoningOpen(prompt: string, tags: ReasoningTags, isContinued
   if (prompt.trimEnd().endsWith(tags.start.trimEnd())) return true;
   return isContinued && prompt.lastIndexOf(tags.start) > prompt.lastIndexOf(tags.end);
 }
+
+/** Whether a prompt ends with the end of reasoning, so that the answer has none. */
+export const isReasoningOver = (prompt: string, tags: ReasoningTags): boolean =>
+  prompt.trimEnd().endsWith(tags.end.trimEnd());

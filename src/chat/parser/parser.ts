@@ -11,8 +11,11 @@ import type { TextSpan } from "./text-span.ts";
 export interface ParserOptions {
   /** How the model writes calls; null = it has no format, its answer is text. */
   format: ToolFormat | null;
-  /** `open`: the prompt already holds the start tag. null = reasoning is not looked for. */
-  reasoning: { tags: ReasoningTags; open: boolean } | null;
+  /**
+   * `open`: the prompt already holds the start tag. `isOver`: it ends with the end tag, so that
+   * whitespace at the beginning is none of the answer's. null = reasoning is not looked for.
+   */
+  reasoning: { tags: ReasoningTags; open: boolean; isOver?: boolean } | null;
   /** Tools the model may call. Without any, call markers are text. */
   tools: readonly Pick<Tool, "name" | "parameters">[];
   /** false = at most one call; all that follows it is dropped. */
@@ -55,6 +58,7 @@ export function createParser(options: ParserOptions): Parser {
   const output = new Output({ ...options, input, holdSpace: !isPlain });
   const state: ReaderState = { insideReasoning: reasoning?.open ?? false, toolSectionOpen: false };
   const reader = { input, output, tools, format, state };
+  if (reasoning?.isOver === true) output.boundary();
   const step = readAnswer(reader, reasoning?.tags ?? null, reasoning?.open ?? false);
   return {
     push(text) {

@@ -32,7 +32,6 @@ export function toChatRequest(body: ChatCompletionRequest, maxChoices: number): 
     format: toAnswerFormat(body, tools.length > 0 && toolChoice.kind !== "none"),
     ...toReasoning(body),
     splitReasoning: body.reasoning_format !== "none",
-    templateKwargs: { ...body.chat_template_kwargs },
     ...turn,
   };
   const request: GenerateRequest = {
@@ -111,7 +110,10 @@ function toTurn(body: ChatCompletionRequest, messages: readonly Message[]): Turn
   return { continueFinalMessage, addGenerationPrompt: false };
 }
 
-type ReasoningOptions = Pick<ChatOptions, "reasoningEffort" | "enableThinking" | "reasoningBudget">;
+type ReasoningOptions = Pick<
+  ChatOptions,
+  "reasoningEffort" | "enableThinking" | "reasoningBudget" | "templateKwargs"
+>;
 
 function toReasoning(body: ChatCompletionRequest): ReasoningOptions {
   const reasoningEffort = body.reasoning_effort ?? body.reasoning?.effort ?? null;
@@ -124,8 +126,13 @@ function toReasoning(body: ChatCompletionRequest): ReasoningOptions {
   const implied = reasoningEffort === null ? null : reasoningEffort !== "none";
   return {
     reasoningEffort,
-    enableThinking: body.enable_thinking ?? kwarg ?? (budget === 0 ? false : implied),
-    reasoningBudget: budget > 0 ? budget : null,
+    // A budget of nothing wins over every switch.
+    enableThinking: budget === 0 ? false : (body.enable_thinking ?? kwarg ?? implied),
+    reasoningBudget: budget === -1 ? null : budget,
+    templateKwargs: {
+      ...body.chat_template_kwargs,
+      ...(budget === 0 && { enable_thinking: false }),
+    },
   };
 }
 

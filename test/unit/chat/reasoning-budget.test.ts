@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { GenerateEvent } from "../../../src/chat/events.ts";
-import { createGenerate } from "../../../src/chat/generate.ts";
+import { createGenerate, createRenderChat } from "../../../src/chat/generate.ts";
 import type { GenerateJob } from "../../../src/protocol/commands.ts";
 import type { JobEvent } from "../../../src/protocol/events.ts";
 import {
@@ -51,6 +51,16 @@ async function ask(
   return told;
 }
 
+const entry = (text: string) => ({ id: 1, text, bytes: [], logprob: -1, top: [] });
+const step = (texts: readonly string[]): JobEvent => ({
+  type: "text",
+  jobId: 1,
+  choice: 0,
+  text: texts.join(""),
+  tokens: texts.length,
+  logprobs: texts.map(entry),
+});
+
 const ENDLESS = answer(["<think>", "one ", "two ", "three ", "four ", "five "]);
 
 test("reasoning that reaches its budget is ended, and the answer goes on behind it", async () => {
@@ -75,15 +85,6 @@ test("reasoning that reaches its budget is ended, and the answer goes on behind 
 });
 
 test("a step of several tokens is cut between them, and scores nobody asked for are not told", async () => {
-  const entry = (text: string) => ({ id: 1, text, bytes: [], logprob: -1, top: [] });
-  const step = (texts: readonly string[]): JobEvent => ({
-    type: "text",
-    jobId: 1,
-    choice: 0,
-    text: texts.join(""),
-    tokens: texts.length,
-    logprobs: texts.map(entry),
-  });
   const script = [step(["<think>", "one "]), step(["two ", "three ", "four "]), ...answer([])];
   const { events, jobs } = await ask([script, answer(["So."])], {
     input: chat({ reasoningBudget: 3 }),
@@ -100,6 +101,49 @@ test("reasoning the prompt has opened counts from its first token", async () => 
   expect(textOf(events, "reasoning")).toBe("ab");
   expect(textOf(events, "text")).toBe("So.");
   expect(jobs[1]?.prompt).toMatchObject({ text: expect.stringMatching(/<think>\nab<\/think>$/) });
+});
+
+test("a budget of nothing ends reasoning that the prompt has opened, for every choice", async () => {
+  const templateKwargs = { prefill: true };
+  const format = { kind: "json", schema: {}, strict: false } as const;
+  const input = chat({ reasoningBudget: 0, enableThinking: false, templateKwargs, format });
+  const script = [...answer(["{}"], "stop", 0), ...answer(["[]"], "stop", 1)];
+  const { events, jobs } = await ask([script], { input, choices: 2 });
+  expect(jobs).toHaveLength(1);
+  expect(jobs[0]?.prompt).toMatchObject({
+    text: expect.stringMatching(/<think>\n\n<\/think>\n\n$/),
+  });
+  expect(jobs[0]?.grammar?.attach).toEqual({ kind: "start" });
+  expect(textOf(events, "reasoning")).toBe("");
+  expect(events[0]).toMatchObject({ warnings: [] });
+  expect(events.flatMap((event) => (event.type === "text" ? [event.text] : []))).toEqual([
+    "{}",
+    "[]",
+  ]);
+  const { signal } = new AbortController();
+  const rendered = await createRenderChat(depsWith(leaseWith({})))({ ...BASE, input }, signal);
+  expect(rendered.prompt).toEndWith("<think>\n\n</think>\n\n");
+});
+
+test("a budget of nothing ends reasoning that the model begins all the same", async () => {
+  for (const options of [{ enableThinking: true }, { enableThinking: null }]) {
+    const input = chat({ reasoningBudget: 0, ...options });
+    const { events, jobs } = await ask([ENDLESS, answer(["So."])], { input });
+    expect(jobs).toHaveLength(2);
+    expect(textOf(events, "reasoning")).toBe("");
+    expect(textOf(events, "text")).toBe("So.");
+    expect(finishedOf(events)).toMatchObject({ reasoningTokens: 1, completionTokens: 2 });
+  }
+});
+
+test("a step of several tokens that are no reasoning is told whole", async () => {
+  for (const reasoningBudget of [0, 1]) {
+    const input = chat({ reasoningBudget });
+    const script = [step(["So ", "it ", "is."]), ...answer([])];
+    const { events, jobs } = await ask([script], { input });
+    expect(jobs).toHaveLength(1);
+    expect(textOf(events, "text")).toBe("So it is.");
+  }
 });
 
 test("a grammar that waited for the end of the reasoning holds from the start", async () => {

@@ -53,6 +53,13 @@ const cases: Case[] = [
     told: ["", "a", " "],
   },
   {
+    name: "whitespace behind reasoning that the prompt has ended is dropped",
+    format: "hermes",
+    options: { tags: THINK, isOver: true },
+    pieces: ["\n", "\n a "],
+    told: ["", "a", " "],
+  },
+  {
     name: "control markers are dropped, with or without tools",
     format: "cohere",
     options: { tools: [] },
