@@ -86,6 +86,10 @@ describe("reasoning", () => {
     { name: "by the template's own switch", body: thinking },
     { name: "by an effort", body: { reasoning_effort: "high" } },
     { name: "by the short switch", body: { enable_thinking: true } },
+    {
+      name: "beside a variable that is null",
+      body: { reasoning_effort: "low", chat_template_kwargs: { enable_thinking: null } },
+    },
   ];
   test.each(on)("is switched on $name", async ({ body }) => {
     const { content, reasoning, tokens, reasoningTokens, finish } = await answer(body);
@@ -103,6 +107,14 @@ describe("reasoning", () => {
     {
       name: "by the template's own switch",
       body: { chat_template_kwargs: { enable_thinking: false } },
+    },
+    {
+      name: "by the short switch, against an effort",
+      body: { enable_thinking: false, reasoning_effort: "high" },
+    },
+    {
+      name: "by the template's own switch, against an effort",
+      body: { chat_template_kwargs: { enable_thinking: false }, reasoning_effort: "high" },
     },
     { name: "without a budget", body: { reasoning_budget_tokens: 0 } },
     {

@@ -155,7 +155,16 @@ describe("what the parameters mean", () => {
       body: { reasoning: { effort: "low" }, reasoning_effort: "high" },
       options: { reasoningEffort: "high" },
     },
-    { body: { enable_thinking: false }, options: { enableThinking: false } },
+    ...[
+      { enable_thinking: false },
+      { enable_thinking: false, reasoning_effort: "high" },
+      { chat_template_kwargs: { enable_thinking: false }, reasoning_effort: "high" },
+      { chat_template_kwargs: { enable_thinking: true }, enable_thinking: false },
+      { chat_template_kwargs: { enable_thinking: null }, enable_thinking: false },
+    ].map((body) => ({
+      body,
+      options: { enableThinking: false, templateKwargs: { enable_thinking: false } },
+    })),
     {
       body: { chat_template_kwargs: { enable_thinking: true, x: 1 } },
       options: { enableThinking: true, templateKwargs: { enable_thinking: true, x: 1 } },
@@ -187,5 +196,15 @@ describe("what the parameters mean", () => {
   test.each(options)("template options of $body", async (row) => {
     const { input } = await decoded(row.body);
     expect(input.kind === "chat" && input.options).toMatchObject(row.options);
+  });
+
+  test("variables of the template that are null are absent", async () => {
+    const { input } = await decoded({
+      chat_template_kwargs: { enable_thinking: null, x: null, y: [null] },
+      reasoning_effort: "low",
+    });
+    const told = input.kind === "chat" ? input.options : null;
+    expect(told).toMatchObject({ enableThinking: true, reasoningEffort: "low" });
+    expect(told?.templateKwargs).toEqual({ y: [null] });
   });
 });

@@ -117,23 +117,27 @@ type ReasoningOptions = Pick<
 
 function toReasoning(body: ChatCompletionRequest): ReasoningOptions {
   const reasoningEffort = body.reasoning_effort ?? body.reasoning?.effort ?? null;
-  const kwarg = body.chat_template_kwargs?.["enable_thinking"] ?? null;
-  if (kwarg !== null && typeof kwarg !== "boolean") {
+  const budget = body.reasoning_budget_tokens ?? body.thinking_budget_tokens ?? -1;
+  const kwargs = toTemplateKwargs(body.chat_template_kwargs ?? {});
+  const variable = kwargs["enable_thinking"] ?? null;
+  if (variable !== null && typeof variable !== "boolean") {
     const path = "chat_template_kwargs.enable_thinking";
     throw invalidRequest(path, "invalid_type", `Invalid type for '${path}': expected a boolean.`);
   }
-  const budget = body.reasoning_budget_tokens ?? body.thinking_budget_tokens ?? -1;
+  // One switch by two names; a budget of nothing wins over both.
+  const isOn = budget === 0 ? false : (body.enable_thinking ?? variable);
   const implied = reasoningEffort === null ? null : reasoningEffort !== "none";
   return {
     reasoningEffort,
-    // A budget of nothing wins over every switch.
-    enableThinking: budget === 0 ? false : (body.enable_thinking ?? kwarg ?? implied),
+    enableThinking: isOn ?? implied,
     reasoningBudget: budget === -1 ? null : budget,
-    templateKwargs: {
-      ...body.chat_template_kwargs,
-      ...(budget === 0 && { enable_thinking: false }),
-    },
+    templateKwargs: { ...kwargs, ...(isOn !== null && { enable_thinking: isOn }) },
   };
+}
+
+/** null is absent here, too: as a variable it would hide what is set for the template. */
+function toTemplateKwargs(kwargs: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(kwargs).filter(([, value]) => value !== null));
 }
 
 /** Empty strings are dropped: they would match everywhere. */
