@@ -76,6 +76,41 @@ describe("tools", () => {
         parallelToolCalls: false,
       },
     },
+    {
+      name: "functions with the present choice",
+      body: { functions: [{ name: "f" }, { name: "g" }], tool_choice: named("g") },
+      options: { toolChoice: { kind: "named", name: "g" }, parallelToolCalls: false },
+    },
+    {
+      name: "functions that are required",
+      body: { functions: [{ name: "f" }], tool_choice: "required" },
+      options: { toolChoice: { kind: "required", allowed: null } },
+    },
+    {
+      name: "functions with both choices",
+      body: { functions: [{ name: "f" }], function_call: { name: "f" }, tool_choice: "none" },
+      options: { toolChoice: { kind: "named", name: "f" } },
+    },
+    {
+      name: "the deprecated choice",
+      body: { tools: [f, g], function_call: { name: "g" } },
+      options: { toolChoice: { kind: "named", name: "g" }, parallelToolCalls: true },
+    },
+    {
+      name: "the deprecated choice of none",
+      body: { tools: [f], function_call: "none" },
+      options: { toolChoice: { kind: "none" } },
+    },
+    {
+      name: "both choices",
+      body: { tools: [f], function_call: "none", tool_choice: "required" },
+      options: { toolChoice: { kind: "required", allowed: null } },
+    },
+    {
+      name: "a deprecated choice of nothing",
+      body: { function_call: "auto" },
+      options: { tools: [], toolChoice: { kind: "none" } },
+    },
   ];
   test.each(rows)("$name", async ({ body, options }) => {
     expect((await chatInput({ messages: [user], ...body })).options).toMatchObject(options);
@@ -132,6 +167,24 @@ describe("tools", () => {
       code: "invalid_value",
       param: "function_call",
     },
+    {
+      body: { functions: [{ name: "f" }], tool_choice: named("z") },
+      code: "invalid_value",
+      param: "tool_choice",
+    },
+    {
+      body: { functions: [{ name: "f" }], tool_choice: "maybe" },
+      code: "invalid_value",
+      param: "tool_choice",
+    },
+    {
+      body: { tools: [f], function_call: { name: "z" } },
+      code: "invalid_value",
+      param: "function_call",
+    },
+    { body: { tools: [f], function_call: "maybe" }, code: "invalid_value", param: "function_call" },
+    { body: { function_call: { name: "f" } }, code: null, param: "function_call" },
+    { body: { function_call: "maybe" }, code: "invalid_value", param: "function_call" },
   ];
   test.each(refusals)("refuses $body", async ({ body, code, param }) => {
     expect(await chatRefusal({ messages: [user], ...body })).toEqual({ status: 400, code, param });

@@ -22,7 +22,10 @@ type ToolFields = Pick<
   "tools" | "tool_choice" | "functions" | "function_call"
 >;
 
-/** Tools and the choice among them, in both the present and the deprecated form. */
+/**
+ * Tools and the choice among them, each in the present or the deprecated form. Where both forms of
+ * the choice are sent, the one that goes with the list counts.
+ */
 export function toTools(body: ToolFields): DecodedTools {
   const listed = body.tools ?? [];
   const legacy = listed.length === 0 ? (body.functions ?? []) : [];
@@ -31,9 +34,12 @@ export function toTools(body: ToolFields): DecodedTools {
     ? legacy.map((definition, index) => toTool(definition, `functions[${index}]`))
     : listed.map((tool, index) => toFunctionTool(tool, `tools[${index}]`));
   refuseTwins(tools, isLegacy ? (index) => `functions[${index}].name` : toolName);
-  const toolChoice = isLegacy
-    ? legacyChoice(body.function_call ?? "auto", tools)
-    : toToolChoice(body.tool_choice ?? null, tools);
+  const present = body.tool_choice ?? null;
+  const deprecated = body.function_call ?? null;
+  const toolChoice =
+    deprecated !== null && (isLegacy || present === null)
+      ? legacyChoice(deprecated, tools)
+      : toToolChoice(present, tools);
   return { tools, toolChoice, isLegacy };
 }
 
@@ -116,21 +122,22 @@ function wordChoice(word: string, tools: readonly Tool[]): ToolChoice {
   }
 }
 
+/** `function_call`, which knows no way to require any call. */
 function legacyChoice(choice: string | { name: string }, tools: readonly Tool[]): ToolChoice {
   if (typeof choice !== "string") {
+    if (tools.length === 0) throw choiceWithoutTools("function_call", "functions");
     checkKnown(choice.name, tools, "function_call");
     return { kind: "named", name: choice.name };
   }
-  if (choice === "none") return { kind: "none" };
-  if (choice === "auto") return { kind: "auto", allowed: null };
+  if (choice === "none" || choice === "auto") return wordChoice(choice, tools);
   throw unsupportedValue("function_call", choice, ["none", "auto"]);
 }
 
-function choiceWithoutTools() {
+function choiceWithoutTools(param = "tool_choice", list = "tools") {
   return invalidRequest(
-    "tool_choice",
+    param,
     "misplaced_parameter",
-    "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.",
+    `Invalid value for '${param}': '${param}' is only allowed when '${list}' are specified.`,
   );
 }
 
