@@ -95,6 +95,22 @@ describe("what the parameters mean", () => {
         },
       },
     },
+    {
+      body: { logit_bias: { "99999999999": 5, ["9".repeat(400)]: -100, "4294967296": 1 } },
+      request: {
+        sampling: {
+          logitBias: [
+            [2 ** 31 - 1, 5],
+            [2 ** 31 - 1, null],
+            [2 ** 31 - 1, 1],
+          ],
+        },
+      },
+    },
+    {
+      body: { logit_bias: [[1e20, 5]] },
+      request: { sampling: { logitBias: [[2 ** 31 - 1, 5]] } },
+    },
     { body: { ignore_eos: true }, request: { sampling: { ignoreEos: true } } },
   ];
   test.each(rows)("$body", async ({ body, request }) => {

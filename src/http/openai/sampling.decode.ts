@@ -87,10 +87,13 @@ function toSamplers(samplers: readonly string[] | string): SamplerName[] {
 
 type LogitBias = Sampling["logitBias"];
 
+/** An id that no vocabulary reaches, for all that are larger: they are ignored. */
+const UNKNOWN_TOKEN = 2 ** 31 - 1;
+
 function toLogitBias(bias: Readonly<Record<string, unknown>> | readonly unknown[]): LogitBias {
   if (!isArray(bias)) {
     return Object.entries(bias).map(([key, value]) => [
-      /^\d{1,10}$/.test(key) ? Number(key) : key.toWellFormed(),
+      /^\d+$/.test(key) ? Math.min(Number(key), UNKNOWN_TOKEN) : key.toWellFormed(),
       toBias(value, `logit_bias.${printable(key)}`),
     ]);
   }
@@ -99,8 +102,8 @@ function toLogitBias(bias: Readonly<Record<string, unknown>> | readonly unknown[
     if (!Array.isArray(pair) || pair.length !== 2) throw wrongType(path, "an array of two items");
     const [token, value]: unknown[] = pair;
     if (typeof token === "string") return [token.toWellFormed(), toBias(value, `${path}[1]`)];
-    if (!Number.isSafeInteger(token)) throw wrongType(`${path}[0]`, "one of a string or integer");
-    return [Number(token), toBias(value, `${path}[1]`)];
+    if (!Number.isInteger(token)) throw wrongType(`${path}[0]`, "one of a string or integer");
+    return [Math.min(Number(token), UNKNOWN_TOKEN), toBias(value, `${path}[1]`)];
   });
 }
 
