@@ -3,6 +3,7 @@ import type { GenerateRequest } from "../../src/chat/events.ts";
 import { appWith, chatBody, done, errorOf, finished, play, post, started } from "./fakes.ts";
 
 const CHAT = "/v1/chat/completions";
+const CALLED = { id: "call_1", type: "function", function: { name: "f", arguments: "{}" } };
 
 /** The request that generation receives for this body. */
 async function decoded(body: object): Promise<GenerateRequest> {
@@ -147,6 +148,11 @@ describe("what the parameters mean", () => {
       code: "invalid_value",
       param: "add_generation_prompt",
     },
+    ...[{ tool_calls: [CALLED] }, { tool_calls: [CALLED], content: "So" }].map((turn) => ({
+      body: { messages: [...chatBody.messages, { role: "assistant", prefix: true, ...turn }] },
+      code: "invalid_value",
+      param: "messages[1].prefix",
+    })),
     { body: { logprobs: 5 }, code: "invalid_type", param: "logprobs" },
     { body: { ttl: 0 }, code: "integer_below_min_value", param: "ttl" },
   ];

@@ -299,6 +299,16 @@ describe("refusals from further in name the client's own fields", () => {
       inner: "format",
       param: "response_format",
     },
+    {
+      body: { response_format: { type: "json_object" }, json_schema: { type: "object" } },
+      inner: "format",
+      param: "response_format",
+    },
+    {
+      body: { response_format: { type: "text" }, json_schema: { type: "object" } },
+      inner: "format",
+      param: "json_schema",
+    },
     { body: { json_schema: { type: "object" } }, inner: "format", param: "json_schema" },
     { body: { grammar: "root ::= [a]" }, inner: "format", param: "grammar" },
     { body: {}, inner: "tools[2].parameters", param: "tools[2].function.parameters" },

@@ -41,6 +41,12 @@ function notTogether(what: string): LmError {
   );
 }
 
+/** The field that a JSON format comes from: `json_schema` counts beside no other format. */
+export function formatSource({ response_format: format, json_schema: schema }: FormatFields) {
+  const isAlone = format == null || format.type === "text";
+  return isAlone && schema != null ? "json_schema" : "response_format";
+}
+
 function toResponseFormat(
   format: ResponseFormat | null,
   topLevel: JsonSchema | null,

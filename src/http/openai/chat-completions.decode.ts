@@ -3,7 +3,7 @@ import type { GenerateRequest } from "../../chat/events.ts";
 import { invalidRequest } from "../../lib/errors.ts";
 import { outOfRange, printable } from "../refusals.ts";
 import type { WireParam } from "../wire-param.ts";
-import { toAnswerFormat } from "./answer-format.decode.ts";
+import { formatSource, toAnswerFormat } from "./answer-format.decode.ts";
 import type { ChatCompletionRequest } from "./chat-completions.schema.ts";
 import { toAdapters } from "./lora-field.ts";
 import { toMessages } from "./messages.decode.ts";
@@ -61,10 +61,7 @@ export function toChatRequest(body: ChatCompletionRequest, maxChoices: number): 
 function toWire(param: string, body: ChatCompletionRequest, isLegacy: boolean): string {
   if (param === "prompt") return "messages";
   if (param === "reasoningBudget") return "reasoning_budget_tokens";
-  if (param === "format") {
-    if (body.grammar != null) return "grammar";
-    return body.json_schema == null ? "response_format" : "json_schema";
-  }
+  if (param === "format") return body.grammar == null ? formatSource(body) : "grammar";
   return param.replace(/^tools\[(\d+)\]\.?/, isLegacy ? "functions[$1]." : "tools[$1].function.");
 }
 
@@ -90,21 +87,23 @@ function toTurn(body: ChatCompletionRequest, messages: readonly Message[]): Turn
   if (!continueFinalMessage) {
     return { continueFinalMessage, addGenerationPrompt: body.add_generation_prompt ?? true };
   }
+  const field =
+    body.continue_final_message == null
+      ? `messages[${body.messages.length - 1}].prefix`
+      : "continue_final_message";
   const last = messages.at(-1);
   if (last?.role !== "assistant" || last.toolCalls.length > 0) {
     throw invalidRequest(
-      "continue_final_message",
+      field,
       "invalid_value",
-      "Invalid value for 'continue_final_message': the last message must be an assistant message " +
-        "without tool calls.",
+      `Invalid value for '${field}': the last message must be an assistant message without tool calls.`,
     );
   }
   if (body.add_generation_prompt === true) {
     throw invalidRequest(
       "add_generation_prompt",
       "invalid_value",
-      "Invalid value for 'add_generation_prompt': it cannot be combined with " +
-        "'continue_final_message'.",
+      `Invalid value for 'add_generation_prompt': it cannot be combined with '${field}'.`,
     );
   }
   return { continueFinalMessage, addGenerationPrompt: false };
