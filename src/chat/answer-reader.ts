@@ -74,12 +74,15 @@ export class AnswerReader {
     const { finish, stop, completionTokens, meanLogprob } = done;
     const parser = this.#parser;
     this.#isFinished = true;
-    const told = this.#tell(parser.end(finish === "length"));
+    // A stop string of the request may stand anywhere, as a limit may.
+    const isCut = finish === "length" || (stop !== null && !isOwnStop);
+    const told = this.#tell(parser.end(isCut));
+    const isCall = parser.callCount > 0 && !(isCut && parser.isCallCut);
     const schemaIssues = finish === "stop" ? this.#issues() : [];
     const end: GenerateEvent = {
       type: "finished",
       choice: this.#choice,
-      reason: finish === "stop" && parser.callCount > 0 ? "tool_calls" : finish,
+      reason: finish === "stop" && isCall ? "tool_calls" : finish,
       stop: isOwnStop ? null : stop,
       completionTokens,
       reasoningTokens: Math.min(this.#reasoningTokens, completionTokens),

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { collect, type Answer } from "../../scripts/chat-corpus/collect.ts";
 import { findFormat } from "../../src/chat/formats/format-table.ts";
 import type { ReasoningTags, ToolFormat } from "../../src/chat/formats/format.ts";
-import { createParser, type Parser } from "../../src/chat/parser/parser.ts";
+import { createParser, type Parser, type ParserOptions } from "../../src/chat/parser/parser.ts";
 
 /** Tools that cover every kind of argument. */
 export const TOOLS = [
@@ -46,7 +46,7 @@ export interface ReadOptions {
   open?: boolean;
   /** The prompt ends with the end of the reasoning. */
   isOver?: boolean;
-  tools?: typeof TOOLS | readonly [];
+  tools?: ParserOptions["tools"];
   parallel?: boolean;
 }
 

@@ -22,6 +22,8 @@ export function* readPythonSection(reader: CallReader, close: string): Step<bool
     if (!(yield* readJsonSection(reader, null, ""))) return false;
     return yield* endSection(reader, bracket, close);
   }
+  // Without a marker in front an empty list is an answer.
+  if (bracket && close === "" && (yield* input.looksAt(["]"]))) return false;
   if (bracket && (yield* input.eat("]"))) return yield* endSection(reader, false, close);
   if (!(yield* readPythonCall(reader))) return false;
   while (!output.isFull) {
@@ -74,7 +76,7 @@ function* readArguments(reader: CallReader, name: string, index: number): Step<b
     if (yield* input.eat(")")) return end(true);
     if (input.isExhausted) return end(false);
     if (yield* input.eat(",")) continue;
-    const key = (yield* readKey(reader)) ?? declared[count] ?? `arg${count}`;
+    const key = (yield* readKey(reader, declared)) ?? declared[count] ?? `arg${count}`;
     const { json, whole } = yield* readLiteral(input, PYTHON_STYLE);
     output.arguments(index, `${count === 0 ? "{" : ", "}"${escapeJson(key)}": ${json}`);
     count++;
@@ -82,8 +84,14 @@ function* readArguments(reader: CallReader, name: string, index: number): Step<b
   }
 }
 
-/** The keyword before `=`, or null when a value comes at once. */
-function* readKey({ input }: CallReader): Step<string | null> {
+/**
+ * The keyword before `=`, or null when a value comes at once.
+ * @param declared Names that a schema may give, which need not be words.
+ */
+function* readKey({ input }: CallReader, declared: readonly string[]): Step<string | null> {
+  const odd = declared.filter((name) => !/^[\w$-]+$/.test(name)).map((name) => `${name}=`);
+  const known = yield* input.eatAny(odd);
+  if (known !== null) return known.slice(0, -1);
   let length = 0;
   while (length < HEAD_LIMIT && (yield* input.fill(length + 1))) {
     if (!isWordCode(input.charCodeAt(length))) break;

@@ -36,6 +36,17 @@ describe("tool calls", () => {
     expect(finishedOf(events)).toMatchObject({ reason: "length" });
   });
 
+  test("cut by a stop string of the request are no whole calls, cut by one of the format they are", async () => {
+    const cut = ["<tool_call>", '\n{"name": "get_weather", ', '"arguments": {"city": "Ro'];
+    const stopped = (stop: string): JobEvent[] =>
+      answer(cut).map((event) => (event.type === "choiceDone" ? { ...event, stop } : event));
+    const own = await run(stopped("me"), { input: withTools(), stops: ["me"] });
+    expect(finishedOf(own.events)).toMatchObject({ reason: "stop", stop: "me" });
+    expect(textOf(own.events, "toolArguments")).toBe('{"city": "Ro');
+    const byFormat = await run(stopped("<|im_end|>"), { input: withTools() });
+    expect(finishedOf(byFormat.events)).toMatchObject({ reason: "tool_calls", stop: null });
+  });
+
   test("are neither read nor offered when the choice is none", async () => {
     const { events, job } = await run(answer(pieces), {
       input: withTools({ toolChoice: { kind: "none" } }),

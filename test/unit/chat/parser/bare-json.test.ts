@@ -52,6 +52,18 @@ const cases: readonly ParseCase[] = [
     text: '<|python_tag|>print("x")',
   },
   {
+    name: "an empty list for an answer",
+    format: "llama-3",
+    output: "[] is an empty list.",
+    text: "[] is an empty list.",
+  },
+  {
+    name: "nothing but an empty list",
+    format: "llama-3",
+    output: "[]",
+    text: "[]",
+  },
+  {
     name: "an answer in JSON",
     format: "llama-3",
     output: '{"name": "Ann", "age": 3}\nmore',

@@ -43,6 +43,27 @@ const cases: readonly ParseCase[] = [
     calls: [call("book_table", { place: "Rome", seats: 2 })],
   },
   {
+    name: "declared names that are no words",
+    format: "lfm-2",
+    output: '<|tool_call_start|>[send(user.name="bob", content type="x", n=3)]<|tool_call_end|>',
+    options: {
+      tools: [
+        {
+          name: "send",
+          parameters: {
+            type: "object",
+            properties: {
+              "user.name": { type: "string" },
+              "content type": { type: "string" },
+              n: { type: "integer" },
+            },
+          },
+        },
+      ],
+    },
+    calls: [call("send", { "user.name": "bob", "content type": "x", n: 3 })],
+  },
+  {
     name: "JSON between the markers",
     format: "lfm-2",
     output: '<|tool_call_start|>[{"name": "ring_bell", "arguments": {}}]<|tool_call_end|>',
