@@ -32,7 +32,16 @@ export function intersect(a: CharSet, b: CharSet): CharSet {
 }
 
 export function contains(set: CharSet, code: number): boolean {
-  return set.some(([from, to]) => from <= code && code <= to);
+  let low = 0;
+  let high = set.length - 1;
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const [from, to] = set[middle] ?? [0, -1];
+    if (code < from) high = middle - 1;
+    else if (code > to) low = middle + 1;
+    else return true;
+  }
+  return false;
 }
 
 export const DIGITS = charSet([0x30, 0x39]);

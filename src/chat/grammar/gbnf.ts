@@ -1,9 +1,12 @@
 import type { LmError } from "../../lib/errors.ts";
+import { WorkBudget } from "./work-budget.ts";
 
 /** Largest grammar text that is handed to the engine, in bytes. */
 export const MAX_GRAMMAR_BYTES = 256 * 1024;
 /** llama.cpp refuses a repetition of more rules than this. Source: llama-grammar.cpp. */
 export const MAX_REPETITIONS = 2000;
+/** Steps of the search for ambiguity, for one grammar or all patterns of a request: about 50 ms. */
+export const WAYS_STEPS = 200_000;
 /** Rules and rule repetitions of one grammar. */
 const MAX_WORK = 200_000;
 
@@ -60,6 +63,8 @@ export function sequence(...parts: readonly string[]): string {
  * bodies share one name, so that a schema repeated a hundred times costs its text once.
  */
 export class GrammarBuilder {
+  /** For what patterns cost besides. */
+  readonly budget: WorkBudget;
   readonly #rules = new Map<string, string>();
   readonly #names = new Map<string, string>();
   readonly #tooLarge: (message: string) => LmError;
@@ -68,8 +73,16 @@ export class GrammarBuilder {
   #work = 0;
   #serial = 0;
 
-  /** @param tooLarge makes the error thrown when a limit is exceeded. */
-  constructor(tooLarge: (message: string) => LmError, maxBytes: number = MAX_GRAMMAR_BYTES) {
+  /**
+   * @param tooLarge makes the error thrown when a limit is exceeded.
+   * @param budget for what its patterns cost besides; shared where a request has several grammars.
+   */
+  constructor(
+    tooLarge: (message: string) => LmError,
+    maxBytes: number = MAX_GRAMMAR_BYTES,
+    budget: WorkBudget = new WorkBudget(WAYS_STEPS),
+  ) {
+    this.budget = budget;
     this.#tooLarge = tooLarge;
     this.#maxBytes = maxBytes;
   }

@@ -1,18 +1,19 @@
 import { contains } from "./char-set.ts";
 import { type GbnfElement, GbnfParser, type GbnfRule } from "./gbnf-parse.ts";
+import type { WorkBudget } from "./work-budget.ts";
 
 /** Ways to read one piece of text that the matcher may follow; each costs it under a microsecond. */
 const MAX_WAYS = 2_000_000;
-/** Places in the grammar where a text may stand at once; the matcher compares each with each. */
+/** Places in the grammar where a text may stand at once. */
 const MAX_PLACES = 4000;
+/** For one character the matcher compares each place it comes to with each that it keeps. */
+const MAX_COMPARISONS = MAX_PLACES ** 2;
 /** Longest text that is tried: vocabularies have tokens of so many equal characters. */
 const TEXT_LENGTH = 64;
 /** Tokens of different characters are no longer. */
 const WORD_LENGTH = 16;
 /** Characters that are tried at one place. */
 const MAX_CHARACTERS = 16;
-/** Steps of all walks together, about 50 ms: what was not looked at counts as fine. */
-const MAX_STEPS = 50_000;
 
 /** Where a text may go on: the characters expected next, and what follows behind them. */
 interface Place {
@@ -30,52 +31,110 @@ type Position =
 /** A place and the number of ways that lead to it. */
 type Ways = ReadonlyMap<Place, number>;
 
+/** `unknown`: the budget did not last. */
+export type WaysVerdict = "few" | "many" | "unknown";
+
+/** Ends a walk. */
+class WalkEnd extends Error {
+  readonly verdict: "many" | "unknown";
+
+  constructor(verdict: "many" | "unknown") {
+    super(verdict);
+    this.verdict = verdict;
+  }
+}
+
 /**
  * Whether llama.cpp's matcher would follow too many ways through this grammar for some text. It
  * judges a token by every way to read it, without putting equal ones together, and one step of it
  * cannot be interrupted: `("a" | "a")*` takes twice as long with every character.
  *
  * A bounded search: from every rule, and from every place where one rule follows another, it walks
- * along the characters that keep most ways open, and along runs of the same character.
+ * along the characters that keep most ways open, and along runs of the same character. Every walk
+ * has its share of what is left of the budget, so that a long one hides none behind it.
  *
  * @param gbnf Without left recursion, every rule defined.
+ * @param budget Every look at a place is a step.
  */
-export function hasTooManyWays(gbnf: string): boolean {
+export function judgeWays(gbnf: string, budget: WorkBudget): WaysVerdict {
   const parsed = new GbnfParser(gbnf).parse();
-  if ("message" in parsed) return false;
-  const { rules } = parsed;
-  const search = new WaysSearch(rules);
+  if ("message" in parsed) return "few";
+  const search = new WaysSearch(parsed.rules, budget);
+  const starts = startsOf(parsed.rules, search);
+  let verdict: WaysVerdict = "few";
+  for (const [index, start] of starts.entries()) {
+    if (budget.left === 0) return "unknown";
+    try {
+      const others = Math.min(starts.length - index, WALKS);
+      search.walkFrom(start, Math.floor(budget.left / others));
+    } catch (error) {
+      if (!(error instanceof WalkEnd)) throw error;
+      if (error.verdict === "many") return "many";
+      verdict = "unknown";
+    }
+  }
+  return verdict;
+}
+
+/** What it takes to make a place, or to set out for the next ones, besides looking at each. */
+const STEPS_AHEAD = 4;
+/** A walk may take one part in so many of the budget. */
+const WALKS = 4;
+
+/** Where to begin: at root, at the other rules, and where one rule follows another. */
+function startsOf(
+  rules: ReadonlyMap<string, GbnfRule>,
+  search: WaysSearch,
+): readonly (() => readonly Place[])[] {
   const root = rules.get("root");
   const ordered = root === undefined ? [...rules.values()] : [root, ...rules.values()];
-  for (const rule of ordered) {
-    if (search.isExhausted) return false;
-    if (search.explodesFrom(search.startsOf(rule))) return true;
+  const starts: (() => readonly Place[])[] = [];
+  for (const rule of new Set(ordered)) {
+    starts.push(() => search.placesAt(rule));
     for (const elements of rule.options) {
       for (const [index, { kind }] of elements.entries()) {
-        if (index === 0 || kind !== "rule") continue;
-        if (search.explodesFrom([search.placeIn(elements, index)])) return true;
+        if (index > 0 && kind === "rule") starts.push(() => [search.placeIn(elements, index)]);
       }
     }
   }
-  return false;
+  return starts;
 }
 
 class WaysSearch {
   readonly #rules: ReadonlyMap<string, GbnfRule>;
+  readonly #budget: WorkBudget;
   readonly #places = new Map<string, Place>();
   readonly #names = new Map<object, number>();
   readonly #expected = new Map<Place, readonly Place[]>();
-  #steps = 0;
+  /** Where words began before: the same walk again finds the same. */
+  readonly #words = new Set<string>();
+  readonly #starts = new Set<string>();
+  #share = 0;
 
-  constructor(rules: ReadonlyMap<string, GbnfRule>) {
+  constructor(rules: ReadonlyMap<string, GbnfRule>, budget: WorkBudget) {
     this.#rules = rules;
+    this.#budget = budget;
   }
 
-  get isExhausted(): boolean {
-    return this.#steps > MAX_STEPS;
+  /** @throws WalkEnd when there are too many ways, or `share` steps are spent. */
+  walkFrom(start: () => readonly Place[], share: number): void {
+    this.#share = share;
+    const ways = onceEach(start().flatMap((place) => this.#charactersAt(place)));
+    const key = keyOf(ways);
+    if (this.#starts.has(key)) return;
+    this.#starts.add(key);
+    // Runs first: they cost little, and most of what is ambiguous shows in them.
+    for (const code of this.#candidates(ways)) this.#walkRun(ways, code);
+    this.#walkWords(ways);
   }
 
-  startsOf(rule: GbnfRule): Place[] {
+  #spend(steps: number): void {
+    this.#budget.spend(steps);
+    this.#share -= steps;
+    if (this.#share < 0 || this.#budget.left === 0) throw new WalkEnd("unknown");
+  }
+
+  placesAt(rule: GbnfRule): Place[] {
     return this.#enter(rule, null).filter((place) => place !== null);
   }
 
@@ -83,46 +142,64 @@ class WaysSearch {
     return this.#place({ kind: "sequence", elements, index, copy: 0, at: 0 }, null);
   }
 
-  explodesFrom(starts: readonly Place[]): boolean {
-    const ways = counted(starts.flatMap((start) => this.#charactersAt(start)).map(once));
-    if (this.#explodesInWords(ways)) return true;
-    return candidates(ways).some((code) => this.#explodesInRun(ways, code));
-  }
-
   /** Along the characters that keep most ways open, word by word. */
-  #explodesInWords(start: Ways): boolean {
+  #walkWords(start: Ways): void {
     let ways = start;
-    for (let length = 0; length < TEXT_LENGTH && !this.isExhausted; length++) {
-      // Between tokens the matcher puts equal ways together.
-      if (length % WORD_LENGTH === 0) ways = counted([...ways.keys()].map(once));
-      const options = candidates(ways).map((code) => this.#read(ways, code));
-      const [best] = options.toSorted((x, y) => totalOf(y) - totalOf(x));
-      if (best === undefined || best.size === 0) return false;
-      if (isTooMuch(best)) return true;
+    for (let length = 0; length < TEXT_LENGTH && ways.size > 0; length++) {
+      if (length % WORD_LENGTH === 0) {
+        // Between tokens the matcher puts equal ways together.
+        ways = onceEach([...ways.keys()]);
+        const key = keyOf(ways);
+        if (this.#words.has(key)) return;
+        this.#words.add(key);
+      }
+      let best: Ways = NOWHERE;
+      for (const code of this.#candidates(ways)) {
+        const next = this.#read(ways, code);
+        if (totalOf(next) > totalOf(best)) best = next;
+      }
       ways = best;
     }
-    return false;
   }
 
   /** Along one character for as long as it fits. */
-  #explodesInRun(start: Ways, code: number): boolean {
+  #walkRun(start: Ways, code: number): void {
     let ways = start;
-    for (let length = 0; length < TEXT_LENGTH && !this.isExhausted; length++) {
-      ways = this.#read(ways, code);
-      if (isTooMuch(ways)) return true;
-      if (ways.size === 0) return false;
+    for (let length = 0; length < TEXT_LENGTH && ways.size > 0; length++) {
+      const next = this.#read(ways, code);
+      if (areSame(ways, next)) return;
+      ways = next;
     }
-    return false;
   }
 
   #read(ways: Ways, code: number): Ways {
-    const next: [Place, number][] = [];
+    const next = new Map<Place, number>();
+    let reached = 0;
+    let total = 0;
+    this.#spend(STEPS_AHEAD + ways.size);
     for (const [place, count] of ways) {
-      this.#steps += 1;
       if (!accepts(place, code)) continue;
-      for (const after of this.#after(place)) next.push([after, count]);
+      const after = this.#after(place);
+      this.#spend(after.length);
+      reached += after.length;
+      total += after.length * count;
+      for (const one of after) next.set(one, (next.get(one) ?? 0) + count);
+      const isTooMuch = next.size > MAX_PLACES || reached * next.size > MAX_COMPARISONS;
+      if (isTooMuch || total > MAX_WAYS) throw new WalkEnd("many");
     }
-    return counted(next);
+    return next;
+  }
+
+  /** Characters that some place expects, a few for each class; one of those that all read alike. */
+  #candidates(ways: Ways): number[] {
+    const codes = new Map<string, number>();
+    for (const code of expectedCodes(ways)) {
+      this.#spend(ways.size);
+      let readers = "";
+      for (const place of ways.keys()) if (accepts(place, code)) readers += `${place.id} `;
+      if (!codes.has(readers)) codes.set(readers, code);
+    }
+    return [...codes.values()];
   }
 
   /** The places behind the character that `place` expects. */
@@ -141,13 +218,14 @@ class WaysSearch {
   #charactersAt(start: Place): readonly Place[] {
     const known = this.#expected.get(start);
     if (known !== undefined) return known;
+    this.#spend(STEPS_AHEAD);
     const seen = new Set<Place>();
     const found: Place[] = [];
     const todo: (Place | null)[] = [start];
     for (let place = todo.pop(); place !== undefined; place = todo.pop()) {
       if (place === null || seen.has(place)) continue;
       seen.add(place);
-      this.#steps += 1;
+      this.#spend(1);
       const { position, parent } = place;
       if (position.kind === "run") {
         todo.push(parent, this.#item(place));
@@ -156,6 +234,7 @@ class WaysSearch {
       const element = position.elements[position.index];
       if (element?.kind !== "rule") {
         found.push(place);
+        if (found.length > MAX_PLACES) throw new WalkEnd("many");
         continue;
       }
       const rule = this.#rules.get(element.name);
@@ -212,6 +291,7 @@ class WaysSearch {
     const key = `${own}<${parent?.id ?? ""}`;
     const known = this.#places.get(key);
     if (known !== undefined) return known;
+    this.#spend(STEPS_AHEAD);
     const place = { id: this.#places.size, position, parent };
     this.#places.set(key, place);
     return place;
@@ -224,15 +304,18 @@ class WaysSearch {
   }
 }
 
-const once = (place: Place): readonly [Place, number] => [place, 1];
+const NOWHERE: Ways = new Map();
 
-function counted(found: readonly (readonly [Place, number])[]): Ways {
-  const ways = new Map<Place, number>();
-  for (const [place, count] of found) ways.set(place, (ways.get(place) ?? 0) + count);
-  return ways;
-}
+const onceEach = (places: readonly Place[]): Ways => new Map(places.map((place) => [place, 1]));
 
-const isTooMuch = (ways: Ways): boolean => ways.size > MAX_PLACES || totalOf(ways) > MAX_WAYS;
+const keyOf = (ways: Ways): string =>
+  [...ways.keys()]
+    .map(({ id }) => id)
+    .toSorted((a, b) => a - b)
+    .join(" ");
+
+const areSame = (a: Ways, b: Ways): boolean =>
+  a.size === b.size && [...a].every(([place, count]) => b.get(place) === count);
 
 function totalOf(ways: Ways): number {
   let total = 0;
@@ -255,8 +338,7 @@ function accepts(place: Place, code: number): boolean {
 /** Characters that stand in many classes. */
 const COMMON: readonly number[] = [0x20, 0x61, 0x30];
 
-/** Characters that some place expects, a few for each class. */
-function candidates(ways: Ways): number[] {
+function expectedCodes(ways: Ways): ReadonlySet<number> {
   const codes = new Set<number>();
   for (const place of ways.keys()) {
     if (codes.size >= MAX_CHARACTERS) break;
@@ -269,5 +351,5 @@ function candidates(ways: Ways): number[] {
       for (const code of COMMON) if (contains(element.set, code)) codes.add(code);
     }
   }
-  return [...codes];
+  return codes;
 }

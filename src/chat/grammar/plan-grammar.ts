@@ -3,7 +3,7 @@ import type { GrammarAttach, GrammarSpec } from "../../protocol/commands.ts";
 import type { AnswerFormat, Tool, ToolChoice } from "../conversation.ts";
 import type { ToolFormat } from "../formats/format.ts";
 import { answerInFrame, reasoningLead, type ReasoningState } from "./answer-frame.ts";
-import { choice, GrammarBuilder, sequence } from "./gbnf.ts";
+import { choice, GrammarBuilder, sequence, WAYS_STEPS } from "./gbnf.ts";
 import { findGrammarProblem } from "./grammar-check.ts";
 import { RecentResults } from "./recent-results.ts";
 import { schemaGrammar } from "./schema-grammar.ts";
@@ -13,6 +13,7 @@ import type { NamedTool } from "./tool-arguments.ts";
 import { toolGrammar, type ToolGrammar } from "./tool-grammar.ts";
 import { wholeSection } from "./tool-section.ts";
 import { validateGbnf } from "./validate-gbnf.ts";
+import { WorkBudget } from "./work-budget.ts";
 
 export interface GrammarRequest {
   format: ToolFormat;
@@ -60,7 +61,7 @@ export function planFormat(format: AnswerFormat): GrammarPlan {
   return FORMAT_PLANS.get(JSON.stringify(format), () => {
     if (format.kind === "text") return FREE;
     if (format.kind === "grammar") return planOwnGrammar(format.gbnf, null);
-    const builder = newBuilder("format");
+    const builder = newBuilder("format", new WorkBudget(WAYS_STEPS));
     const { value, warnings } = answerValue(builder, format);
     return { grammar: { gbnf: checked(builder, value), attach: { kind: "start" } }, warnings };
   });
@@ -68,7 +69,13 @@ export function planFormat(format: AnswerFormat): GrammarPlan {
 
 const FORMAT_PLANS = new RecentResults<GrammarPlan>(16);
 
-function makePlan(request: GrammarRequest): GrammarPlan {
+/** A request, and what its patterns may cost. */
+interface CountedRequest extends GrammarRequest {
+  budget: WorkBudget;
+}
+
+function makePlan(asked: GrammarRequest): GrammarPlan {
+  const request: CountedRequest = { ...asked, budget: new WorkBudget(WAYS_STEPS) };
   const { answerFormat, reasoning } = request;
   const tools = callableTools(request);
   if (answerFormat.kind === "grammar") {
@@ -105,19 +112,20 @@ function callableTools({ tools, choice: toolChoice }: GrammarRequest): NamedTool
   return allowed === null ? named : named.filter(({ tool }) => allowed.includes(tool.name));
 }
 
-function newBuilder(param: string): GrammarBuilder {
-  return new GrammarBuilder((message) => invalidSchema(param, "", message), MAX_TOOL_GRAMMAR_BYTES);
+function newBuilder(param: string, budget: WorkBudget): GrammarBuilder {
+  const tooLarge = (message: string) => invalidSchema(param, "", message);
+  return new GrammarBuilder(tooLarge, MAX_TOOL_GRAMMAR_BYTES, budget);
 }
 
 /** The answer is JSON. */
-function planAnswer(request: GrammarRequest, format: AnswerFormat & { kind: "json" }): GrammarPlan {
-  const builder = newBuilder("format");
+function planAnswer(request: CountedRequest, format: AnswerFormat & { kind: "json" }): GrammarPlan {
+  const builder = newBuilder("format", request.budget);
   const { expression, warnings } = answerRule(builder, request, format);
   return { grammar: spec(request, builder, expression), warnings };
 }
 
 /** Calls only, as many as the choice wants. */
-function planCalls(request: GrammarRequest, tools: readonly NamedTool[]): GrammarPlan {
+function planCalls(request: CountedRequest, tools: readonly NamedTool[]): GrammarPlan {
   const parallel = request.parallel && request.choice.kind !== "named";
   const { builder, section, warnings } = callRules(request, tools, parallel);
   const expression = wholeSection(section.starts);
@@ -126,7 +134,7 @@ function planCalls(request: GrammarRequest, tools: readonly NamedTool[]): Gramma
 
 /** Calls or the JSON answer. */
 function planEither(
-  request: GrammarRequest,
+  request: CountedRequest,
   tools: readonly NamedTool[],
   format: AnswerFormat & { kind: "json" },
 ): GrammarPlan {
@@ -140,7 +148,7 @@ function planEither(
 }
 
 /** Free text, and calls from the first marker on. */
-function planAuto(request: GrammarRequest, tools: readonly NamedTool[]): GrammarPlan {
+function planAuto(request: CountedRequest, tools: readonly NamedTool[]): GrammarPlan {
   const { builder, section, warnings } = callRules(request, tools, request.parallel);
   const markers = autoMarkers(request.format, section, tools);
   if (markers.length === 0) return { grammar: null, warnings };
@@ -188,7 +196,7 @@ interface CallRules {
  * leaves its tool's arguments unconstrained instead of refusing the request, unless it is strict.
  */
 function callRules(
-  request: GrammarRequest,
+  request: CountedRequest,
   tools: readonly NamedTool[],
   parallel: boolean,
 ): CallRules {
@@ -196,7 +204,7 @@ function callRules(
     return strictCallRules(request, tools, parallel);
   } catch (error) {
     if (!(error instanceof LmError) || request.choice.kind !== "auto") throw error;
-    const usable = tools.map(withUsableSchema);
+    const usable = tools.map((named) => withUsableSchema(named, request.budget));
     const rules = strictCallRules(request, usable, parallel);
     const replaced = usable.filter((named, index) => named !== tools[index]);
     const warnings = replaced.map(({ param }) => ({ param, ...WHOLE_SCHEMA }));
@@ -208,11 +216,11 @@ function callRules(
 const WHOLE_SCHEMA: UnsupportedKeyword = { keyword: "the schema", pointer: "/" };
 
 function strictCallRules(
-  request: GrammarRequest,
+  request: CountedRequest,
   tools: readonly NamedTool[],
   parallel: boolean,
 ): CallRules {
-  const builder = newBuilder("tools");
+  const builder = newBuilder("tools", request.budget);
   const section = toolGrammar(builder, request.format, tools, parallel);
   const warnings = section.unsupported.map(({ tool, keyword }) => {
     if (tool.tool.strict) throw unsupportedKeyword(tool.param, keyword);
@@ -222,10 +230,10 @@ function strictCallRules(
 }
 
 /** The tool as it is, or without its schema when no grammar can be made of it. */
-function withUsableSchema(named: NamedTool): NamedTool {
+function withUsableSchema(named: NamedTool, budget: WorkBudget): NamedTool {
   const { tool, param } = named;
   try {
-    schemaGrammar(tool.parameters ?? {}, param);
+    schemaGrammar(tool.parameters ?? {}, param, budget);
     return named;
   } catch (error) {
     if (!(error instanceof LmError) || tool.strict) throw error;

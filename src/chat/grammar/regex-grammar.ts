@@ -1,9 +1,11 @@
 import { choice, GrammarBuilder, sequence } from "./gbnf.ts";
-import { hasTooManyWays } from "./grammar-ways.ts";
+import { findGrammarProblem } from "./grammar-check.ts";
+import { judgeWays } from "./grammar-ways.ts";
 import { parseRegex, UnsupportedPattern, type RegexNode } from "./regex-parse.ts";
 import { repeat } from "./repeat.ts";
 import { invalidSchema } from "./schema-source.ts";
 import type { TextStyle } from "./value-style.ts";
+import type { WorkBudget } from "./work-budget.ts";
 
 /** Bounds of a string's length in code points; `max` null = none. */
 export interface LengthRange {
@@ -35,13 +37,32 @@ export function patternGrammar(
   length: LengthRange,
   text: TextStyle,
 ): PatternGrammar {
+  if (builder.budget.left === 0) throw new UnsupportedPattern(TOO_COMPLEX);
+  builder.budget.spend(pattern.length);
   const alone = new GrammarBuilder((message) => invalidSchema("format", "", message));
   const { expression } = written(alone, pattern, length, text);
+  requireFit(alone.text(expression), builder.budget);
+  return written(builder, pattern, length, text);
+}
+
+/** What writing, reading and checking a character of a pattern's grammar takes. */
+const STEPS_PER_CHARACTER = 4;
+
+const TOO_COMPLEX = "the patterns are too complex";
+
+/** @throws UnsupportedPattern when the matcher could not bear this grammar, or `budget` ends first. */
+function requireFit(gbnf: string, budget: WorkBudget): void {
+  if (budget.passed.has(gbnf)) return;
+  budget.spend(gbnf.length * STEPS_PER_CHARACTER);
+  const problem = findGrammarProblem(gbnf);
+  if (problem !== null) throw new UnsupportedPattern(`the pattern ${problem.message}`);
   // The matcher would follow each way to read a text through `(a|a)*`.
-  if (hasTooManyWays(alone.text(expression))) {
+  const ways = judgeWays(gbnf, budget);
+  if (ways === "unknown") throw new UnsupportedPattern(TOO_COMPLEX);
+  if (ways === "many") {
     throw new UnsupportedPattern("the pattern reads the same text in too many ways");
   }
-  return written(builder, pattern, length, text);
+  budget.passed.add(gbnf);
 }
 
 function written(

@@ -1,8 +1,9 @@
 import { invalidRequest } from "../../lib/errors.ts";
-import { GrammarBuilder } from "./gbnf.ts";
+import { GrammarBuilder, MAX_GRAMMAR_BYTES } from "./gbnf.ts";
 import { findGrammarProblem } from "./grammar-check.ts";
 import { SchemaRules, type UnsupportedKeyword } from "./schema-rules.ts";
 import { invalidSchema, SchemaDocument } from "./schema-source.ts";
+import type { WorkBudget } from "./work-budget.ts";
 
 export interface SchemaGrammar {
   /** GBNF with the start symbol `root`. */
@@ -16,11 +17,14 @@ export interface SchemaGrammar {
  * the keywords listed as unsupported. Object properties appear in declared order.
  *
  * @param param names the request field in errors.
+ * @param budget shared with the other schemas of the request; a pattern it does not last for is
+ *   unsupported.
  * @throws LmError invalid_request (invalid_json_schema) when the schema is malformed, refers to
  *   another document, is too large or complex, or can never be satisfied.
  */
-export function schemaGrammar(schema: unknown, param: string): SchemaGrammar {
-  const builder = new GrammarBuilder((message) => invalidSchema(param, "", message));
+export function schemaGrammar(schema: unknown, param: string, budget?: WorkBudget): SchemaGrammar {
+  const tooLarge = (message: string) => invalidSchema(param, "", message);
+  const builder = new GrammarBuilder(tooLarge, MAX_GRAMMAR_BYTES, budget);
   const rules = new SchemaRules(builder, new SchemaDocument(schema, param));
   const gbnf = builder.text(rules.root());
   checkSchemaGrammar(gbnf, param);

@@ -1,0 +1,105 @@
+import { expect, test } from "bun:test";
+import type { Tool } from "../../../../src/chat/conversation.ts";
+import { findFormat } from "../../../../src/chat/formats/format-table.ts";
+import { WAYS_STEPS } from "../../../../src/chat/grammar/gbnf.ts";
+import { judgeWays } from "../../../../src/chat/grammar/grammar-ways.ts";
+import { planGrammar } from "../../../../src/chat/grammar/plan-grammar.ts";
+import { schemaGrammar } from "../../../../src/chat/grammar/schema-grammar.ts";
+import { WorkBudget } from "../../../../src/chat/grammar/work-budget.ts";
+import { defined } from "../../../../src/lib/assert.ts";
+
+const withPatterns = (patterns: readonly string[]) => ({
+  type: "object",
+  properties: Object.fromEntries(
+    patterns.map((pattern, index) => [`k${index}`, { type: "string", pattern }]),
+  ),
+});
+
+const many = (count: number, make: (index: number) => string): string[] =>
+  Array.from({ length: count }, (_, index) => make(index));
+
+/** The patterns that are not enforced, and the steps that the schema took. */
+function convert(patterns: readonly string[]): { missed: string[]; steps: number } {
+  const budget = new WorkBudget(WAYS_STEPS);
+  const { unsupported } = schemaGrammar(withPatterns(patterns), "format", budget);
+  return { missed: unsupported.map(({ pointer }) => pointer), steps: WAYS_STEPS - budget.left };
+}
+
+/** Patterns as they are written for dates, names, numbers and addresses. */
+const USUAL = [
+  String.raw`^[\w.-]+@[\w-]+\.\w+$`,
+  String.raw`^\d{4}-\d{2}-\d{2}$`,
+  String.raw`^\+?[1-9]\d{1,14}$`,
+  String.raw`^https?://[^\s/$.?#].[^\s]*$`,
+  String.raw`^v?\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`,
+  "^[a-z0-9]+(-[a-z0-9]+)*$",
+  "^.{3,80}$",
+  "foo.*bar",
+];
+
+test("the usual patterns together take a fifth of what a request may spend", () => {
+  const { missed, steps } = convert(USUAL);
+  expect(missed).toEqual([]);
+  expect(steps).toBeLessThan(WAYS_STEPS / 5);
+});
+
+test("patterns share what a request may spend: those it does not last for are not enforced", () => {
+  const { missed, steps } = convert(many(200, (index) => `start${index}.*middle.*end`));
+  expect(steps).toBe(WAYS_STEPS);
+  expect(missed.length).toBeGreaterThan(100);
+  expect(missed).not.toContain("/properties/k0/pattern");
+});
+
+test("the same pattern at a hundred places is searched once, and read each time", () => {
+  const one = convert(["foo.*bar"]).steps;
+  const steps = one + 99 * "foo.*bar".length;
+  expect(convert(many(100, () => "foo.*bar"))).toEqual({ missed: [], steps });
+});
+
+test("forty patterns of 650 groups are not all read", () => {
+  const budget = new WorkBudget(WAYS_STEPS);
+  const patterns = many(40, (index) => `^${"(a|b)?".repeat(650)}c${index}$`);
+  const { unsupported } = schemaGrammar(withPatterns(patterns), "format", budget);
+  expect(unsupported).toHaveLength(40);
+  expect(budget.left).toBe(0);
+});
+
+test("patterns that no grammar expresses cost their length", () => {
+  expect(convert(many(50, (index) => `${"x".repeat(4000)}(?=${index})`)).steps).toBe(WAYS_STEPS);
+});
+
+test("the tools of a request share it", () => {
+  const tools: Tool[] = many(10, String).map((name) => ({
+    name: `tool${name}`,
+    description: null,
+    parameters: withPatterns(many(10, (index) => `start${name}${index}.*middle.*end`)),
+    strict: false,
+  }));
+  const { warnings } = planGrammar({
+    format: defined(findFormat("hermes"), "hermes"),
+    tools,
+    choice: { kind: "auto", allowed: null },
+    parallel: true,
+    answerFormat: { kind: "text" },
+    reasoning: null,
+  });
+  expect(warnings.some(({ param }) => param === "tools[0].parameters")).toBeFalse();
+  expect(warnings.filter(({ param }) => param === "tools[9].parameters")).toHaveLength(10);
+});
+
+test.each([
+  ["six hundred options", `^${"(a|b)?".repeat(600)}c$`],
+  ["four hundred optional letters", `^${"a?".repeat(400)}b$`],
+  ["sixty optional letters", `^${"a?".repeat(60)}b$`],
+  ["equal alternatives", "^(a|a)*$"],
+  ["nested counts", "^(a{1,20}){1,20}$"],
+])("a pattern with %s is not enforced", (_, pattern) => {
+  expect(convert([pattern]).missed).toEqual(["/properties/k0/pattern"]);
+});
+
+test("every look at a place in the grammar counts", () => {
+  const budget = new WorkBudget(1000);
+  expect(judgeWays(`root ::= ${'"a"? '.repeat(60)}"b"`, budget)).toBe("unknown");
+  expect(budget.left).toBeLessThan(10);
+  expect(judgeWays(`root ::= ${'"a"? '.repeat(60)}"b"`, new WorkBudget(WAYS_STEPS))).toBe("many");
+});
