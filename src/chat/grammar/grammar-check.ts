@@ -1,4 +1,6 @@
 import { GbnfParser, type GbnfElement, type GbnfRule } from "./gbnf-parse.ts";
+import { findEndRecursion } from "./end-recursion.ts";
+import { longestEmptyRun } from "./empty-runs.ts";
 import { MAX_GRAMMAR_BYTES } from "./gbnf.ts";
 
 export interface GrammarProblem {
@@ -14,10 +16,10 @@ export interface GrammarProblem {
  */
 const MAX_OPENINGS = 50_000;
 /**
- * Copies in a row of what may be empty. Each can be left out, so that the matcher follows about the
- * cube of their number.
+ * Elements in a row that may be empty. So many cost the matcher some milliseconds a character;
+ * what they cost with long tokens is for `judgeWays`.
  */
-const MAX_EMPTY_COPIES = 64;
+const MAX_EMPTY_RUN = 64;
 /** Rules that begin with one another: llama.cpp follows them by recursion on its stack. */
 const MAX_CHAIN = 4000;
 
@@ -33,8 +35,13 @@ export function findGrammarProblem(
   if ("message" in parsed) return parsed;
   const rules = parsed.rules;
   if (!rules.has("root")) return { message: "has no rule named root", line: null };
+  const empty = emptyRules(rules);
   return (
-    undefinedRule(rules) ?? leftRecursion(rules) ?? repeatedEmpty(rules) ?? unfinishable(rules)
+    undefinedRule(rules) ??
+    leftRecursion(rules, empty) ??
+    emptyRun(rules) ??
+    endRecursion(rules, empty) ??
+    unfinishable(rules)
   );
 }
 
@@ -83,8 +90,10 @@ function fixpoint(
 }
 
 /** Left recursion, and beginnings too many to follow, found in one walk without recursion. */
-function leftRecursion(rules: ReadonlyMap<string, GbnfRule>): GrammarProblem | null {
-  const empty = emptyRules(rules);
+function leftRecursion(
+  rules: ReadonlyMap<string, GbnfRule>,
+  empty: ReadonlySet<string>,
+): GrammarProblem | null {
   const openings = new Map<string, number>();
   const chains = new Map<string, number>();
   const active = new Set<string>();
@@ -161,18 +170,21 @@ function longestChain(
   return lengths.reduce((a, b) => Math.max(a, b), 0);
 }
 
-/** Repetitions of something that may be empty. */
-function repeatedEmpty(rules: ReadonlyMap<string, GbnfRule>): GrammarProblem | null {
-  const empty = emptyRules(rules);
-  for (const { line, options } of rules.values()) {
-    for (const element of options.flat()) {
-      if (element.kind !== "rule" || element.copies <= MAX_EMPTY_COPIES) continue;
-      if (!empty.has(element.name)) continue;
-      const message = `repeats something that may be empty more than ${MAX_EMPTY_COPIES} times`;
-      return { message, line };
-    }
-  }
-  return null;
+/** Rows of what may be empty. */
+function emptyRun(rules: ReadonlyMap<string, GbnfRule>): GrammarProblem | null {
+  const { length, line } = longestEmptyRun(rules);
+  if (length <= MAX_EMPTY_RUN) return null;
+  return { message: `has more than ${MAX_EMPTY_RUN} elements in a row that may be empty`, line };
+}
+
+function endRecursion(
+  rules: ReadonlyMap<string, GbnfRule>,
+  empty: ReadonlySet<string>,
+): GrammarProblem | null {
+  const name = findEndRecursion(rules, empty);
+  if (name === null) return null;
+  const message = "has a rule that holds itself before nothing but what may be empty";
+  return { message, line: rules.get(name)?.line ?? null };
 }
 
 /** A rule that could never come to an end traps the model in it. */

@@ -31,6 +31,10 @@ ws ::= | " " | "\\n" [ \\t]{0,20}
 const names = (count: number): string =>
   Array.from({ length: count }, (_, index) => `"item-${index}"`).join(" | ");
 
+/** Each begins with another character, so that none is ambiguous. */
+const sixtyFour = (): string =>
+  Array.from({ length: 64 }, (_, index) => `"${String.fromCodePoint(0x100 + index)}"?`).join(" ");
+
 const fine: [name: string, gbnf: string][] = [
   ["a literal", 'root ::= "a"'],
   [
@@ -47,12 +51,17 @@ const fine: [name: string, gbnf: string][] = [
   ["nested JSON with whitespace behind each value", JSON_WITH_SPACE],
   ["a long run of one class", "root ::= [a-z]{1,1000}"],
   ["three thousand names with one beginning", `root ::= ${names(3000)}`],
+  ["sixty-four elements that may be empty", `root ::= ${sixtyFour()}`],
+  ["recursion at the end of a repetition", 'root ::= "a" ("," root)?'],
+  ["recursion between brackets", 'root ::= "(" root? ")" [ ]*'],
   ["an empty inner loop", 'root ::= "b" ("a"* "c")*'],
 ];
 
 test.each(fine)("accepted: %s", (_, gbnf) => {
   expect(refusal(gbnf)).toBeNull();
 });
+
+const MANY_EMPTY = /more than 64 elements in a row that may be empty/;
 
 const refused: [name: string, gbnf: string, message: RegExp][] = [
   ["no root", 'start ::= "a"', /no rule named root/],
@@ -82,8 +91,42 @@ const refused: [name: string, gbnf: string, message: RegExp][] = [
     /too many ways/,
   ],
   ["ambiguity behind a long text", `root ::= "${"x".repeat(500)}" ([ ]+ [ ])*`, /too many ways/],
-  ["what may be left out fifty times", 'root ::= ("a"? "b"?){1,50}', /too many ways/],
-  ["many copies of what may be empty", 'root ::= ("a"?){1,600}', /may be empty more than 64/],
+  ["what may be left out thirty times", 'root ::= ("a"? "b"?){1,30}', /too many ways/],
+  ["many copies of what may be empty", 'root ::= ("a"?){1,600}', MANY_EMPTY],
+  ["a thousand elements that may be empty", `root ::= ${'"a"? '.repeat(1000)}"b"`, MANY_EMPTY],
+  ["loops in a row", `root ::= ${"[a-z]* ".repeat(65)}"1"`, MANY_EMPTY],
+  [
+    "elements that may be empty at the ends of nested groups",
+    `root ::= ${"( ".repeat(70)}"b" ${'"a"? ) '.repeat(70)}"c"`,
+    MANY_EMPTY,
+  ],
+  [
+    "elements that may be empty at the beginnings of nested rules",
+    `root ::= r0 "b"\n${Array.from({ length: 70 }, (_, index) => `r${index} ::= "a"? r${index + 1}\n`).join("")}r70 ::= "a"`,
+    MANY_EMPTY,
+  ],
+  [
+    "elements that may be empty in rules side by side",
+    `root ::= x x "c"\nx ::= "b" | ${'"a"? '.repeat(40)}`,
+    MANY_EMPTY,
+  ],
+  [
+    "alternatives of five hundred lengths in a loop",
+    `root ::= (${Array.from({ length: 500 }, (_, index) => `"${"a".repeat(index + 1)}"`).join(" | ")})* "b"`,
+    /too many ways/,
+  ],
+  ["eight long runs in a row", `root ::= ${'"a"{0,2000} '.repeat(8)}"c"`, /too many ways/],
+  ["recursion before what may be empty", 'root ::= "a" root "b"? | "c"', /holds itself before/],
+  [
+    "recursion before what may be empty, through others",
+    'root ::= "a" next | "c"\nnext ::= "x" last ws\nlast ::= root?\nws ::= " "*',
+    /holds itself before.*line 2/,
+  ],
+  [
+    "ambiguity in the last of many rules",
+    `root ::= ${Array.from({ length: 40 }, (_, index) => `r${index} | `).join("")}x\n${Array.from({ length: 40 }, (_, index) => `r${index} ::= "${index}" [a-z]{1,60} "-" ([0-9]{2,9} "/"){0,20}\n`).join("")}x ::= ("a" | "a")* "b"`,
+    /too many ways/,
+  ],
   ["a rule without an end", 'root ::= "a" b | "c"\nb ::= "x" b', /never ends: b/],
   ["nothing to repeat", 'root ::= * "a"', /repeats nothing/],
   ["too many repetitions", "root ::= [a]{2001}", /more than 2000/],
