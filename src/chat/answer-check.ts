@@ -1,7 +1,9 @@
 import { LmError } from "../lib/errors.ts";
 import type { AnswerFormat, Tool } from "./conversation.ts";
 import type { GrammarWarning } from "./grammar/plan-grammar.ts";
-import { schemaIssues } from "./grammar/schema-issues.ts";
+import { CHECK_STEPS, schemaIssues } from "./grammar/schema-issues.ts";
+import { SchemaDocument } from "./grammar/schema-source.ts";
+import { WorkBudget } from "./grammar/work-budget.ts";
 
 /** One sentence on where an answer breaks a schema. `param` is the request's field that holds it. */
 export interface AnswerIssue {
@@ -34,30 +36,39 @@ export function answerCheck(
       .filter(({ param }) => params.has(param))
       .map((tool) => [tool.name, tool]),
   );
+  const schemas = new AnswerSchemas();
   return {
     answer: (answer) =>
       format.kind === "json" && params.has("format")
-        ? issues("format", format.schema, answer, "the answer")
+        ? schemas.issues("format", format.schema, answer, "the answer")
         : [],
     call(index, name, json) {
       const tool = checked.get(name);
       if (tool === undefined) return [];
-      const found = issues(tool.param, tool.parameters ?? {}, json, "the arguments");
+      const found = schemas.issues(tool.param, tool.parameters ?? {}, json, "the arguments");
       return found.map(({ param, text }) => ({ param, text: `call ${index}: ${text}` }));
     },
   };
 }
 
-function issues(param: string, schema: unknown, text: string, whole: string): AnswerIssue[] {
-  try {
-    return (schemaIssues(schema, text) ?? []).map(({ instance, schema: broken }) => ({
-      param,
-      text: `${instance === "" ? whole : instance} breaks ${broken}`,
-    }));
-  } catch (error) {
-    // A schema that cannot be used was warned of before.
-    if (error instanceof LmError) return [];
-    throw error;
+/** The schemas of one request; all its answers and calls share what checking may cost. */
+class AnswerSchemas {
+  readonly #budget = new WorkBudget(CHECK_STEPS);
+  readonly #documents = new Map<string, SchemaDocument>();
+
+  issues(param: string, schema: unknown, text: string, whole: string): AnswerIssue[] {
+    try {
+      const document = this.#documents.get(param) ?? new SchemaDocument(schema, param);
+      this.#documents.set(param, document);
+      return (schemaIssues(document, text, this.#budget) ?? []).map(({ instance, schema: at }) => ({
+        param,
+        text: `${instance === "" ? whole : instance} breaks ${at}`,
+      }));
+    } catch (error) {
+      // A schema that cannot be used was warned of before.
+      if (error instanceof LmError) return [];
+      throw error;
+    }
   }
 }
 

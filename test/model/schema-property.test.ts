@@ -6,6 +6,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { makeModel } from "../../scripts/make-model/make-model.ts";
 import { schemaGrammar } from "../../src/chat/grammar/schema-grammar.ts";
 import { schemaIssues } from "../../src/chat/grammar/schema-issues.ts";
+import { SchemaDocument } from "../../src/chat/grammar/schema-source.ts";
 import type { Model } from "../../src/llama/backend.ts";
 import { loadSmallModel } from "../support/grammar-matcher.ts";
 import { GREEDY, SAMPLED, smallContext, writeUnder } from "../support/write-under-grammar.ts";
@@ -55,7 +56,7 @@ function faultOf(
     return "not JSON";
   }
   if (!validate(value)) return JSON.stringify(validate.errors);
-  const issues = schemaIssues(schema, text);
+  const issues = schemaIssues(new SchemaDocument(schema, "format"), text);
   return issues?.length === 0 ? null : `our own check differs: ${JSON.stringify(issues)}`;
 }
 

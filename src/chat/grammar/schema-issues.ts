@@ -1,9 +1,12 @@
+import { JsonEquality } from "./json-equality.ts";
+import { asObject, KEYWORDS } from "./schema-keywords.ts";
 import {
   SchemaDocument,
   childPointer,
   isSchemaObject,
   type SchemaObject,
 } from "./schema-source.ts";
+import { WorkBudget } from "./work-budget.ts";
 
 /** A place where a value breaks its schema. Pointers are JSON Pointers; "" = the whole. */
 export interface SchemaIssue {
@@ -13,8 +16,8 @@ export interface SchemaIssue {
   schema: string;
 }
 
-/** Subschemas visited for one value; a schema can ask for exponentially many. */
-const MAX_STEPS = 100_000;
+/** What checking may cost: 50 ms. A schema can ask for exponentially many comparisons. */
+export const CHECK_STEPS = 100_000;
 const MAX_DEPTH = 500;
 const MAX_ISSUES = 20;
 
@@ -25,24 +28,31 @@ const MAX_ISSUES = 20;
  *
  * @returns null when `text` is not JSON, for example when the answer was cut.
  */
-export function schemaIssues(schema: unknown, text: string): readonly SchemaIssue[] | null {
+export function schemaIssues(
+  document: SchemaDocument,
+  text: string,
+  budget: WorkBudget = new WorkBudget(CHECK_STEPS),
+): readonly SchemaIssue[] | null {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     return null;
   }
-  const check = new SchemaCheck(new SchemaDocument(schema, "format"));
-  return check.run(value);
+  return new SchemaCheck(document, budget).run(value);
 }
 
-class SchemaCheck {
+/** Compares values with the schemas of one document. */
+export class SchemaCheck {
   readonly #document: SchemaDocument;
-  #steps = 0;
+  readonly #budget: WorkBudget;
+  readonly #equality: JsonEquality;
   #depth = 0;
 
-  constructor(document: SchemaDocument) {
+  constructor(document: SchemaDocument, budget: WorkBudget) {
     this.#document = document;
+    this.#budget = budget;
+    this.#equality = new JsonEquality(budget);
   }
 
   run(value: unknown): readonly SchemaIssue[] {
@@ -57,8 +67,8 @@ class SchemaCheck {
   #issues(schema: unknown, value: unknown, pointer: string, instance: string): SchemaIssue[] {
     if (schema === true || schema === undefined) return [];
     if (!isSchemaObject(schema)) return [{ instance, schema: pointer }];
-    this.#steps += 1 + (Array.isArray(schema["enum"]) ? schema["enum"].length : 0);
-    if (this.#steps > MAX_STEPS || this.#depth > MAX_DEPTH) return [];
+    this.#budget.spend(costOf(schema) + VISIT * (1 + sizeOf(value)));
+    if (this.#budget.left === 0 || this.#depth > MAX_DEPTH) return [];
     this.#depth += 1;
     const issues = this.#allIssues(schema, value, pointer, instance);
     this.#depth -= 1;
@@ -72,7 +82,8 @@ class SchemaCheck {
     instance: string,
   ): SchemaIssue[] {
     const broken = KEYWORDS.filter(
-      ([keyword, holds]) => schema[keyword] !== undefined && !holds(schema[keyword], value, schema),
+      ([keyword, holds]) =>
+        schema[keyword] !== undefined && !holds(schema[keyword], value, schema, this.#equality),
     ).map(([keyword]) => keyword);
     broken.push(...this.#brokenCombinations(schema, value, pointer));
     const own = broken.map((keyword) => ({ instance, schema: childPointer(pointer, keyword) }));
@@ -169,95 +180,34 @@ class SchemaCheck {
   }
 }
 
-type Rule = (rule: unknown, value: unknown, schema: SchemaObject) => boolean;
+/** Steps of a look at a schema or at a member of a value. */
+const VISIT = 2;
 
-const number = (holds: (rule: number, value: number) => boolean): Rule => {
-  return (rule, value) =>
-    typeof rule !== "number" || typeof value !== "number" || holds(rule, value);
-};
-const length = (holds: (rule: number, length: number) => boolean): Rule => {
-  return (rule, value) =>
-    typeof value !== "string" || holds(Number(rule), Array.from(value).length);
-};
-const items = (holds: (rule: number, length: number) => boolean): Rule => {
-  return (rule, value) => !Array.isArray(value) || holds(Number(rule), value.length);
-};
-const size = (holds: (rule: number, size: number) => boolean): Rule => {
-  return (rule, value) => !isSchemaObject(value) || holds(Number(rule), Object.keys(value).length);
-};
-const atLeast = (rule: number, value: number): boolean => value >= rule;
-const atMost = (rule: number, value: number): boolean => value <= rule;
+/** Steps that the lists of one schema cost, besides the schemas in it. */
+function costOf(schema: SchemaObject): number {
+  let steps = 0;
+  for (const keyword of LISTS) {
+    const list = schema[keyword];
+    if (typeof list === "string") steps += list.length >> 4;
+    else if (Array.isArray(list)) steps += list.length;
+    else if (typeof list === "object" && list !== null) steps += Object.keys(list).length;
+  }
+  return steps;
+}
 
-/** Keywords that need nothing but the value. */
-const KEYWORDS: readonly (readonly [keyword: string, holds: Rule])[] = [
-  ["type", hasType],
-  ["enum", (rule, value) => !Array.isArray(rule) || rule.some((option) => same(option, value))],
-  ["const", (rule, value) => same(rule, value)],
-  [
-    "minimum",
-    (rule, value, schema) =>
-      number(schema["exclusiveMinimum"] === true ? (a, b) => b > a : atLeast)(rule, value, schema),
-  ],
-  [
-    "maximum",
-    (rule, value, schema) =>
-      number(schema["exclusiveMaximum"] === true ? (a, b) => b < a : atMost)(rule, value, schema),
-  ],
-  ["exclusiveMinimum", number((rule, value) => value > rule)],
-  ["exclusiveMaximum", number((rule, value) => value < rule)],
-  ["multipleOf", number(isMultiple)],
-  ["minLength", length(atLeast)],
-  ["maxLength", length(atMost)],
-  ["minItems", items(atLeast)],
-  ["maxItems", items(atMost)],
-  ["uniqueItems", (rule, value) => rule !== true || !Array.isArray(value) || areUnique(value)],
-  ["minProperties", size(atLeast)],
-  ["maxProperties", size(atMost)],
-  ["required", (rule, value) => !isSchemaObject(value) || hasAll(rule, value)],
-  ["dependentRequired", hasDependents],
+/** Members of an array or object, which are gone through, too. */
+function sizeOf(value: unknown): number {
+  if (Array.isArray(value)) return value.length;
+  return isSchemaObject(value) ? Object.keys(value).length : 0;
+}
+
+/** Keywords that are gone through, from end to end, for every value. */
+const LISTS = [
+  "enum",
+  "type",
+  "required",
+  "dependencies",
+  "dependentRequired",
+  "dependentSchemas",
+  "$ref",
 ];
-
-function hasType(rule: unknown, value: unknown, schema: SchemaObject): boolean {
-  if (value === null && schema["nullable"] === true) return true;
-  const types: readonly unknown[] = Array.isArray(rule) ? rule : [rule];
-  const own = value === null ? "null" : Array.isArray(value) ? "array" : typeof value;
-  return types.includes(own) || (Number.isInteger(value) && types.includes("integer"));
-}
-
-/** Decimal multiples count, although their quotients as doubles are not whole: 0.07 of 0.01. */
-function isMultiple(step: number, value: number): boolean {
-  const quotient = value / step;
-  return Math.abs(quotient - Math.round(quotient)) <= 1e-9 * Math.max(1, Math.abs(quotient));
-}
-
-function areUnique(values: readonly unknown[]): boolean {
-  return new Set(values.map(canonical)).size === values.length;
-}
-
-function hasAll(names: unknown, value: SchemaObject): boolean {
-  return !Array.isArray(names) || names.every((name) => Object.hasOwn(value, String(name)));
-}
-
-function hasDependents(rule: unknown, value: unknown): boolean {
-  if (!isSchemaObject(value)) return true;
-  return Object.entries(asObject(rule)).every(
-    ([name, names]) => !Object.hasOwn(value, name) || hasAll(names, value),
-  );
-}
-
-function same(a: unknown, b: unknown): boolean {
-  return canonical(a) === canonical(b);
-}
-
-/** JSON text that is equal for equal values. */
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_, inner: unknown) =>
-    isSchemaObject(inner)
-      ? Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  );
-}
-
-function asObject(value: unknown): SchemaObject {
-  return isSchemaObject(value) ? value : {};
-}

@@ -1,5 +1,21 @@
 import { expect, test } from "bun:test";
-import { schemaIssues } from "../../../../src/chat/grammar/schema-issues.ts";
+import {
+  CHECK_STEPS,
+  schemaIssues as issuesOf,
+  type SchemaIssue,
+} from "../../../../src/chat/grammar/schema-issues.ts";
+import { SchemaDocument } from "../../../../src/chat/grammar/schema-source.ts";
+import { WorkBudget } from "../../../../src/chat/grammar/work-budget.ts";
+
+const schemaIssues = (schema: unknown, text: string): readonly SchemaIssue[] | null =>
+  issuesOf(new SchemaDocument(schema, "format"), text);
+
+/** Steps that the check of a value takes. */
+function stepsOf(schema: unknown, value: unknown): number {
+  const budget = new WorkBudget(CHECK_STEPS);
+  issuesOf(new SchemaDocument(schema, "format"), JSON.stringify(value), budget);
+  return CHECK_STEPS - budget.left;
+}
 
 const cases: [schema: unknown, value: unknown, broken: string[]][] = [
   [{ type: "integer" }, 1, []],
@@ -68,4 +84,29 @@ test("a schema that asks for 2^40 comparisons ends early", () => {
 
 test("a schema that refers to itself ends early", () => {
   expect(schemaIssues({ allOf: [{ $ref: "#" }] }, "1")).toBeArray();
+});
+
+const large = Array.from({ length: 60_000 }, () => ({}));
+const numbers = Array.from({ length: 300 }, (_, index) => index);
+
+test.each([
+  ["not", { items: { not: { const: large } } }, numbers],
+  ["enum", { items: { enum: [large, 1] } }, numbers.map(String)],
+  ["a value that is as large", { items: { not: { const: large } } }, [[], [], []]],
+])("a constant of 180 kB is written out once at most: %s", (_, schema, values) => {
+  expect(stepsOf(schema, values)).toBeLessThan(20_000);
+});
+
+test.each([
+  ["names that are required", { items: { required: large.map((_, index) => `p${index}`) } }, [{}]],
+  ["names that need others", { dependentRequired: Object.fromEntries(large.entries()) }, {}],
+  ["a long text", { minLength: 2 }, "x".repeat(900_000)],
+  ["a value to write out", { uniqueItems: true }, [large]],
+])("its length counts: %s", (_, schema, value) => {
+  expect(stepsOf(schema, value)).toBeGreaterThan(10_000);
+});
+
+test("a text is measured once, however many limits it has", () => {
+  const limits = Array.from({ length: 100 }, () => ({ minLength: 2 }));
+  expect(stepsOf({ allOf: limits }, "x".repeat(100_000))).toBeLessThan(7000);
 });
