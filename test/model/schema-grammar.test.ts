@@ -14,6 +14,78 @@ interface Case {
 }
 
 const tables: Record<string, readonly Case[]> = {
+  "listed values and what stands beside the list": [
+    {
+      name: "multiples",
+      schema: { enum: [3, 4, 6, 0.3], multipleOf: 3 },
+      accepts: ["3", "6"],
+      refuses: ["4", "0.3"],
+    },
+    {
+      name: "lengths and items of arrays",
+      schema: {
+        enum: [[1], [1, 2], [1, "x"], [1, 2, 3, 4]],
+        minItems: 2,
+        maxItems: 3,
+        items: { type: "integer" },
+      },
+      accepts: ["[1,2]"],
+      refuses: ["[1]", '[1,"x"]', "[1,2,3,4]"],
+    },
+    {
+      name: "members of objects",
+      schema: {
+        enum: [{ a: 1 }, { a: "x" }, { b: 2 }, { a: 1, c: 3 }, { a: 1, b: 2 }],
+        properties: { a: { type: "integer" }, b: { maximum: 1 } },
+        required: ["a"],
+        additionalProperties: false,
+      },
+      accepts: ['{"a":1}'],
+      refuses: ['{"a":"x"}', '{"b":2}', '{"a":1,"c":3}', '{"a":1,"b":2}'],
+    },
+    {
+      name: "names and numbers of members",
+      schema: {
+        enum: [{}, { a: 1 }, { abc: 1 }],
+        minProperties: 1,
+        propertyNames: { maxLength: 2 },
+      },
+      accepts: ['{"a":1}'],
+      refuses: ["{}", '{"abc":1}'],
+    },
+    {
+      name: "a pattern and a format are reported where a string is left",
+      schema: {
+        properties: {
+          a: { enum: ["bbbb", "a"], pattern: "^a$" },
+          b: { enum: ["2020-01-01"], format: "date" },
+          c: { enum: ["abc", 5], minLength: 4, pattern: "^a$" },
+        },
+      },
+      accepts: ['{"a":"a","b":"2020-01-01","c":5}'],
+      refuses: ['{"c":"abc"}'],
+      unsupported: ["/properties/a/pattern", "/properties/b/format"],
+    },
+    {
+      name: "a pattern inside is reported unless the value breaks something else",
+      schema: {
+        enum: [{ a: "x" }, { a: "xxxx" }],
+        properties: { a: { pattern: "^x", maxLength: 2 } },
+      },
+      accepts: ['{"a":"x"}'],
+      refuses: ['{"a":"xxxx"}'],
+      unsupported: ["/properties/a/pattern"],
+    },
+    {
+      name: "alternatives inside are decided",
+      schema: {
+        enum: [{ a: 1 }, { a: null }, { a: 2.5 }],
+        properties: { a: { oneOf: [{ type: "integer" }, { type: "number" }, { type: "null" }] } },
+      },
+      accepts: ['{"a":null}', '{"a":2.5}'],
+      refuses: ['{"a":1}'],
+    },
+  ],
   strings: [
     {
       name: "any string, with each kind of escape",
@@ -403,6 +475,13 @@ const tables: Record<string, readonly Case[]> = {
       },
       accepts: ["[]", '[[],[{"tree":[{}]}]]'],
       refuses: ["{}", "[1]"],
+    },
+    {
+      name: "oneOf as anyOf, reported where a value may satisfy two",
+      schema: { oneOf: [{ type: "integer" }, { type: "number" }] },
+      accepts: ["1", "1.5"],
+      refuses: ['"a"'],
+      unsupported: ["/oneOf"],
     },
     {
       name: "keywords no grammar holds are reported by pointer",

@@ -1,4 +1,5 @@
 import type { GrammarBuilder } from "./gbnf.ts";
+import { areExclusive } from "./one-of.ts";
 import { restrict } from "./schema-restrict.ts";
 import { anyShape, type JsonType, type Shape, ALL_TYPES } from "./schema-shape.ts";
 import {
@@ -34,6 +35,8 @@ export class SchemaExpander {
   readonly #document: SchemaDocument;
   readonly #builder: GrammarBuilder;
   readonly #report: Report;
+  /** What is known of each `oneOf`. */
+  readonly #exclusive = new Map<unknown, boolean>();
 
   constructor(document: SchemaDocument, builder: GrammarBuilder, report: Report) {
     this.#document = document;
@@ -72,15 +75,23 @@ export class SchemaExpander {
     for (const keyword of ["anyOf", "oneOf"]) {
       if (schema[keyword] === undefined) continue;
       const before = next;
-      next = this.#members(located, keyword).flatMap((member) =>
-        this.#apply(member, before, inner),
-      );
+      const members = this.#members(located, keyword);
+      if (keyword === "oneOf") this.reportOverlap(schema[keyword], pointer, members);
+      next = members.flatMap((member) => this.#apply(member, before, inner));
     }
     if (next.length > MAX_ALTERNATIVES) {
       throw this.#document.error(pointer, "has more than 1,024 alternatives");
     }
     this.#reportUnenforced(schema, pointer);
     return this.#exclude(schema, pointer, next);
+  }
+
+  /** Reports a `oneOf` whose members overlap: the grammar takes it as `anyOf`. */
+  reportOverlap(list: unknown, pointer: string, members: readonly Located[]): void {
+    const { budget } = this.#builder;
+    const isExclusive = this.#exclusive.get(list) ?? areExclusive(members, this.#document, budget);
+    this.#exclusive.set(list, isExclusive);
+    if (!isExclusive) this.#report({ schema: null, pointer: childPointer(pointer, "oneOf") });
   }
 
   #members(located: Located, keyword: string): readonly Located[] {

@@ -4,6 +4,7 @@ import {
   SchemaDocument,
   childPointer,
   isSchemaObject,
+  type Located,
   type SchemaObject,
 } from "./schema-source.ts";
 import { WorkBudget } from "./work-budget.ts";
@@ -42,12 +43,19 @@ export function schemaIssues(
   return new SchemaCheck(document, budget).run(value);
 }
 
+interface Judgement {
+  breaks: boolean;
+  undecided: readonly string[];
+}
+
 /** Compares values with the schemas of one document. */
 export class SchemaCheck {
   readonly #document: SchemaDocument;
   readonly #budget: WorkBudget;
   readonly #equality: JsonEquality;
   #depth = 0;
+  /** Pointers of keywords that were met and not decided. */
+  #undecided = new Set<string>();
 
   constructor(document: SchemaDocument, budget: WorkBudget) {
     this.#document = document;
@@ -60,15 +68,34 @@ export class SchemaCheck {
     return this.#issues(schema, value, pointer, "").slice(0, MAX_ISSUES);
   }
 
-  #holds(schema: unknown, value: unknown): boolean {
-    return this.#issues(schema, value, "", "").length === 0;
+  /** Whether a value surely breaks a schema, and otherwise where it may: pointers of keywords. */
+  judge({ schema, pointer }: Located, value: unknown): Judgement {
+    const outer = this.#undecided;
+    this.#undecided = new Set();
+    const breaks = this.#issues(schema, value, pointer, "").length > 0;
+    const undecided = breaks ? [] : [...this.#undecided];
+    this.#undecided = outer;
+    return { breaks, undecided };
+  }
+
+  /** As `judge`, where what is undecided leaves the whole undecided. */
+  #breaks(located: Located, value: unknown): boolean {
+    const { breaks, undecided } = this.judge(located, value);
+    for (const pointer of undecided) this.#undecided.add(pointer);
+    return breaks;
   }
 
   #issues(schema: unknown, value: unknown, pointer: string, instance: string): SchemaIssue[] {
     if (schema === true || schema === undefined) return [];
     if (!isSchemaObject(schema)) return [{ instance, schema: pointer }];
     this.#budget.spend(costOf(schema) + VISIT * (1 + sizeOf(value)));
-    if (this.#budget.left === 0 || this.#depth > MAX_DEPTH) return [];
+    if (this.#budget.left === 0 || this.#depth > MAX_DEPTH) {
+      this.#undecided.add(pointer);
+      return [];
+    }
+    for (const keyword of undecidedFor(value)) {
+      if (schema[keyword] !== undefined) this.#undecided.add(childPointer(pointer, keyword));
+    }
     this.#depth += 1;
     const issues = this.#allIssues(schema, value, pointer, instance);
     this.#depth -= 1;
@@ -92,23 +119,59 @@ export class SchemaCheck {
 
   /** Keywords that compare several subschemas with the same value. */
   #brokenCombinations(schema: SchemaObject, value: unknown, pointer: string): string[] {
-    const count = (list: unknown): number =>
-      Array.isArray(list) ? list.filter((member) => this.#holds(member, value)).length : -1;
-    const broken: string[] = [];
-    if (schema["anyOf"] !== undefined && count(schema["anyOf"]) === 0) broken.push("anyOf");
-    if (schema["oneOf"] !== undefined && ![1, -1].includes(count(schema["oneOf"]))) {
-      broken.push("oneOf");
+    const at = (keyword: string): Located => ({
+      schema: schema[keyword],
+      pointer: childPointer(pointer, keyword),
+    });
+    const broken = ["anyOf", "oneOf"].filter(
+      (keyword) => schema[keyword] !== undefined && this.#breaksChoice(at(keyword), value),
+    );
+    if (schema["not"] !== undefined) {
+      const { breaks, undecided } = this.judge(at("not"), value);
+      if (!breaks && undecided.length === 0) broken.push("not");
+      for (const one of undecided) this.#undecided.add(one);
     }
-    if (schema["not"] !== undefined && this.#holds(schema["not"], value)) broken.push("not");
     if (schema["if"] !== undefined) {
-      const branch = this.#holds(schema["if"], value) ? "then" : "else";
-      if (!this.#holds(schema[branch] ?? true, value)) broken.push(branch);
+      const { breaks, undecided } = this.judge(at("if"), value);
+      const branch = breaks ? "else" : "then";
+      for (const one of undecided) this.#undecided.add(one);
+      if (undecided.length === 0 && this.#breaks(at(branch), value)) broken.push(branch);
     }
     if (schema["$ref"] !== undefined) {
       const target = this.#document.resolve(schema["$ref"], pointer);
-      if (!this.#holds(target.schema, value)) broken.push("$ref");
+      if (this.#breaks(target, value)) broken.push("$ref");
     }
     return broken;
+  }
+
+  #breaksChoice({ schema, pointer }: Located, value: unknown): boolean {
+    if (!Array.isArray(schema)) return false;
+    const { holding, open } = this.#count(
+      schema.map((member: unknown, index) => ({
+        schema: member,
+        pointer: childPointer(pointer, index),
+      })),
+      [value],
+    );
+    if (pointer.endsWith("/oneOf") && holding > 1) return true;
+    if (holding + open.length === 0) return true;
+    if (holding === 0 || pointer.endsWith("/oneOf")) this.#leaveOpen(open);
+    return false;
+  }
+
+  /** How many of the schemas and values surely fit, and what is undecided about the others. */
+  #count(
+    all: readonly Located[],
+    values: readonly unknown[],
+  ): { holding: number; open: readonly (readonly string[])[] } {
+    const judged = all.flatMap((located) => values.map((value) => this.judge(located, value)));
+    const fitting = judged.filter(({ breaks }) => !breaks).map(({ undecided }) => undecided);
+    const open = fitting.filter((undecided) => undecided.length > 0);
+    return { holding: fitting.length - open.length, open };
+  }
+
+  #leaveOpen(open: readonly (readonly string[])[]): void {
+    for (const pointer of open.flat()) this.#undecided.add(pointer);
   }
 
   #deeper(schema: SchemaObject, value: unknown, pointer: string, instance: string): SchemaIssue[] {
@@ -137,12 +200,13 @@ export class SchemaCheck {
       return this.#issues(rule, item, at, childPointer(instance, index));
     });
     if (schema["contains"] !== undefined) {
-      const found = items.filter((item) => this.#holds(schema["contains"], item)).length;
-      const min = schema["minContains"] ?? 1;
-      const max = schema["maxContains"] ?? items.length;
-      if (found < Number(min) || found > Number(max)) {
-        issues.push({ instance, schema: childPointer(pointer, "contains") });
-      }
+      const located = { schema: schema["contains"], pointer: childPointer(pointer, "contains") };
+      const { holding, open } = this.#count([located], items);
+      const min = Number(schema["minContains"] ?? 1);
+      const max = Number(schema["maxContains"] ?? items.length);
+      if (holding + open.length < min || holding > max) {
+        issues.push({ instance, schema: located.pointer });
+      } else this.#leaveOpen(open);
     }
     return issues;
   }
@@ -168,17 +232,37 @@ export class SchemaCheck {
         childPointer(instance, name),
       );
     });
+    if (schema["propertyNames"] !== undefined) {
+      const located = {
+        schema: schema["propertyNames"],
+        pointer: childPointer(pointer, "propertyNames"),
+      };
+      const isBroken = Object.keys(value).some((name) => this.#breaks(located, name));
+      if (isBroken) issues.push({ instance, schema: located.pointer });
+    }
     const dependent = {
       ...asObject(schema["dependencies"]),
       ...asObject(schema["dependentSchemas"]),
     };
     for (const [name, rule] of Object.entries(dependent)) {
-      if (!Object.hasOwn(value, name) || Array.isArray(rule) || this.#holds(rule, value)) continue;
-      issues.push({ instance, schema: childPointer(pointer, "dependentSchemas", name) });
+      if (!Object.hasOwn(value, name) || Array.isArray(rule)) continue;
+      const located = { schema: rule, pointer: childPointer(pointer, "dependentSchemas", name) };
+      if (this.#breaks(located, value)) issues.push({ instance, schema: located.pointer });
     }
     return issues;
   }
 }
+
+/** Keywords that are not looked at, by what they speak of. */
+function undecidedFor(value: unknown): readonly string[] {
+  if (typeof value === "string") return ["pattern", "format", ...REFERENCES];
+  if (Array.isArray(value)) return ["unevaluatedItems", ...REFERENCES];
+  return isSchemaObject(value)
+    ? ["patternProperties", "unevaluatedProperties", ...REFERENCES]
+    : REFERENCES;
+}
+
+const REFERENCES: readonly string[] = ["$dynamicRef", "$recursiveRef"];
 
 /** Steps of a look at a schema or at a member of a value. */
 const VISIT = 2;

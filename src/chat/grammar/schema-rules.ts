@@ -1,13 +1,15 @@
 import { arrayGrammar } from "./array-grammar.ts";
 import { sequence, type GrammarBuilder } from "./gbnf.ts";
+import { ListedValues } from "./listed-values.ts";
 import { oneOf } from "./literal-trie.ts";
 import { numberGrammar } from "./number-grammar.ts";
 import { objectGrammar } from "./object-grammar.ts";
 import type { Emitter } from "./schema-emit.ts";
 import { membersOf, SchemaExpander } from "./schema-expand.ts";
+import { SchemaCheck } from "./schema-issues.ts";
 import type { JsonType, Shape } from "./schema-shape.ts";
 import { isSchemaObject, type Located, type SchemaDocument } from "./schema-source.ts";
-import { constraintsOf, effectiveTypes, fits, isAnything, typeOf } from "./schema-values.ts";
+import { constraintsOf, effectiveTypes, isAnything, typeOf } from "./schema-values.ts";
 import { isFreeString, stringGrammar } from "./string-grammar.ts";
 import { JSON_STYLE, type ValueStyle } from "./value-style.ts";
 
@@ -34,6 +36,7 @@ export class SchemaRules implements Emitter {
   readonly #document: SchemaDocument;
   readonly #nested: SchemaRules | null;
   readonly #expander: SchemaExpander;
+  readonly #listed: ListedValues;
   readonly #unsupported = new Map<string, UnsupportedKeyword>();
   readonly #visits = new Map<string, Visit>();
   readonly #ids = new Map<unknown, number>();
@@ -50,7 +53,9 @@ export class SchemaRules implements Emitter {
     this.style = style;
     this.#document = document;
     this.#nested = nested;
-    this.#expander = new SchemaExpander(this.#document, builder, (located) => this.report(located));
+    const report = (located: Located) => this.report(located);
+    this.#expander = new SchemaExpander(this.#document, builder, report);
+    this.#listed = new ListedValues(new SchemaCheck(document, builder.budget), report);
   }
 
   /** The rule for the whole document. */
@@ -149,6 +154,7 @@ export class SchemaRules implements Emitter {
     }
     if (keyword !== "anyOf" && keyword !== "oneOf") return undefined;
     const members = membersOf(schema, pointer, keyword, this.#document);
+    if (keyword === "oneOf") this.#expander.reportOverlap(schema[keyword], pointer, members);
     const rules = members.map((member, index) => this.visit([member], `${hint}-${index}`));
     return this.#either(
       hint,
@@ -167,8 +173,8 @@ export class SchemaRules implements Emitter {
     const forbidden = new Set(shape.forbidden.map((value) => JSON.stringify(value)));
     if (shape.values !== null) {
       const texts = shape.values
-        .filter((value) => types.has(typeOf(value)) && fits(shape, value))
-        .filter((value) => !forbidden.has(JSON.stringify(value)))
+        .filter((value) => types.has(typeOf(value)) && !forbidden.has(JSON.stringify(value)))
+        .filter((value) => this.#listed.keeps(shape, value))
         .flatMap((value) => this.style.texts(value));
       return texts.length === 0 ? [] : [this.#ended(oneOf(this.builder, texts))];
     }

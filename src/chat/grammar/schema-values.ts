@@ -38,15 +38,3 @@ export function typeOf(value: unknown): JsonType {
   if (typeof value === "string" || typeof value === "boolean") return typeof value as JsonType;
   return "object";
 }
-
-/** Whether a listed value keeps the bounds that stand beside the list. */
-export function fits(shape: Shape, value: unknown): boolean {
-  if (typeof value === "number") {
-    const { min, max } = shape.number;
-    const above = min === null || value > min.value || (value === min.value && !min.exclusive);
-    return above && (max === null || value < max.value || (value === max.value && !max.exclusive));
-  }
-  if (typeof value !== "string") return true;
-  const length = Array.from(value).length;
-  return length >= shape.string.min && (shape.string.max === null || length <= shape.string.max);
-}

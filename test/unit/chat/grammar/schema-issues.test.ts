@@ -52,6 +52,15 @@ const cases: [schema: unknown, value: unknown, broken: string[]][] = [
   [{ $defs: { n: { maximum: 1 } }, items: { $ref: "#/$defs/n" } }, [2], ["/items/$ref"]],
   [{ prefixItems: [{ const: 1 }], items: false }, [1, 2], ["/items"]],
   [{ enum: [{ a: [1] }] }, { a: [1] }, []],
+  [{ propertyNames: { maxLength: 2 } }, { abc: 1 }, ["/propertyNames"]],
+  [{ not: { pattern: "^b" } }, "a", []],
+  [{ not: { type: "string", pattern: "^b" } }, 1, []],
+  [{ oneOf: [{ pattern: "^a" }, { pattern: "^b" }] }, "a", []],
+  [{ oneOf: [{ pattern: "^a" }, { minLength: 1 }, { maxLength: 5 }] }, "a", ["/oneOf"]],
+  [{ anyOf: [{ pattern: "^a" }, { type: "null" }] }, "b", []],
+  [{ contains: { pattern: "^a" }, maxContains: 1 }, ["b", "c"], []],
+  [{ contains: { pattern: "^a" } }, [1], []],
+  [JSON.parse('{"if":{"pattern":"^a"},"then":{"minLength":9}}'), "b", []],
   [{ pattern: "^(a+)+$", patternProperties: { "^(a+)+$": false } }, "a".repeat(50), []],
 ];
 

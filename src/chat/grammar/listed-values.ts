@@ -1,0 +1,70 @@
+import type { SchemaCheck } from "./schema-issues.ts";
+import { isMultiple } from "./schema-keywords.ts";
+import type { ArrayRules, NumberRules, ObjectRules, Shape, StringRules } from "./schema-shape.ts";
+import { isSchemaObject, type Located } from "./schema-source.ts";
+
+/** Which listed values keep what stands beside the list, decided before the grammar is made. */
+export class ListedValues {
+  readonly #check: SchemaCheck;
+  readonly #report: (located: Located) => void;
+  #undecided: Located[] = [];
+
+  /** @param report receives each keyword that a value may break without our knowing. */
+  constructor(check: SchemaCheck, report: (located: Located) => void) {
+    this.#check = check;
+    this.#report = report;
+  }
+
+  keeps(shape: Shape, value: unknown): boolean {
+    this.#undecided = [];
+    const isKept = this.#keeps(shape, value);
+    if (isKept) for (const located of this.#undecided) this.#report(located);
+    return isKept;
+  }
+
+  #keeps(shape: Shape, value: unknown): boolean {
+    if (typeof value === "number") return keepsNumber(shape.number, value);
+    if (typeof value === "string") return this.#keepsString(shape.string, value);
+    if (Array.isArray(value)) return this.#keepsArray(shape.array, value);
+    return !isSchemaObject(value) || this.#keepsObject(shape.object, value);
+  }
+
+  #keepsString({ min, max, patterns, formats }: StringRules, value: string): boolean {
+    this.#undecided.push(...patterns, ...formats);
+    const length = Array.from(value).length;
+    return length >= min && (max === null || length <= max);
+  }
+
+  #keepsArray({ min, max, prefix, rest }: ArrayRules, value: readonly unknown[]): boolean {
+    if (value.length < min || (max !== null && value.length > max)) return false;
+    return value.every((item, index) => this.#satisfies(prefix[index] ?? rest, item));
+  }
+
+  #keepsObject(rules: ObjectRules, value: Readonly<Record<string, unknown>>): boolean {
+    const names = Object.keys(value);
+    if (names.length < rules.min || (rules.max !== null && names.length > rules.max)) return false;
+    if (![...rules.required].every((name) => Object.hasOwn(value, name))) return false;
+    return names.every((name) => {
+      if (!this.#satisfies(rules.names, name)) return false;
+      const declared = rules.properties.get(name);
+      // No pattern of a client runs here: any of them may be about this name.
+      for (const { pointer } of rules.patterns) this.#undecided.push({ schema: null, pointer });
+      if (declared === undefined && rules.patterns.length > 0) return true;
+      return this.#satisfies(declared ?? rules.additional, value[name]);
+    });
+  }
+
+  #satisfies(all: readonly Located[], value: unknown): boolean {
+    return all.every((located) => {
+      const { breaks, undecided } = this.#check.judge(located, value);
+      this.#undecided.push(...undecided.map((pointer) => ({ schema: null, pointer })));
+      return !breaks;
+    });
+  }
+}
+
+function keepsNumber({ min, max, steps }: NumberRules, value: number): boolean {
+  const isAbove = min === null || value > min.value || (value === min.value && !min.exclusive);
+  const isBelow = max === null || value < max.value || (value === max.value && !max.exclusive);
+  return isAbove && isBelow && steps.every(({ schema }) => isMultiple(Number(schema), value));
+}
