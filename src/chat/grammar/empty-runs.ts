@@ -22,7 +22,7 @@ const NONE: Runs = { first: 0, last: 0, through: null, longest: 0 };
  * a character may be read by all and go on in all behind: the matcher compares about the cube of
  * their number, and follows a token of k equal characters in more ways than that to the power of k.
  *
- * What a rule adds by referring to itself again is for `findEndRecursion`.
+ * What a rule adds by referring to itself grows with the text, which the engine watches.
  *
  * @param rules Without left recursion.
  */

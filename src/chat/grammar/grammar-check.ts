@@ -1,5 +1,4 @@
 import { GbnfParser, type GbnfElement, type GbnfRule } from "./gbnf-parse.ts";
-import { findEndRecursion } from "./end-recursion.ts";
 import { longestEmptyRun } from "./empty-runs.ts";
 import { MAX_GRAMMAR_BYTES } from "./gbnf.ts";
 
@@ -37,11 +36,7 @@ export function findGrammarProblem(
   if (!rules.has("root")) return { message: "has no rule named root", line: null };
   const empty = emptyRules(rules);
   return (
-    undefinedRule(rules) ??
-    leftRecursion(rules, empty) ??
-    emptyRun(rules) ??
-    endRecursion(rules, empty) ??
-    unfinishable(rules)
+    undefinedRule(rules) ?? leftRecursion(rules, empty) ?? emptyRun(rules) ?? unfinishable(rules)
   );
 }
 
@@ -175,16 +170,6 @@ function emptyRun(rules: ReadonlyMap<string, GbnfRule>): GrammarProblem | null {
   const { length, line } = longestEmptyRun(rules);
   if (length <= MAX_EMPTY_RUN) return null;
   return { message: `has more than ${MAX_EMPTY_RUN} elements in a row that may be empty`, line };
-}
-
-function endRecursion(
-  rules: ReadonlyMap<string, GbnfRule>,
-  empty: ReadonlySet<string>,
-): GrammarProblem | null {
-  const name = findEndRecursion(rules, empty);
-  if (name === null) return null;
-  const message = "has a rule that holds itself before nothing but what may be empty";
-  return { message, line: rules.get(name)?.line ?? null };
 }
 
 /** A rule that could never come to an end traps the model in it. */

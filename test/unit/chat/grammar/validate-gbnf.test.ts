@@ -52,6 +52,8 @@ const fine: [name: string, gbnf: string][] = [
   ["a long run of one class", "root ::= [a-z]{1,1000}"],
   ["three thousand names with one beginning", `root ::= ${names(3000)}`],
   ["sixty-four elements that may be empty", `root ::= ${sixtyFour()}`],
+  // As in a language with an optional else; what it costs grows with the text and is watched then.
+  ["recursion before what may be empty", 'root ::= "a" root "b"? | "c"'],
   ["recursion at the end of a repetition", 'root ::= "a" ("," root)?'],
   ["recursion between brackets", 'root ::= "(" root? ")" [ ]*'],
   ["an empty inner loop", 'root ::= "b" ("a"* "c")*'],
@@ -116,12 +118,6 @@ const refused: [name: string, gbnf: string, message: RegExp][] = [
     /too many ways/,
   ],
   ["eight long runs in a row", `root ::= ${'"a"{0,2000} '.repeat(8)}"c"`, /too many ways/],
-  ["recursion before what may be empty", 'root ::= "a" root "b"? | "c"', /holds itself before/],
-  [
-    "recursion before what may be empty, through others",
-    'root ::= "a" next | "c"\nnext ::= "x" last ws\nlast ::= root?\nws ::= " "*',
-    /holds itself before.*line 2/,
-  ],
   [
     "ambiguity in the last of many rules",
     `root ::= ${Array.from({ length: 40 }, (_, index) => `r${index} | `).join("")}x\n${Array.from({ length: 40 }, (_, index) => `r${index} ::= "${index}" [a-z]{1,60} "-" ([0-9]{2,9} "/"){0,20}\n`).join("")}x ::= ("a" | "a")* "b"`,
