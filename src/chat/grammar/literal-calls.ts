@@ -12,7 +12,8 @@ import {
   type SectionStart,
 } from "./tool-section.ts";
 import { dictStyle, PYTHON_STYLE } from "./literal-styles.ts";
-import { cdataStyle, elementsStyle, taggedStyle, untypedStyle } from "./markup-styles.ts";
+import { cdataStyle, elementsStyle, taggedStyle } from "./markup-styles.ts";
+import { untypedStyle } from "./untyped-style.ts";
 
 /** `f(a="x", b=1)`. */
 export function pythonSections(context: CallContext, format: PythonFormat): SectionStart[] {

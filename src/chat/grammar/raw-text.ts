@@ -1,11 +1,12 @@
 import { charSet, classOf, complement, intersect } from "./char-set.ts";
+import { countable, countedUntil } from "./counted-text.ts";
 import { literal, sequence } from "./gbnf.ts";
 import { textUntil } from "./until-grammar.ts";
 import type { TextStyle } from "./value-style.ts";
 
 /**
- * Text without escapes: it ends where `close` first occurs. Where single characters are counted,
- * none of them may begin `close`.
+ * Text without escapes: it ends where `close` first occurs. In a pattern, where each character
+ * stands for itself, none of them may begin `close`.
  */
 export function rawText(open: string, close: string): TextStyle {
   const first = close.codePointAt(0) ?? 0;
@@ -13,6 +14,7 @@ export function rawText(open: string, close: string): TextStyle {
     complement(charSet([first, first], [0xd800, 0xdfff], [0x7f, 0x7f], [0, 8], [11, 31])),
     charSet([0, 0x10ffff]),
   );
+  const opened = (text: string): string => sequence(open === "" ? "" : literal(open), text);
   return {
     open: open === "" ? "" : literal(open),
     close: literal(close),
@@ -21,7 +23,12 @@ export function rawText(open: string, close: string): TextStyle {
       return left.length === 0 ? null : classOf(left);
     },
     any: () => classOf(allowed),
-    free: (builder) => sequence(open === "" ? "" : literal(open), textUntil(builder, close)),
+    free: (builder) => opened(textUntil(builder, close)),
+    counted: (builder, wanted) => {
+      const held = countable(close, wanted);
+      const text = countedUntil(builder, close, held);
+      return text === null ? null : { whole: opened(text), held };
+    },
     excludes: false,
   };
 }

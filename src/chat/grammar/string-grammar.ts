@@ -1,7 +1,6 @@
 import { sequence } from "./gbnf.ts";
 import { patternGrammar } from "./regex-grammar.ts";
 import { UnsupportedPattern } from "./regex-parse.ts";
-import { repeat } from "./repeat.ts";
 import type { Emitter } from "./schema-emit.ts";
 import type { StringRules } from "./schema-shape.ts";
 import type { Located } from "./schema-source.ts";
@@ -20,10 +19,24 @@ export function stringGrammar(
   const { builder } = emitter;
   const { text } = emitter.style;
   const inside = byPattern(emitter, rules) ?? byFormat(emitter, rules);
-  if (inside === null && rules.min === 0 && rules.max === null)
-    return text.free(builder, forbidden);
-  const chars = inside ?? repeat(builder, text.any(builder), rules.min, rules.max);
-  return builder.add("text", sequence(text.open, chars, text.close));
+  if (inside !== null) return builder.add("text", sequence(text.open, inside, text.close));
+  if (rules.min === 0 && rules.max === null) return text.free(builder, forbidden);
+  return byLength(emitter, rules);
+}
+
+/** Texts without escapes are counted to a few hundred characters; what is beyond is reported. */
+function byLength(emitter: Emitter, rules: StringRules): string | null {
+  const counted = emitter.style.text.counted(emitter.builder, rules);
+  if (counted === null) return null;
+  const { whole, held } = counted;
+  const lost = [
+    ...(held.min < rules.min ? ["/minLength"] : []),
+    ...(held.max !== rules.max ? ["/maxLength"] : []),
+  ];
+  for (const limit of rules.lengthPointers) {
+    if (lost.some((keyword) => limit.pointer.endsWith(keyword))) emitter.report(limit);
+  }
+  return emitter.builder.add("text", whole);
 }
 
 /** Whether `stringGrammar` can keep forbidden values apart from the rest. */

@@ -1,7 +1,15 @@
 import { jsonCharOf, type CharSet } from "./char-set.ts";
+import type { TextLength } from "./counted-text.ts";
 import { literal, sequence, type GrammarBuilder } from "./gbnf.ts";
 import { jsonRule } from "./json-rules.ts";
 import { stringExcept } from "./literal-trie.ts";
+import { repeat } from "./repeat.ts";
+
+/** A whole string, delimiters included, and the part of a wanted length that it keeps. */
+export interface CountedText {
+  whole: string;
+  held: TextLength;
+}
 
 /** How characters are written between the delimiters of a string. */
 export interface TextStyle {
@@ -14,6 +22,8 @@ export interface TextStyle {
   any(builder: GrammarBuilder): string;
   /** A whole string without rules, delimiters included, that is none of `except`. */
   free(builder: GrammarBuilder, except: readonly string[]): string;
+  /** A string of that length, as far as it can be counted; null when there is none. */
+  counted(builder: GrammarBuilder, wanted: TextLength): CountedText | null;
   /** Whether `free` keeps to `except`. */
   readonly excludes: boolean;
 }
@@ -55,6 +65,10 @@ const jsonText: TextStyle = {
   char: jsonCharOf,
   any: (builder) => jsonRule(builder, "char"),
   free: stringExcept,
+  counted: (builder, held) => {
+    const chars = repeat(builder, jsonRule(builder, "char"), held.min, held.max);
+    return { whole: sequence(QUOTE, chars, QUOTE), held };
+  },
   excludes: true,
 };
 

@@ -1,0 +1,110 @@
+import { charSet, complement } from "./char-set.ts";
+import { countable, countedUntil, type TextLength } from "./counted-text.ts";
+import { literal, sequence, type GrammarBuilder } from "./gbnf.ts";
+import { taggedStyle } from "./markup-styles.ts";
+import type { JsonType } from "./schema-shape.ts";
+import type { TextStyle, ValueStyle } from "./value-style.ts";
+
+/** As `taggedStyle`, but text that is written freely never reads as a JSON value of `types`. */
+export function untypedStyle(close: string, types: ReadonlySet<JsonType>): ValueStyle {
+  const style = taggedStyle(close);
+  const unlike = (builder: GrammarBuilder, held: TextLength): string | null =>
+    textUnlikeJson(builder, { text: style.text, close, held }, types);
+  return {
+    ...style,
+    text: {
+      ...style.text,
+      free: (builder) => unlike(builder, { min: 0, max: null }) ?? "",
+      counted: (builder, wanted) => {
+        const held = countable(close, wanted);
+        const whole = unlike(builder, held);
+        return whole === null ? null : { whole, held };
+      },
+    },
+  };
+}
+
+/** Characters a value of each type may begin with, and words that are one. */
+const BEGINNINGS: readonly (readonly [JsonType, chars: string, words: readonly string[]])[] = [
+  ["number", "-0123456789", []],
+  ["integer", "-0123456789", []],
+  ["object", "{", []],
+  ["array", "[(", []],
+  ["boolean", "", ["true", "false", "True", "False"]],
+  ["null", "", ["null", "None"]],
+];
+const BLANKS = " \t\r\n";
+
+/** A text that is being written: how, up to what, and how long. */
+interface Writing {
+  text: TextStyle;
+  close: string;
+  held: TextLength;
+}
+
+/** Null when no such text is that long. */
+function textUnlikeJson(
+  builder: GrammarBuilder,
+  writing: Writing,
+  types: ReadonlySet<JsonType>,
+): string | null {
+  const relevant = BEGINNINGS.filter(([type]) => types.has(type));
+  const words = relevant.flatMap(([, , list]) => list);
+  const initials = words.map((word) => word.charAt(0)).join("");
+  const refused = `${relevant.map(([, chars]) => chars).join("")}${initials}"${BLANKS}`;
+  const options = goingOn(builder, writing, "", refused);
+  for (const word of words) {
+    // The word stops being one at any of its places, or goes on as a longer word or several.
+    for (let length = 1; length < word.length; length++) {
+      const start = word.slice(0, length);
+      const others = words.filter((other) => other.startsWith(start));
+      const next = others.map((other) => other.charAt(length)).join("");
+      options.push(...goingOn(builder, writing, start, next));
+    }
+    const ends = BLANKS + writing.close.slice(0, 1);
+    for (const gap of ["", " "]) {
+      options.push(...unended(builder, writing, word + gap, ends));
+    }
+  }
+  return options.length === 0 ? null : builder.add("words", [...new Set(options)].join(" | "));
+}
+
+/** `start`, then the end of the text or a character that is none of `except`, and the rest. */
+function goingOn(
+  builder: GrammarBuilder,
+  writing: Writing,
+  start: string,
+  except: string,
+): string[] {
+  const first = writing.close.slice(0, 1);
+  const options = unended(builder, writing, start, except + first);
+  const left = remaining(writing.held, start.length);
+  if (left === null) return options;
+  // Where the first character of the end may stand, what follows tells whether it is one.
+  if (!except.includes(first)) {
+    const rest = countedUntil(builder, writing.close, left, 1);
+    if (rest !== null) options.push(sequence(lead(start + first), rest));
+  } else if (left.min === 0) options.push(literal(start + writing.close));
+  return options;
+}
+
+/** `start`, then one more character that is none of `except`, and the rest. */
+function unended(
+  builder: GrammarBuilder,
+  { text, close, held }: Writing,
+  start: string,
+  except: string,
+): string[] {
+  const left = remaining(held, start.length + 1);
+  const rest = left === null ? null : countedUntil(builder, close, left);
+  const ranges = Array.from(except, (char) => char.codePointAt(0) ?? 0);
+  const char = text.char(complement(charSet(...ranges.map((code) => [code, code] as const))));
+  return rest === null || char === null ? [] : [sequence(lead(start), char, rest)];
+}
+
+const lead = (start: string): string => (start === "" ? "" : literal(start));
+
+function remaining({ min, max }: TextLength, written: number): TextLength | null {
+  if (max !== null && written > max) return null;
+  return { min: Math.max(0, min - written), max: max === null ? null : max - written };
+}
