@@ -440,6 +440,62 @@ const tables: Record<string, readonly Case[]> = {
       refuses: ['{"a":6,"b":1}', '{"a":1.5,"b":1}', '{"a":1}', '{"b":2.5}'],
     },
     {
+      name: "unevaluatedProperties lets the properties of all parts stand, and no others",
+      schema: {
+        allOf: [
+          { type: "object", properties: { a: { type: "integer" } }, required: ["a"] },
+          { $ref: "#/$defs/b" },
+        ],
+        properties: { c: { type: "integer" } },
+        unevaluatedProperties: false,
+        $defs: { b: { type: "object", properties: { b: { type: "integer" } }, required: ["b"] } },
+      },
+      accepts: ['{"a":1,"b":2}', '{"c":3,"a":1,"b":2}'],
+      refuses: ['{"a":1}', '{"a":1,"b":2,"d":3}', '{"a":1,"b":"x"}'],
+    },
+    {
+      name: "unevaluatedProperties with a schema is about names that no part declares",
+      schema: {
+        anyOf: [{ properties: { a: { type: "integer" } } }, { properties: { b: { const: 1 } } }],
+        unevaluatedProperties: { type: "string" },
+      },
+      accepts: ["{}", '{"a":1,"x":"y"}', '{"b":1,"a":"x"}'],
+      refuses: ['{"x":1}', '{"a":1,"b":2}'],
+    },
+    {
+      name: "unevaluatedProperties of a part knows nothing of its neighbours",
+      schema: {
+        properties: { a: { type: "integer" } },
+        allOf: [
+          { properties: { b: { type: "integer" } }, unevaluatedProperties: { type: "number" } },
+          { properties: { c: { type: ["string", "integer"] } } },
+          { properties: { d: { type: "string" } }, unevaluatedProperties: true },
+        ],
+      },
+      accepts: ['{"a":1,"b":2,"c":3}', '{"x":1.5}'],
+      refuses: ['{"c":"x"}', '{"d":"x"}', '{"x":"y"}'],
+    },
+    {
+      name: "unevaluatedProperties has nothing left where a part takes any name",
+      schema: {
+        allOf: [{ properties: { a: { const: 1 } }, additionalProperties: { type: "integer" } }],
+        unevaluatedProperties: false,
+      },
+      accepts: ['{"a":1,"x":2}'],
+      refuses: ['{"x":"y"}'],
+    },
+    {
+      name: "unevaluatedProperties that depends on the value is reported",
+      schema: {
+        properties: { a: { const: 1 } },
+        anyOf: [{ required: ["a"] }, { additionalProperties: true }],
+        unevaluatedProperties: false,
+      },
+      accepts: ["{}", '{"a":1}'],
+      refuses: ['{"a":2}'],
+      unsupported: ["/unevaluatedProperties"],
+    },
+    {
       name: "references: definitions, pointers with escapes, anchors, recursion",
       schema: {
         $defs: { "a/b": { type: "integer" }, c: { $anchor: "here", type: "null" } },

@@ -4,7 +4,7 @@ import { patternGrammar } from "./regex-grammar.ts";
 import { UnsupportedPattern } from "./regex-parse.ts";
 import { separated } from "./repeat.ts";
 import type { Emitter } from "./schema-emit.ts";
-import type { ObjectRules } from "./schema-shape.ts";
+import { restRules, type ObjectRules } from "./schema-shape.ts";
 import { childPointer, isSchemaObject, type Located } from "./schema-source.ts";
 
 interface Member {
@@ -24,6 +24,7 @@ export function objectGrammar(
   pointer: string,
 ): string | null {
   const { builder, style } = emitter;
+  for (const located of rules.unenforced) emitter.report(located);
   if (isFree(rules)) return style.anyObject(builder);
   const members = declaredMembers(emitter, rules, hint);
   if (members === null) return null;
@@ -44,7 +45,7 @@ function isFree(rules: ObjectRules): boolean {
     open &&
     rules.min === 0 &&
     rules.patterns.length === 0 &&
-    [...rules.additional, ...rules.names].every(({ schema }) => schema === true)
+    [...restRules(rules), ...rules.names].every(({ schema }) => schema === true)
   );
 }
 
@@ -53,7 +54,7 @@ function declaredMembers(emitter: Emitter, rules: ObjectRules, hint: string): Me
   const { builder, style } = emitter;
   const wanted = new Map(rules.properties);
   for (const name of rules.required) {
-    if (!wanted.has(name)) wanted.set(name, rules.additional);
+    if (!wanted.has(name)) wanted.set(name, restRules(rules));
   }
   const members: Member[] = [];
   const entries = style.sorted ? [...wanted].toSorted(byName) : wanted;
@@ -94,8 +95,9 @@ function extraMember(
     if (rules.patterns.length > 1 || declared.length > 0)
       emitter.report({ schema: value, pointer: at });
   }
-  const refusesRest = !rules.additionalGiven && (declared.length > 0 || rules.patterns.length > 0);
-  const rest = refusesRest ? null : emitter.visit(rules.additional, `${hint}-extra`);
+  const given = rules.additionalGiven || rules.unevaluated.length > 0;
+  const refusesRest = !given && (declared.length > 0 || rules.patterns.length > 0);
+  const rest = refusesRest ? null : emitter.visit(restRules(rules), `${hint}-extra`);
   if (rest !== null) {
     if (rules.patterns.length > 0) {
       emitter.report({ schema: null, pointer: childPointer(pointer, "patternProperties") });

@@ -1,3 +1,4 @@
+import { evaluatedNames, type EvaluatedNames } from "./schema-evaluated.ts";
 import {
   ALL_TYPES,
   smaller,
@@ -8,6 +9,7 @@ import {
   type ObjectRules,
   type Shape,
   type StringRules,
+  type Unevaluated,
 } from "./schema-shape.ts";
 import {
   childPointer,
@@ -124,6 +126,11 @@ class Keywords {
     return value;
   }
 
+  /** What `unevaluatedProperties` leaves alone. */
+  evaluated(): EvaluatedNames {
+    return evaluatedNames(this.#schema, this.pointer, this.#document);
+  }
+
   /** A subschema; null when absent. */
   schema(keyword: string): Located | null {
     const located = this.at(keyword);
@@ -237,24 +244,26 @@ function arrayRules(rules: ArrayRules, keywords: Keywords): ArrayRules {
 function objectRules(rules: ObjectRules, keywords: Keywords): ObjectRules {
   const own = new Map(keywords.schemas("properties"));
   const additional = keywords.schema("additionalProperties");
-  const unevaluated = keywords.schema("unevaluatedProperties");
   const patterns = keywords.schemas("patternProperties");
+  const { held, lost } = unevaluatedRules(keywords, additional);
   const properties = new Map<string, readonly Located[]>();
   for (const name of new Set([...rules.properties.keys(), ...own.keys()])) {
     const mine = own.get(name) ?? (patterns.length === 0 ? additional : null);
-    const others = rules.properties.get(name) ?? rules.additional;
-    properties.set(name, mine === null ? others : [...others, mine]);
+    const others = rules.properties.get(name) ?? undeclared(rules, name);
+    const all = [...others, ...reaching(held, name)];
+    properties.set(name, mine === null ? all : [...all, mine]);
   }
   const required = keywords.list("required") ?? [];
   const names = keywords.schema("propertyNames");
-  const open = additional ?? unevaluated;
   return {
     properties,
     required: rules.required.union(
       new Set(required.filter((name): name is string => typeof name === "string")),
     ),
-    additional: open === null ? rules.additional : [...rules.additional, open],
-    additionalGiven: rules.additionalGiven || open !== null,
+    additional: additional === null ? rules.additional : [...rules.additional, additional],
+    additionalGiven: rules.additionalGiven || additional !== null,
+    unevaluated: [...rules.unevaluated, ...held],
+    unenforced: [...rules.unenforced, ...lost],
     patterns: [
       ...rules.patterns,
       ...patterns.map(([pattern, value]) => ({ pattern, pointer: value.pointer, value: [value] })),
@@ -263,4 +272,28 @@ function objectRules(rules: ObjectRules, keywords: Keywords): ObjectRules {
     min: Math.max(rules.min, keywords.count("minProperties") ?? 0),
     max: smaller(rules.max, keywords.count("maxProperties")),
   };
+}
+
+/** `unevaluatedProperties`: a rule, nothing where every name is looked at, or not enforced. */
+function unevaluatedRules(
+  keywords: Keywords,
+  additional: Located | null,
+): { held: readonly Unevaluated[]; lost: readonly Located[] } {
+  const value = keywords.schema("unevaluatedProperties");
+  if (value === null || additional !== null) return { held: [], lost: [] };
+  const { names, byPattern, others } = keywords.evaluated();
+  return {
+    held: others === "never" ? [{ value, names, byPattern }] : [],
+    lost: others === "maybe" ? [value] : [],
+  };
+}
+
+/** What a name owes that is declared by none of the schemas so far. */
+function undeclared(rules: ObjectRules, name: string): readonly Located[] {
+  return [...rules.additional, ...reaching(rules.unevaluated, name)];
+}
+
+function reaching(all: readonly Unevaluated[], name: string): readonly Located[] {
+  const outside = all.filter(({ names, byPattern }) => !byPattern && !names.has(name));
+  return outside.map(({ value }) => value);
 }

@@ -70,11 +70,28 @@ export interface ObjectRules {
   additional: readonly Located[];
   /** Whether a schema said so; otherwise undeclared names are refused where any is declared. */
   additionalGiven: boolean;
+  /** Rules for names that neither are declared nor stand in `names`. */
+  unevaluated: readonly Unevaluated[];
+  /** Rules about names that depend on more than the names that stand here. */
+  unenforced: readonly Located[];
   patterns: readonly { pattern: string; pointer: string; value: readonly Located[] }[];
   /** Rules for the names themselves. */
   names: readonly Located[];
   min: number;
   max: number | null;
+}
+
+/** `unevaluatedProperties`, and what the schema it stands in looks at. */
+export interface Unevaluated {
+  value: Located;
+  names: ReadonlySet<string>;
+  /** Patterns may give further names. */
+  byPattern: boolean;
+}
+
+/** What a property owes that no schema names. */
+export function restRules({ additional, unevaluated }: ObjectRules): readonly Located[] {
+  return [...additional, ...unevaluated.map(({ value }) => value)];
 }
 
 /** The shape of the schema `true`. */
@@ -94,6 +111,8 @@ export function anyShape(pointer: string): Shape {
       required: new Set(),
       additional: [],
       additionalGiven: false,
+      unevaluated: [],
+      unenforced: [],
       patterns: [],
       names: [],
       min: 0,
