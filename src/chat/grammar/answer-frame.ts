@@ -1,5 +1,5 @@
 import type { ToolFormat } from "../formats/format.ts";
-import { literal, sequence, type GrammarBuilder } from "./gbnf.ts";
+import { choice, literal, sequence, type GrammarBuilder } from "./gbnf.ts";
 import { jsonRule } from "./json-rules.ts";
 import { textUntil } from "./until-grammar.ts";
 
@@ -38,11 +38,19 @@ export function answerInFrame(builder: GrammarBuilder, format: ToolFormat, value
 
 /** The markers around text are optional: not every model of a family writes them. */
 function amongNoise(builder: GrammarBuilder, format: ToolFormat, value: string): string {
-  const marks = [...format.noise, ...(format.wrapper ?? [])];
-  if (marks.length === 0) return value;
-  const mark = builder.add("mark", marks.map(literal).join(" | "));
+  const wrapped = inWrapper(builder, format, value);
+  if (format.noise.length === 0) return wrapped;
+  const mark = builder.add("mark", format.noise.map(literal).join(" | "));
   const ws = jsonRule(builder, "ws");
-  return sequence(`( ${mark} ${ws} ){0,2}`, value, `( ${ws} ${mark} ){0,2}`);
+  return sequence(`( ${mark} ${ws} ){0,2}`, wrapped, `( ${ws} ${mark} ){0,2}`);
+}
+
+/** With both markers of the pair or none: one of them alone would be left in the answer. */
+function inWrapper(builder: GrammarBuilder, { wrapper }: ToolFormat, value: string): string {
+  if (wrapper === null) return value;
+  const ws = jsonRule(builder, "ws");
+  const [start, end] = wrapper;
+  return choice([value, sequence(literal(start), ws, value, ws, literal(end))]);
 }
 
 /** What may come before an answer that is constrained from its first token: reasoning and blanks. */
