@@ -65,6 +65,24 @@ const cases: readonly Case[] = [
     ],
   },
   {
+    format: "internlm-2",
+    accepts: [
+      '<|action_start|><|plugin|>{"name": "now", "parameters": {}}<|action_end|>',
+      '<|action_start|> <|plugin|>\n{"name": "now", "parameters": {}}\n<|action_end|>',
+    ],
+    refuses: [
+      '<|action_start|> <|plugin|>\n{"name": "now", "parameters": {}}\n</|action_start|> <|plugin|>',
+    ],
+  },
+  {
+    format: "tool-request",
+    accepts: [
+      '[TOOL_REQUEST]{"name": "now", "arguments": {}}[END_TOOL_REQUEST]',
+      '<tool_call>{"name": "now", "arguments": {}}</tool_call>',
+    ],
+    refuses: ['[TOOL_REQUEST]{"name": "now", "arguments": {}}</tool_call>'],
+  },
+  {
     format: "llama-3",
     accepts: [
       '{"name": "now", "parameters": {}}',

@@ -36,11 +36,11 @@ export function jsonSections(context: CallContext, format: JsonFormat): SectionS
   });
 }
 
-/** What ends a call or section; one that began with another family's tag may end with its twin. */
+/** What ends a call or section; one that began with another family's `<tag>` may end with its twin. */
 function closing({ builder }: CallContext, format: JsonFormat, opener: string): string {
   if (format.close === null) return "";
   const twin =
-    opener !== format.openers[0] && opener.startsWith("<") ? `</${opener.slice(1)}` : null;
+    opener !== format.openers[0] && /^<\w+>$/.test(opener) ? `</${opener.slice(1)}` : null;
   const ends = [format.close, ...(twin === null ? [] : [twin])];
   return sequence(jsonRule(builder, "ws"), choice(ends.map(literal)));
 }
