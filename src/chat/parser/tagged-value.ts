@@ -21,12 +21,16 @@ export function rawToJson(raw: string, types: ReadonlySet<JsonType> | null): str
   if (constant !== undefined && isWanted(constant === "null" ? "null" : "boolean", types)) {
     return constant;
   }
-  if (types === null || types.has("object") || types.has("array")) {
-    const literal = pythonToJson(text);
-    if (literal !== null) return literal;
+  const literal =
+    types === null || types.has("object") || types.has("array") ? pythonToJson(text) : null;
+  if (literal !== null && isWanted(literal.startsWith("{") ? "object" : "array", types)) {
+    return literal;
   }
   // A wrong type that is JSON all the same says more about the model's intent than a string.
-  if (parsed !== null && types !== null && !types.has("string")) return text;
+  if (types !== null && !types.has("string")) {
+    if (parsed !== null) return text;
+    if (literal !== null) return literal;
+  }
   return `"${escapeJson(raw)}"`;
 }
 
