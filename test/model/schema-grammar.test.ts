@@ -340,6 +340,88 @@ const tables: Record<string, readonly Case[]> = {
       refuses: ['{"x-":1}', '{"y":1}', '{"x-1":"a"}'],
     },
     {
+      name: "a required name owes what the patterns say that it matches",
+      schema: {
+        type: "object",
+        patternProperties: { "^x-": { type: "string" } },
+        required: ["x-a"],
+        additionalProperties: false,
+      },
+      accepts: ['{"x-a":"b"}', '{"x-a":"b","x-c":"d"}'],
+      refuses: ["{}", '{"x-c":"d"}', '{"x-a":1}', '{"x-a":"b","y":"c"}'],
+    },
+    {
+      name: "a declared name owes what the patterns say that it matches",
+      schema: {
+        properties: { "x-a": { minimum: 2 }, b: { type: "string" } },
+        patternProperties: { "^x-": { type: "integer" }, b$: { minLength: 1 } },
+      },
+      accepts: ["{}", '{"x-a":2,"b":"c"}'],
+      refuses: ['{"x-a":2.5}', '{"b":""}'],
+      unsupported: ["/patternProperties/^x-", "/patternProperties/b$"],
+    },
+    {
+      name: "a name that one schema knows by pattern and another refuses",
+      schema: {
+        properties: { "x-a": { type: "integer" }, y: { type: "integer" } },
+        allOf: [{ patternProperties: { "^x-": { minimum: 2 } }, additionalProperties: false }],
+      },
+      accepts: ["{}", '{"x-a":2}'],
+      refuses: ['{"y":1}', '{"x-b":"c"}'],
+      unsupported: ["/allOf/0/patternProperties/^x-"],
+    },
+    {
+      name: "names by pattern that another schema refuses",
+      schema: {
+        type: "object",
+        patternProperties: { "^x-": { type: "integer" } },
+        allOf: [{ properties: { y: { type: "integer" } }, additionalProperties: false }],
+      },
+      accepts: ["{}", '{"y":1}'],
+      refuses: ['{"x-a":1}'],
+    },
+    {
+      name: "a pattern that is not supported leaves names free and is reported",
+      schema: {
+        patternProperties: { "^(?!a)": { type: "integer" } },
+        required: ["c"],
+        additionalProperties: false,
+      },
+      accepts: ['{"c":1}', '{"c":1,"b":2}'],
+      refuses: ["{}", '{"c":1,"b":"x"}'],
+      unsupported: ["/additionalProperties", "/patternProperties/^(?!a)"],
+    },
+    {
+      name: "rules for names hold for declared names, too",
+      schema: {
+        properties: { ab: { type: "integer" }, AB: { type: "integer" }, abc: { type: "integer" } },
+        propertyNames: { pattern: "^[a-z]+$", maxLength: 2 },
+      },
+      accepts: ["{}", '{"ab":1}'],
+      refuses: ['{"AB":1}', '{"abc":1}', '{"x":1}'],
+    },
+    {
+      name: "a required name that the rules for names refuse",
+      schema: {
+        anyOf: [
+          { type: "integer" },
+          { type: "object", required: ["B"], propertyNames: { enum: ["a"] } },
+        ],
+      },
+      accepts: ["1"],
+      refuses: ["{}", '{"B":1}', '{"a":1}'],
+    },
+    {
+      name: "rules for names that are not looked at are reported",
+      schema: {
+        properties: { a: { type: "integer" } },
+        propertyNames: { anyOf: [{ const: "b" }, { const: "c" }] },
+      },
+      accepts: ["{}", '{"a":1}'],
+      refuses: ['{"b":1}'],
+      unsupported: ["/propertyNames"],
+    },
+    {
       name: "names of a schema",
       schema: {
         type: "object",

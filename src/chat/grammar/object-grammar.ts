@@ -1,11 +1,11 @@
 import { enclosed } from "./array-grammar.ts";
+import { extraMember } from "./extra-property.ts";
 import { sequence } from "./gbnf.ts";
-import { patternGrammar } from "./regex-grammar.ts";
-import { UnsupportedPattern } from "./regex-parse.ts";
+import { PropertyNames } from "./property-names.ts";
 import { separated } from "./repeat.ts";
 import type { Emitter } from "./schema-emit.ts";
-import { restRules, type ObjectRules } from "./schema-shape.ts";
-import { childPointer, isSchemaObject, type Located } from "./schema-source.ts";
+import type { ObjectRules } from "./schema-shape.ts";
+import { childPointer } from "./schema-source.ts";
 
 interface Member {
   name: string;
@@ -26,9 +26,10 @@ export function objectGrammar(
   const { builder, style } = emitter;
   for (const located of rules.unenforced) emitter.report(located);
   if (isFree(rules)) return style.anyObject(builder);
-  const members = declaredMembers(emitter, rules, hint);
+  const names = new PropertyNames(emitter, rules);
+  const members = declaredMembers(emitter, rules, names, hint);
   if (members === null) return null;
-  const extra = extraMember(emitter, rules, hint, pointer);
+  const extra = extraMember(emitter, rules, names, hint, pointer);
   const list = new MemberList(
     emitter,
     members,
@@ -45,21 +46,23 @@ function isFree(rules: ObjectRules): boolean {
     open &&
     rules.min === 0 &&
     rules.patterns.length === 0 &&
-    [...restRules(rules), ...rules.names].every(({ schema }) => schema === true)
+    rules.rest.every(({ value }) => value.schema === true) &&
+    rules.names.every(({ schema }) => schema === true)
   );
 }
 
 /** Null when a required property can have no value. */
-function declaredMembers(emitter: Emitter, rules: ObjectRules, hint: string): Member[] | null {
+function declaredMembers(
+  emitter: Emitter,
+  rules: ObjectRules,
+  names: PropertyNames,
+  hint: string,
+): Member[] | null {
   const { builder, style } = emitter;
-  const wanted = new Map(rules.properties);
-  for (const name of rules.required) {
-    if (!wanted.has(name)) wanted.set(name, restRules(rules));
-  }
   const members: Member[] = [];
-  const entries = style.sorted ? [...wanted].toSorted(byName) : wanted;
-  for (const [name, all] of entries) {
-    const value = emitter.visit(all, `${hint}-${name}`);
+  for (const name of style.sorted ? names.declared.toSorted(byName) : names.declared) {
+    const all = names.owed(name);
+    const value = all === null ? null : emitter.visit(all, `${hint}-${name}`);
     const required = rules.required.has(name);
     if (value === null && required) return null;
     if (value === null) continue;
@@ -70,77 +73,9 @@ function declaredMembers(emitter: Emitter, rules: ObjectRules, hint: string): Me
 }
 
 /** As Jinja's dictsort orders them. */
-function byName([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+function byName(a: string, b: string): number {
   const [x, y] = [a.toLowerCase(), b.toLowerCase()];
   return x < y ? -1 : Number(x > y);
-}
-
-/** The rule of a property that is not declared; null when there may be none. */
-function extraMember(
-  emitter: Emitter,
-  rules: ObjectRules,
-  hint: string,
-  pointer: string,
-): string | null {
-  const { builder, style } = emitter;
-  const options: string[] = [];
-  const declared = [...new Set([...rules.properties.keys(), ...rules.required])];
-  for (const { pattern, pointer: at, value } of rules.patterns) {
-    const key = keyOfPattern(emitter, pattern);
-    const rule = emitter.visit(value, `${hint}-extra`);
-    const member = key === null || rule === null ? null : style.keyed(builder, key, rule);
-    if (member === null) continue;
-    options.push(member);
-    // Names that match several patterns, or are declared, too, owe more than is checked here.
-    if (rules.patterns.length > 1 || declared.length > 0)
-      emitter.report({ schema: value, pointer: at });
-  }
-  const given = rules.additionalGiven || rules.unevaluated.length > 0;
-  const refusesRest = !given && (declared.length > 0 || rules.patterns.length > 0);
-  const rest = refusesRest ? null : emitter.visit(restRules(rules), `${hint}-extra`);
-  if (rest !== null) {
-    if (rules.patterns.length > 0) {
-      emitter.report({ schema: null, pointer: childPointer(pointer, "patternProperties") });
-    }
-    const member = namedExtra(emitter, rules.names, declared, rest);
-    if (member !== null) options.push(member);
-  }
-  return options.length === 0 ? null : builder.add(`${hint}-extra`, options.join(" | "));
-}
-
-/** An undeclared member; the rules for names hold where they are a list or one pattern. */
-function namedExtra(
-  emitter: Emitter,
-  names: readonly Located[],
-  declared: readonly string[],
-  value: string,
-): string | null {
-  const { builder, style } = emitter;
-  if (names.length === 0) return style.extra(builder, declared, value);
-  const [only, ...others] = names;
-  const rules =
-    only !== undefined && others.length === 0 && isSchemaObject(only.schema) ? only.schema : {};
-  const { enum: list, pattern } = rules;
-  if (Array.isArray(list)) {
-    const free = list.filter((name) => typeof name === "string" && !declared.includes(name));
-    const members = free.map((name) => style.member(builder, String(name), value));
-    return members.length === 0 ? null : builder.add("named", members.join(" | "));
-  }
-  const key = typeof pattern === "string" ? keyOfPattern(emitter, pattern) : null;
-  const known = Object.keys(rules).every((keyword) => ["pattern", "type"].includes(keyword));
-  if (key === null || declared.length > 0 || !known) for (const name of names) emitter.report(name);
-  if (key !== null) return style.keyed(builder, key, value);
-  return style.extra(builder, declared, value);
-}
-
-function keyOfPattern(emitter: Emitter, pattern: string): string | null {
-  const { builder, style } = emitter;
-  try {
-    return patternGrammar(builder, pattern, { min: 0, max: null }, style.text).expression;
-  } catch (error) {
-    if (error instanceof UnsupportedPattern) return null;
-    throw error;
-  }
 }
 
 interface CountLimits {

@@ -10,8 +10,8 @@ import {
 export interface EvaluatedNames {
   /** Also those of alternatives that a value may not take. */
   readonly names: ReadonlySet<string>;
-  /** Patterns give further names. */
-  readonly byPattern: boolean;
+  /** Patterns that give further names. */
+  readonly patterns: ReadonlySet<string>;
   /** Whether names that are nowhere listed are looked at, too. */
   readonly others: "always" | "maybe" | "never";
 }
@@ -38,8 +38,8 @@ export function evaluatedNames(
 class NameSearch {
   readonly #document: SchemaDocument;
   readonly #names = new Set<string>();
+  readonly #patterns = new Set<string>();
   readonly #seen = new Set<unknown>();
-  #byPattern = false;
   #others: EvaluatedNames["others"] = "never";
 
   constructor(document: SchemaDocument) {
@@ -48,7 +48,7 @@ class NameSearch {
 
   run(schema: SchemaObject, pointer: string): EvaluatedNames {
     this.#visit({ schema, pointer }, { isOwn: true, isSure: true });
-    return { names: this.#names, byPattern: this.#byPattern, others: this.#others };
+    return { names: this.#names, patterns: this.#patterns, others: this.#others };
   }
 
   #visit(
@@ -58,10 +58,8 @@ class NameSearch {
     if (!isSchemaObject(schema) || this.#seen.has(schema)) return;
     this.#seen.add(schema);
     const { properties, patternProperties } = schema;
-    for (const name of Object.keys(isSchemaObject(properties) ? properties : {})) {
-      this.#names.add(name);
-    }
-    this.#byPattern ||= isSchemaObject(patternProperties);
+    for (const name of keysOf(properties)) this.#names.add(name);
+    for (const pattern of keysOf(patternProperties)) this.#patterns.add(pattern);
     const rest = schema["additionalProperties"] ?? (isOwn ? undefined : schema[UNEVALUATED]);
     if (rest !== undefined && rest !== false) this.#open(isSure);
     if (CONDITIONAL.some((keyword) => schema[keyword] !== undefined)) this.#open(false);
@@ -87,3 +85,6 @@ class NameSearch {
 }
 
 const UNEVALUATED = "unevaluatedProperties";
+
+const keysOf = (value: unknown): readonly string[] =>
+  isSchemaObject(value) ? Object.keys(value) : [];

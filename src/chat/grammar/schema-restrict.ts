@@ -7,9 +7,9 @@ import {
   type JsonType,
   type NumberRules,
   type ObjectRules,
+  type RestRule,
   type Shape,
   type StringRules,
-  type Unevaluated,
 } from "./schema-shape.ts";
 import {
   childPointer,
@@ -242,17 +242,11 @@ function arrayRules(rules: ArrayRules, keywords: Keywords): ArrayRules {
 }
 
 function objectRules(rules: ObjectRules, keywords: Keywords): ObjectRules {
-  const own = new Map(keywords.schemas("properties"));
-  const additional = keywords.schema("additionalProperties");
+  const own = keywords.schemas("properties");
   const patterns = keywords.schemas("patternProperties");
-  const { held, lost } = unevaluatedRules(keywords, additional);
-  const properties = new Map<string, readonly Located[]>();
-  for (const name of new Set([...rules.properties.keys(), ...own.keys()])) {
-    const mine = own.get(name) ?? (patterns.length === 0 ? additional : null);
-    const others = rules.properties.get(name) ?? undeclared(rules, name);
-    const all = [...others, ...reaching(held, name)];
-    properties.set(name, mine === null ? all : [...all, mine]);
-  }
+  const { held, lost } = restRules(keywords, own, patterns);
+  const properties = new Map(rules.properties);
+  for (const [name, schema] of own) properties.set(name, [...(properties.get(name) ?? []), schema]);
   const required = keywords.list("required") ?? [];
   const names = keywords.schema("propertyNames");
   return {
@@ -260,9 +254,7 @@ function objectRules(rules: ObjectRules, keywords: Keywords): ObjectRules {
     required: rules.required.union(
       new Set(required.filter((name): name is string => typeof name === "string")),
     ),
-    additional: additional === null ? rules.additional : [...rules.additional, additional],
-    additionalGiven: rules.additionalGiven || additional !== null,
-    unevaluated: [...rules.unevaluated, ...held],
+    rest: [...rules.rest, ...held],
     unenforced: [...rules.unenforced, ...lost],
     patterns: [
       ...rules.patterns,
@@ -274,26 +266,23 @@ function objectRules(rules: ObjectRules, keywords: Keywords): ObjectRules {
   };
 }
 
-/** `unevaluatedProperties`: a rule, nothing where every name is looked at, or not enforced. */
-function unevaluatedRules(
+/** What the schema says of the names it leaves over, and what of that is not enforced. */
+function restRules(
   keywords: Keywords,
-  additional: Located | null,
-): { held: readonly Unevaluated[]; lost: readonly Located[] } {
-  const value = keywords.schema("unevaluatedProperties");
-  if (value === null || additional !== null) return { held: [], lost: [] };
-  const { names, byPattern, others } = keywords.evaluated();
+  own: readonly [name: string, schema: Located][],
+  patterns: readonly [pattern: string, schema: Located][],
+): { held: readonly RestRule[]; lost: readonly Located[] } {
+  const additional = keywords.schema("additionalProperties");
+  const unevaluated = keywords.schema("unevaluatedProperties");
+  if (additional !== null) {
+    const names = new Set(own.map(([name]) => name));
+    const covered = new Set(patterns.map(([pattern]) => pattern));
+    return { held: [{ value: additional, names, patterns: covered }], lost: [] };
+  }
+  if (unevaluated === null) return { held: [], lost: [] };
+  const { others, ...evaluated } = keywords.evaluated();
   return {
-    held: others === "never" ? [{ value, names, byPattern }] : [],
-    lost: others === "maybe" ? [value] : [],
+    held: others === "never" ? [{ value: unevaluated, ...evaluated }] : [],
+    lost: others === "maybe" ? [unevaluated] : [],
   };
-}
-
-/** What a name owes that is declared by none of the schemas so far. */
-function undeclared(rules: ObjectRules, name: string): readonly Located[] {
-  return [...rules.additional, ...reaching(rules.unevaluated, name)];
-}
-
-function reaching(all: readonly Unevaluated[], name: string): readonly Located[] {
-  const outside = all.filter(({ names, byPattern }) => !byPattern && !names.has(name));
-  return outside.map(({ value }) => value);
 }

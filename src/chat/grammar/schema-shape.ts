@@ -66,12 +66,11 @@ export interface ObjectRules {
   /** In declared order. */
   properties: ReadonlyMap<string, readonly Located[]>;
   required: ReadonlySet<string>;
-  /** Rules for names that are not declared. */
-  additional: readonly Located[];
-  /** Whether a schema said so; otherwise undeclared names are refused where any is declared. */
-  additionalGiven: boolean;
-  /** Rules for names that neither are declared nor stand in `names`. */
-  unevaluated: readonly Unevaluated[];
+  /**
+   * Rules for the names that some schema leaves over. Where there are none, undeclared names are
+   * refused if any name is declared.
+   */
+  rest: readonly RestRule[];
   /** Rules about names that depend on more than the names that stand here. */
   unenforced: readonly Located[];
   patterns: readonly { pattern: string; pointer: string; value: readonly Located[] }[];
@@ -81,17 +80,11 @@ export interface ObjectRules {
   max: number | null;
 }
 
-/** `unevaluatedProperties`, and what the schema it stands in looks at. */
-export interface Unevaluated {
+/** `additionalProperties` or `unevaluatedProperties`: for names that its schema does not look at. */
+export interface RestRule {
   value: Located;
   names: ReadonlySet<string>;
-  /** Patterns may give further names. */
-  byPattern: boolean;
-}
-
-/** What a property owes that no schema names. */
-export function restRules({ additional, unevaluated }: ObjectRules): readonly Located[] {
-  return [...additional, ...unevaluated.map(({ value }) => value)];
+  patterns: ReadonlySet<string>;
 }
 
 /** The shape of the schema `true`. */
@@ -109,9 +102,7 @@ export function anyShape(pointer: string): Shape {
     object: {
       properties: new Map(),
       required: new Set(),
-      additional: [],
-      additionalGiven: false,
-      unevaluated: [],
+      rest: [],
       unenforced: [],
       patterns: [],
       names: [],
