@@ -1,6 +1,13 @@
 import type { SchemaCheck } from "./schema-issues.ts";
 import { isMultiple } from "./schema-keywords.ts";
-import type { ArrayRules, NumberRules, ObjectRules, Shape, StringRules } from "./schema-shape.ts";
+import type {
+  ArrayRules,
+  NumberRules,
+  ObjectRules,
+  RestRule,
+  Shape,
+  StringRules,
+} from "./schema-shape.ts";
 import { isSchemaObject, type Located } from "./schema-source.ts";
 
 /** Which listed values keep what stands beside the list, decided before the grammar is made. */
@@ -44,14 +51,24 @@ export class ListedValues {
     const names = Object.keys(value);
     if (names.length < rules.min || (rules.max !== null && names.length > rules.max)) return false;
     if (![...rules.required].every((name) => Object.hasOwn(value, name))) return false;
+    this.#undecided.push(...rules.unenforced);
+    // No pattern of a client runs here: any of them may be about any name.
+    for (const { pointer } of rules.patterns) this.#undecided.push({ schema: null, pointer });
     return names.every((name) => {
-      if (!this.#satisfies(rules.names, name)) return false;
-      const declared = rules.properties.get(name);
-      // No pattern of a client runs here: any of them may be about this name.
-      for (const { pointer } of rules.patterns) this.#undecided.push({ schema: null, pointer });
-      if (declared === undefined && rules.patterns.length > 0) return true;
-      return this.#satisfies(declared ?? rules.additional, value[name]);
+      const declared = rules.properties.get(name) ?? [];
+      return (
+        this.#satisfies(rules.names, name) &&
+        this.#satisfies(declared, value[name]) &&
+        rules.rest.every((rest) => this.#keepsRest(rest, name, value[name]))
+      );
     });
+  }
+
+  #keepsRest({ value: rule, names, patterns }: RestRule, name: string, value: unknown): boolean {
+    if (names.has(name)) return true;
+    if (patterns.size === 0) return this.#satisfies([rule], value);
+    this.#undecided.push(rule);
+    return true;
   }
 
   #satisfies(all: readonly Located[], value: unknown): boolean {
