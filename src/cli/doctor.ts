@@ -1,13 +1,16 @@
+import { existsSync } from "node:fs";
 import { buildInfo, prepareBundle } from "../bundle/bundle.ts";
 import { resolveFolders } from "../config/paths.ts";
 import { JSON_OUTPUT, SERVE_SETTINGS } from "../config/settings.ts";
 import { LmError } from "../lib/errors.ts";
+import { memoryState } from "../pool/free-memory.ts";
 import { isLoopback } from "./banner.ts";
 import { EXIT, ExitError, type Command, type Terminal } from "./command.ts";
 import { listen } from "./listen.ts";
 import { probeEngine, type EngineProbe } from "./engine-probe.ts";
-import { checkFolder, type Check } from "./doctor-folders.ts";
-import { sizeText } from "./model-json.ts";
+import { checkModelsFolder, checkStateFolder, type Check } from "./doctor-folders.ts";
+import { checkSettings } from "./doctor-settings.ts";
+import { gibText, sizeText } from "./model-json.ts";
 import { parseVerb } from "./verb-flags.ts";
 
 const FLAGS = {
@@ -31,16 +34,15 @@ export const doctor: Command = {
     const found = resolveFolders(values, terminal.env);
     const folders = "folders" in found ? found.folders : null;
     const checks: Check[] = [...checkEnvironment(terminal.env)];
-    if ("problems" in found) {
-      checks.push(...found.problems.map((detail) => warn("folders", detail)));
-    }
+    checks.push(...checkSettings(args, terminal.env));
     const stateDir = folders?.stateDir ?? values.stateDir;
     const modelsDirs = folders?.modelsDirs ?? values.modelsDirs;
-    if (stateDir !== null) checks.push(checkFolder("state folder", stateDir));
-    for (const path of modelsDirs) checks.push(checkFolder("models folder", path));
+    if (stateDir !== null) checks.push(checkStateFolder(stateDir));
+    // A missing one is told among the settings.
+    checks.push(...modelsDirs.filter((path) => existsSync(path)).map(checkModelsFolder));
     const cacheDir = folders?.cacheDir ?? values.cacheDir;
     const { check, probe } = await checkEngine(cacheDir, terminal.env);
-    checks.push(check, ...(probe === null ? [] : deviceChecks(probe)));
+    checks.push(check, ...(probe === null ? [] : deviceChecks(probe)), memoryCheck());
     checks.push(await checkPort(values.bind, values.port));
     const hasKey = values.apiKeys.length > 0 || values.apiKeyFile !== null;
     if (!isLoopback(values.bind) && !hasKey)
@@ -99,6 +101,13 @@ function deviceChecks({ devices }: EngineProbe): Check[] {
   }));
 }
 
+/** What models can be loaded into now, in the control group of this process. */
+function memoryCheck(): Check {
+  const { availableBytes, totalBytes } = memoryState();
+  const detail = `${gibText(availableBytes)} of ${gibText(totalBytes)} available`;
+  return { name: "memory", status: "ok", detail };
+}
+
 async function checkPort(bind: string, port: number): Promise<Check> {
   const name = "port";
   const app = { fetch: async () => new Response(null, { status: 200 }) };
@@ -110,7 +119,8 @@ async function checkPort(bind: string, port: number): Promise<Check> {
   } catch (error) {
     if (!(error instanceof ExitError)) throw error;
     // A server that runs already is no fault of the machine.
-    return warn(name, error.message);
+    const status = error.code === "port_in_use" ? "warn" : "fail";
+    return { name, status, detail: error.message };
   }
 }
 

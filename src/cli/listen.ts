@@ -119,7 +119,7 @@ async function refused(error: unknown, address: string, port: number): Promise<E
     return new ExitError(
       EXIT.cannotStart,
       `Port ${port} is already in use${who}. Choose another port with --port, or --port 0 for any free one.`,
-      { cause: error },
+      { cause: error, code: "port_in_use" },
     );
   }
   const why =

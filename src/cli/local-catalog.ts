@@ -6,6 +6,7 @@ import { systemClock } from "../lib/clock.ts";
 import { LmError } from "../lib/errors.ts";
 import { silentLog } from "../lib/log.ts";
 import { EXIT, ExitError, type Terminal } from "./command.ts";
+import { modelsDirProblems } from "./models-folders.ts";
 import { catalogFolders } from "./serve-config.ts";
 
 /** Settings that say which models are on this machine. */
@@ -46,13 +47,15 @@ export function openLocalCatalog(
 
 /**
  * The folders whose models are ours, the first of which receives new ones.
- * @throws ExitError usage when there is none.
+ * @throws ExitError usage when there is none, or one that was named does not exist.
  */
 export function ownModelsDirs(
   named: readonly string[],
   env: Terminal["env"],
 ): readonly [string, ...string[]] {
   const found = resolveFolders({ modelsDirs: named, stateDir: ".", cacheDir: "." }, env);
+  const problems = "folders" in found ? modelsDirProblems(found.folders) : [];
+  if (problems.length > 0) throw new ExitError(EXIT.usage, problems.join("\n"));
   const [first, ...others] = "folders" in found ? found.folders.modelsDirs : [];
   if (first !== undefined) return [first, ...others];
   throw new ExitError(EXIT.usage, "--models-dir must be given, because HOME is not set");

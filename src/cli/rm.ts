@@ -30,10 +30,10 @@ export const rm: Command = {
     const { values, operands } = parseVerb(FLAGS, args, env, { operands: 1 });
     const [name] = operands;
     if (name === undefined) throw new ExitError(EXIT.usage, "Which model? See: lmserver ls");
+    const modelsDirs = ownModelsDirs(values.modelsDirs, env);
     const model = await findRemovable(openLocalCatalog(values, terminal), name);
     if (model === null)
       throw new ExitError(EXIT.failed, `No model is called ${JSON.stringify(name.slice(0, 200))}.`);
-    const modelsDirs = ownModelsDirs(values.modelsDirs, env);
     const { files, freedBytes } = await planRemoval(model, modelsDirs);
     if (!values.yes) {
       if (!isTty.stdin || !isTty.stdout)

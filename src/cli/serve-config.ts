@@ -7,6 +7,7 @@ import { LmError } from "../lib/errors.ts";
 import { systemCode } from "../lib/system-code.ts";
 import { CONFIG_FILE, SERVE_SETTINGS } from "../config/settings.ts";
 import { ModelPresets } from "./model-presets.ts";
+import { modelsDirProblems } from "./models-folders.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -105,12 +106,11 @@ export function findConfigFile(
   return path === null ? null : { path, isExplicit: false };
 }
 
-function checkModelsDirs({ modelsDirs, isDefaultModelsDir }: Folders): string[] {
-  return modelsDirs.flatMap((path) => {
-    const facts = statSync(path, { throwIfNoEntry: false });
-    if (facts?.isDirectory() === true) return [];
-    if (facts !== undefined) return [`--models-dir: ${path} is not a folder`];
-    if (!isDefaultModelsDir) return [`--models-dir: ${path} does not exist`];
+/** Problems of the models folders; creates a missing one when it is the default. */
+function checkModelsDirs(folders: Folders): string[] {
+  const problems = modelsDirProblems(folders);
+  if (problems.length > 0 || !folders.isDefaultModelsDir) return problems;
+  return folders.modelsDirs.flatMap((path) => {
     try {
       mkdirSync(path, { recursive: true, mode: 0o700 });
       return [];

@@ -152,6 +152,20 @@ test("import moves, copies and links; a dry run changes nothing", async () => {
   expect((await runCommand(["import", join(folder.path, "none.gguf")], env)).code).toBe(1);
 });
 
+test.each([
+  ["get", ["get", "org/m-GGUF"]],
+  ["import", ["import", "model.gguf"]],
+  ["rm", ["rm", "m", "--yes"]],
+])("%s does not create a models folder whose name is mistyped", async (_verb, words) => {
+  using folder = tempFolder();
+  const missing = join(folder.path, "mistyped");
+  const env = { HOME: folder.path, HF_ENDPOINT: "http://127.0.0.1:1" };
+  addModel(folder.path, "model.gguf");
+  const { code, stderr } = await runCommand([...words, "--models-dir", missing], env);
+  expect([code, stderr]).toEqual([2, `error: --models-dir: ${missing} does not exist\n`]);
+  expect(existsSync(missing)).toBe(false);
+});
+
 test("rm deletes with --yes, asks at a terminal, and refuses where nobody can be asked", async () => {
   using folder = tempFolder();
   const env = { HOME: folder.path };

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, setDefaultTimeout } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { addModel } from "../support/catalog-fixture.ts";
@@ -172,9 +172,16 @@ describe("without a server", () => {
     expect(report.system.threads).toBeGreaterThan(0);
     expect(report.system.devices[0]?.name).toBe("CPU");
     const names = report.checks.map((check) => check.name);
-    for (const name of ["engine", "GPU", "state folder", "models folder", "port"]) {
+    for (const name of [
+      "settings",
+      "engine",
+      "GPU",
+      "memory",
+      "state folder",
+      "models folder",
+      "port",
+    ])
       expect(names).toContain(name);
-    }
     expect(report.checks[0]).toMatchObject({ name: "environment", status: "warn" });
     expect(report.checks[0]?.detail).toContain("BUN_OPTIONS");
   });
@@ -187,6 +194,19 @@ describe("without a server", () => {
     expect(code).toBe(1);
     expect(stdout).toContain("FAIL  state folder");
     expect(stdout).toContain("ok    engine");
+    expect(stdout).toMatch(/^ok {4}memory: \d+\.\d\d GiB of \d+\.\d\d GiB available$/m);
+  });
+
+  test("doctor fails what a start refuses, and creates no folder that was named", async () => {
+    const missing = join(home, "mistyped");
+    const folders = ["--port", "0", "--models-dir", missing, "--api-key-file", "/no/such"];
+    const { code, stdout } = await runCommand(["doctor", ...folders], env);
+    expect(code).toBe(1);
+    expect(stdout).toContain(`FAIL  settings: --models-dir: ${missing} does not exist`);
+    expect(stdout).toContain("FAIL  settings: --api-key-file: /no/such cannot be read (ENOENT)");
+    expect(existsSync(missing)).toBe(false);
+    const bind = await runCommand(["doctor", "--port", "0", "--bind", "203.0.113.1"], env);
+    expect([bind.code, bind.stdout]).toEqual([1, expect.stringContaining("FAIL  port: ")]);
   });
 });
 

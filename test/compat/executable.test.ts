@@ -124,10 +124,11 @@ test("it runs as an ordinary user from a folder it cannot write to", async () =>
   mkdirSync(home);
   chmodSync(home, 0o777);
   chmodSync(join(folder, "bin"), 0o555);
-  const { code, stdout, stderr } = await run(
-    ["doctor", "--json", "--port", "0", "--state-dir", `${home}/s`, "--cache-dir", `${home}/c`],
-    { as: asNobody, env: { PATH: process.env["PATH"] ?? "" } },
-  );
+  const dirs = ["--state-dir", `${home}/s`, "--cache-dir", `${home}/c`, "--models-dir", home];
+  const { code, stdout, stderr } = await run(["doctor", "--json", "--port", "0", ...dirs], {
+    as: asNobody,
+    env: { PATH: process.env["PATH"] ?? "" },
+  });
   expect(stderr).not.toContain("EACCES");
   expect(code).toBe(0);
   expect(JSON.parse(stdout)).toBeObject();
