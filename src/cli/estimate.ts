@@ -1,6 +1,7 @@
 import { prepareBundle } from "../bundle/bundle.ts";
 import { findAdapter } from "../catalog/adapters.ts";
 import type { CatalogAdapter, CatalogModel } from "../catalog/model.ts";
+import type { ModelCatalog } from "../catalog/model-catalog.ts";
 import { resolveDraft } from "../chat/resolve-draft.ts";
 import { resolveFolders } from "../config/paths.ts";
 import { LmError } from "../lib/errors.ts";
@@ -11,7 +12,6 @@ import type { KvType } from "../protocol/commands.ts";
 import { EXIT, ExitError, type Terminal } from "./command.ts";
 import { probeEngine } from "./engine-probe.ts";
 import { freeGpuBytesOf } from "./gpu-memory.ts";
-import { openLocalCatalog } from "./local-catalog.ts";
 import { gibText } from "./model-json.ts";
 import { matchModel } from "./server-models.ts";
 
@@ -29,15 +29,19 @@ export interface EstimateRequest {
   cacheTypeV: KvType | null;
   flashAttention: "on" | "off" | null;
   gpu: "auto" | "off" | "max" | number;
-  modelsDirs: readonly string[];
   cacheDir: string | null;
-  demo: boolean;
   json: boolean;
 }
 
-/** Says what a load on this machine would take; loads nothing and needs no server. */
-export async function printEstimate(request: EstimateRequest, terminal: Terminal): Promise<number> {
-  const catalog = openLocalCatalog(request, terminal);
+/**
+ * Says what a load on this machine would take; loads nothing and needs no server.
+ * @param catalog Where the models are found.
+ */
+export async function printEstimate(
+  request: EstimateRequest,
+  catalog: ModelCatalog,
+  terminal: Terminal,
+): Promise<number> {
   const models = await catalog.list();
   const named = models.map((model) => ({ key: model.key, selected_variant: model.variant, model }));
   const { model } = matchModel(named, request.name);

@@ -4,7 +4,7 @@ import { EXIT, ExitError, type Command, type Terminal } from "./command.ts";
 import { getHere, getThere, type GetResult, type GetState } from "./get-model.ts";
 import { isAboutJobs, JOB_FLAGS, runJobs } from "./get-jobs.ts";
 import { watchInterrupt } from "./interrupt.ts";
-import { ownModelsDirs } from "./local-catalog.ts";
+import { namesOtherFolders, ownModelsDirs } from "./local-catalog.ts";
 import { sizeText } from "./model-json.ts";
 import { openProgress } from "./progress.ts";
 import { CLIENT_FLAGS, findServer } from "./server-client.ts";
@@ -22,18 +22,26 @@ const FLAGS = {
   ...CLIENT_FLAGS,
 };
 
-/** `lmserver get <owner/repo[@quant] | URL>`: by the running server, else in this process. */
+/**
+ * `lmserver get <owner/repo[@quant] | URL>`: by the running server, or in this process when there is
+ * none or another folder is named.
+ */
 export const get: Command = {
   settings: FLAGS,
   operands: "<owner/repo[@quant] | URL>",
   async run(args, terminal) {
-    const { values, operands } = parseVerb(FLAGS, args, terminal.env, { operands: 1 });
+    const { values, operands, fromFlags } = parseVerb(FLAGS, args, terminal.env, { operands: 1 });
     const [model] = operands;
     if (isAboutJobs(values)) return runJobs(values, findServer(values, terminal), terminal);
     if (model === undefined)
       throw new ExitError(EXIT.usage, "Which model? For example: lmserver get owner/repo@Q4_K_M");
     const target = findServer(values, terminal);
-    const isThere = target.own !== null || values.host !== null || values.port !== null;
+    const isNamed = values.host !== null || values.port !== null;
+    const isElsewhere = namesOtherFolders(values, target.own);
+    if (fromFlags.has("modelsDirs") && isElsewhere && (isNamed || values.detach))
+      throw new ExitError(EXIT.usage, "--models-dir: a server downloads into its own folder only");
+    // A server knows its own folder only; this process can fill another one.
+    const isThere = isNamed || (target.own !== null && !isElsewhere);
     if (values.detach && !isThere)
       throw new ExitError(EXIT.unreachable, "--detach needs a running server, and there is none.");
     const stopped = isThere

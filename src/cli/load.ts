@@ -6,7 +6,7 @@ import { SERVE_SETTINGS } from "../config/settings.ts";
 import { EXIT, ExitError, type Command } from "./command.ts";
 import { printEstimate } from "./estimate.ts";
 import { watchInterrupt } from "./interrupt.ts";
-import { CATALOG_FLAGS } from "./local-catalog.ts";
+import { CATALOG_FLAGS, openCatalogHere } from "./local-catalog.ts";
 import { watchLoad } from "./load-progress.ts";
 import { gibText } from "./model-json.ts";
 import { TUNING_FLAGS, tuningBody } from "./load-tuning.ts";
@@ -124,12 +124,13 @@ export const load: Command = {
     const { values, operands } = parseVerb(FLAGS, args, terminal.env, { operands: 1 });
     const [name] = operands;
     if (name === undefined) throw new ExitError(EXIT.usage, "Which model? See: lmserver ls");
+    const target = findServer(values, terminal);
     if (values.estimateOnly) {
       const parallel = values.parallel ?? SERVE_SETTINGS.parallel.fallback;
       draftOptions(values);
-      return printEstimate({ ...values, name, parallel }, terminal);
+      const catalog = openCatalogHere(values, target, terminal);
+      return printEstimate({ ...values, name, parallel }, catalog, terminal);
     }
-    const target = findServer(values, terminal);
     const model = matchModel(await listServerModels(target), name);
     const options = {
       ...(values.contextLength !== null && { context_length: values.contextLength }),

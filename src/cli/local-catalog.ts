@@ -1,5 +1,6 @@
+import { resolve } from "node:path";
 import { buildInfo, prepareBundle } from "../bundle/bundle.ts";
-import { ModelCatalog } from "../catalog/model-catalog.ts";
+import { ModelCatalog, type CatalogFolder } from "../catalog/model-catalog.ts";
 import { resolveFolders } from "../config/paths.ts";
 import { SERVE_SETTINGS } from "../config/settings.ts";
 import { systemClock } from "../lib/clock.ts";
@@ -8,6 +9,8 @@ import { silentLog } from "../lib/log.ts";
 import { EXIT, ExitError, type Terminal } from "./command.ts";
 import { modelsDirProblems } from "./models-folders.ts";
 import { catalogFolders } from "./serve-config.ts";
+import type { Target } from "./server-client.ts";
+import type { ServerState } from "./state-lock.ts";
 
 /** Settings that say which models are on this machine. */
 export const CATALOG_FLAGS = {
@@ -35,14 +38,54 @@ export function openLocalCatalog(
     const wanted = found.problems.filter((problem) => problem.includes("--models-dir"));
     if (wanted.length > 0) throw new ExitError(EXIT.usage, wanted.join("\n"));
   }
+  return openCatalog(
+    "folders" in found ? catalogFolders(found.folders) : namedFolders(values),
+    values.demo ? demoPath(found, note) : null,
+  );
+}
+
+function openCatalog(folders: readonly CatalogFolder[], demo: string | null): ModelCatalog {
   return new ModelCatalog({
-    folders: "folders" in found ? catalogFolders(found.folders) : namedFolders(values),
-    demoPath: values.demo ? demoPath(found, note) : null,
+    folders,
+    demoPath: demo,
     chatTemplate: null,
     aliases: () => [],
     clock: systemClock,
     log: silentLog,
   });
+}
+
+/** The models where a server of this machine finds them; null when there is none that says where. */
+export function openServerCatalog(server: ServerState | null): ModelCatalog | null {
+  const places = server?.catalog;
+  return places === undefined ? null : openCatalog(places.folders, places.demoPath);
+}
+
+/**
+ * The models of this user's server when it is the one meant, unless other folders are named; else
+ * those that a server here would see.
+ * @throws ExitError usage when it is unknown where they lie.
+ */
+export function openCatalogHere(
+  values: Parameters<typeof openLocalCatalog>[0],
+  { own }: Target,
+  terminal: Pick<Terminal, "env" | "note">,
+): ModelCatalog {
+  const shared = namesOtherFolders(values, own) ? null : openServerCatalog(own);
+  return shared ?? openLocalCatalog(values, terminal);
+}
+
+/** Whether models folders are named that are not those of this server. */
+export function namesOtherFolders(
+  { modelsDirs }: { modelsDirs: readonly string[] },
+  server: ServerState | null,
+): boolean {
+  if (modelsDirs.length === 0) return false;
+  const own = (server?.catalog?.folders ?? []).filter(({ source }) => source === "models-dir");
+  return !Bun.deepEquals(
+    modelsDirs.map((path) => resolve(path)),
+    own.map(({ path }) => path),
+  );
 }
 
 /**

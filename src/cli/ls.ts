@@ -10,7 +10,7 @@ import {
 } from "./adapter-listing.ts";
 import { EXIT, ExitError, type Command, type Terminal } from "./command.ts";
 import { fromCatalog, fromServer, type ListedModel } from "./listed-model.ts";
-import { CATALOG_FLAGS, openLocalCatalog } from "./local-catalog.ts";
+import { CATALOG_FLAGS, namesOtherFolders, openCatalogHere } from "./local-catalog.ts";
 import { modelJson } from "./model-json.ts";
 import { countText, groupJson, groupVariants, listing, variantListing } from "./model-listing.ts";
 import { CLIENT_FLAGS, findServer } from "./server-client.ts";
@@ -93,13 +93,13 @@ async function findModels(values: Values<typeof FLAGS>, terminal: Terminal): Pro
     const listed = models.map((model) => fromServer(model, []));
     return { models: listed, broken: [], adapters: [], keyOf };
   }
-  const catalog = openLocalCatalog(values, terminal);
+  const catalog = openCatalogHere(values, target, terminal);
   const local = await catalog.list();
   const keyOf = async (name: string) => (await catalog.find(name))?.key ?? null;
   const broken = await catalog.broken();
   const adapters = (await catalog.adapters()).map(fromDisk);
   const found = { models: local.map(fromCatalog), broken, adapters, keyOf };
-  if (target.own === null || values.modelsDirs.length > 0) return found;
+  if (target.own === null || namesOtherFolders(values, target.own)) return found;
   try {
     const models = await listServerModels(target);
     return { ...found, models: models.map((model) => fromServer(model, local)) };
@@ -115,9 +115,9 @@ async function findAdapters(
   values: Values<typeof FLAGS>,
   terminal: Terminal,
 ): Promise<readonly ListedAdapter[]> {
-  if (values.host !== null || values.port !== null)
-    return listServerAdapters(findServer(values, terminal));
-  return (await openLocalCatalog(values, terminal).adapters()).map(fromDisk);
+  const target = findServer(values, terminal);
+  if (values.host !== null || values.port !== null) return listServerAdapters(target);
+  return (await openCatalogHere(values, target, terminal).adapters()).map(fromDisk);
 }
 
 function printAdapters(

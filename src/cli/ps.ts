@@ -1,7 +1,7 @@
 import { Type, type Static } from "typebox";
-import { EXIT, type Command, type Terminal } from "./command.ts";
+import { EXIT, type Command } from "./command.ts";
 import { fromServer, type ListedModel } from "./listed-model.ts";
-import { openLocalCatalog } from "./local-catalog.ts";
+import { openServerCatalog } from "./local-catalog.ts";
 import { modelJson, sizeText } from "./model-json.ts";
 import { CLIENT_FLAGS, findServer, type Target } from "./server-client.ts";
 import { listServerModels } from "./server-models.ts";
@@ -52,8 +52,7 @@ export const ps: Command = {
     const target = findServer(values, terminal);
     const { instances } = await listInstances(target);
     if (values.json) {
-      const isOurs = target.own !== null && values.host === null && values.port === null;
-      const models = instances.length === 0 ? [] : await describe(target, isOurs, terminal);
+      const models = instances.length === 0 ? [] : await describe(target);
       print(JSON.stringify(instances.map((instance) => toJson(instance, models))));
     } else if (instances.length === 0) {
       print("No models are currently loaded.");
@@ -68,13 +67,8 @@ export const ps: Command = {
 };
 
 /** The server's models as `ls --json` prints them; paths are known of those on this machine. */
-async function describe(
-  target: Target,
-  isOurs: boolean,
-  terminal: Terminal,
-): Promise<readonly ListedModel[]> {
-  const here = { modelsDirs: [], cacheDir: null, demo: true };
-  const local = isOurs ? await openLocalCatalog(here, terminal).list() : [];
+async function describe(target: Target): Promise<readonly ListedModel[]> {
+  const local = (await openServerCatalog(target.own)?.list()) ?? [];
   return (await listServerModels(target)).map((model) => fromServer(model, local));
 }
 

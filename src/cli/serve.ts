@@ -74,7 +74,7 @@ async function runServer(start: Start): Promise<number> {
     throw error;
   }
   try {
-    lock.announce({ url: listener.url, port: listener.port });
+    lock.announce({ url: listener.url, port: listener.port, catalog: catalogPlaces(start) });
     await preload(plan, server, signals, log);
     server.isReady = true;
     if (!signals.stopping.aborted) await announceReady(start, server, listener, logging);
@@ -89,6 +89,12 @@ async function runServer(start: Start): Promise<number> {
   }
   return EXIT.ok;
 }
+
+/** What the catalogue of this server is made of, for the verbs that look at it themselves. */
+const catalogPlaces = ({ plan, bundle }: Start) => ({
+  folders: catalogFolders(plan.folders),
+  demoPath: plan.config.demo ? bundle.demoPath : null,
+});
 
 interface Logging {
   log: Log;

@@ -7,6 +7,19 @@ import { systemCode } from "../lib/system-code.ts";
 import { EXIT, ExitError } from "./command.ts";
 import { processStart } from "./process-start.ts";
 
+/** Where a server looks for models. */
+const ServerCatalog = Type.Object({
+  /** Of its own the first receives downloads. */
+  folders: Type.Array(
+    Type.Object({
+      path: Type.String(),
+      source: Type.Enum(["models-dir", "lm-studio", "hugging-face", "ollama", "llama.cpp"]),
+    }),
+  ),
+  /** The built-in model's file; null = hidden. */
+  demoPath: Type.Union([Type.String(), Type.Null()]),
+});
+
 /** What a running server tells other processes of the same user. */
 export const ServerState = Type.Object({
   pid: Type.Integer({ minimum: 1 }),
@@ -16,13 +29,15 @@ export const ServerState = Type.Object({
   /** null until the server listens. */
   url: Type.Union([Type.String(), Type.Null()]),
   port: Type.Union([Type.Integer(), Type.Null()]),
+  /** Absent until the server listens. */
+  catalog: Type.Optional(ServerCatalog),
 });
 export type ServerState = Static<typeof ServerState>;
 
 /** The right to be the only server of a state folder. Ends with the process, however it ends. */
 export interface StateLock {
-  /** Tells other processes where the server listens. */
-  announce(where: { url: string; port: number }): void;
+  /** Tells other processes where the server listens, and where its models lie. */
+  announce(where: { url: string; port: number; catalog: Static<typeof ServerCatalog> }): void;
   /** Removes what `announce` wrote and lets the next server start. */
   release(): void;
 }

@@ -14,16 +14,16 @@ export function parseVerb<S extends Readonly<Record<string, Setting>>>(
   args: readonly string[],
   env: Terminal["env"],
   limits: { operands: number },
-): { values: Values<S>; operands: readonly string[] } {
+): { values: Values<S>; operands: readonly string[]; fromFlags: ReadonlySet<string> } {
   const isShared = Object.values(settings).some((setting) => setting.fileKey !== null);
   const file = isShared ? findConfigFile(args, env) : null;
   const all = isShared ? { ...settings, config: CONFIG_FILE } : settings;
-  const { values, positionals, problems } = resolveConfig(all, { args, env, file });
+  const { values, positionals, fromFlags, problems } = resolveConfig(all, { args, env, file });
   const surplus = problems.length > 0 ? [] : positionals.slice(limits.operands);
   const found = [
     ...problems,
     ...surplus.map((word) => `${JSON.stringify(word.slice(0, 80))} is one word too many`),
   ];
   if (found.length > 0) throw invalidConfig(found);
-  return { values, operands: positionals };
+  return { values, operands: positionals, fromFlags };
 }

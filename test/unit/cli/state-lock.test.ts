@@ -21,7 +21,9 @@ test("a second server on the same folder is told about the first one", () => {
   using folder = tempFolder();
   const stateDir = join(folder.path, "state");
   const lock = takeStateLock(stateDir, "1");
-  lock.announce({ url: "http://127.0.0.1:5555", port: 5555 });
+  const catalog = { folders: [{ path: "/m", source: "models-dir" as const }], demoPath: null };
+  lock.announce({ url: "http://127.0.0.1:5555", port: 5555, catalog });
+  expect(runningServer(stateDir)).toMatchObject({ port: 5555, catalog });
   const told = tryElsewhere(stateDir);
   expect(told).toStartWith("4 ");
   expect(told).toContain(`PID ${process.pid}`);
@@ -34,7 +36,7 @@ test("what a killed server left behind is taken over", () => {
   using folder = tempFolder();
   const script = `
     import { takeStateLock } from ${JSON.stringify(MODULE)};
-    takeStateLock(${JSON.stringify(folder.path)}, "1").announce({ url: "http://x", port: 1 });
+    takeStateLock(${JSON.stringify(folder.path)}, "1").announce({ url: "http://x", port: 1, catalog: { folders: [], demoPath: null } });
     process.kill(process.pid, "SIGKILL");`;
   Bun.spawnSync([process.execPath, "-e", script]);
   expect(existsSync(join(folder.path, "server.json"))).toBe(true);
