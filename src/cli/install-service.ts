@@ -1,13 +1,14 @@
 import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import { buildInfo } from "../bundle/bundle.ts";
-import { resolveConfig } from "../config/config.ts";
+import { invalidConfig } from "../config/config.ts";
 import { resolveFolders } from "../config/paths.ts";
 import * as words from "../config/word-settings.ts";
 import { JSON_OUTPUT } from "../config/settings.ts";
 import { EXIT, ExitError, type Command, type Terminal } from "./command.ts";
-import { planServe, SERVE_FLAGS } from "./serve-config.ts";
+import { planServe, readServe } from "./serve-config.ts";
 import { LAUNCHD_LABEL, launchdPlist, systemdUnit, type ServiceFacts } from "./service-files.ts";
+import { absoluteFlags, relativePaths, serviceEnvironment } from "./service-settings.ts";
 import { parseVerb } from "./verb-flags.ts";
 
 const FLAGS = {
@@ -41,7 +42,7 @@ export const installService: Command = {
     const { print, note, env } = terminal;
     const end = args.includes("--") ? args.indexOf("--") : args.length;
     const { values } = parseVerb(FLAGS, args.slice(0, end), env, { operands: 0 });
-    const facts = serviceFacts(args.slice(end + 1), env, values.dryRun);
+    const facts = serviceFacts(args.slice(end + 1), terminal, values.dryRun);
     const service = values.manager === "systemd" ? systemd(facts, env) : launchd(facts);
     const commands = service.commands.map((command) => command.join(" "));
     if (!values.dryRun) install(service, facts.writable, note);
@@ -58,28 +59,33 @@ export const installService: Command = {
 
 /** @throws LmError invalid_config when the server could not start with these flags. */
 function serviceFacts(
-  args: readonly string[],
-  env: Terminal["env"],
+  given: readonly string[],
+  { env, note }: Pick<Terminal, "env" | "note">,
   isDryRun: boolean,
 ): ServiceFacts {
   const home = env["HOME"] ?? "";
   if (home === "") throw new ExitError(EXIT.usage, "HOME must be set to install a service");
   if (!buildInfo().isStandalone && !isDryRun)
     throw new ExitError(EXIT.failed, "Only the built executable can be installed as a service.");
+  const args = absoluteFlags(given);
+  const environment = serviceEnvironment(args, env);
+  const settings = { HOME: home, ...environment };
   // A dry run creates no folder; a real one looks at everything that a start looks at.
-  if (!isDryRun) planServe(args, env);
-  const { values, problems } = resolveConfig(SERVE_FLAGS, { args, env, file: null });
-  if (problems.length > 0) throw new ExitError(EXIT.usage, problems.join("\n"));
-  const found = resolveFolders(values, env);
+  if (!isDryRun) for (const warning of planServe(args, settings).warnings) note(warning);
+  const { values, problems } = readServe(args, settings);
+  const all = problems.length > 0 ? problems : relativePaths(values);
+  if (all.length > 0) throw invalidConfig(all);
+  const found = resolveFolders(values, settings);
   if (!("folders" in found)) throw new ExitError(EXIT.usage, found.problems.join("\n"));
   const { stateDir, cacheDir, modelsDirs } = found.folders;
   const [models] = modelsDirs;
   const writable = [stateDir, cacheDir, ...(models === undefined ? [] : [models])];
-  return { executable: realpathSync(process.execPath), args, writable, home };
+  return { executable: realpathSync(process.execPath), args, environment, writable, home };
 }
 
 function systemd(facts: ServiceFacts, env: Terminal["env"]): Service {
-  const config = env["XDG_CONFIG_HOME"] ?? join(facts.home, ".config");
+  const base = env["XDG_CONFIG_HOME"] ?? "";
+  const config = isAbsolute(base) ? base : join(facts.home, ".config");
   return {
     path: join(config, "systemd/user/lmserver.service"),
     text: systemdUnit(facts),

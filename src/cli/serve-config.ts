@@ -35,16 +35,7 @@ export const SERVE_FLAGS = { ...SERVE_SETTINGS, config: CONFIG_FILE };
  * @throws LmError invalid_config with every problem found.
  */
 export function planServe(args: readonly string[], env: Environment): ServePlan {
-  const file = findConfigFile(args, env);
-  const { values, positionals, fromFlags, problems } = resolveConfig(SERVE_FLAGS, {
-    args,
-    env,
-    file,
-  });
-  const all = [...problems];
-  for (const word of problems.length > 0 ? [] : positionals) {
-    all.push(`${JSON.stringify(word.slice(0, 80))} is not a flag; serve takes no other words`);
-  }
+  const { values, fromFlags, problems: all } = readServe(args, env);
   const warnings: string[] = [];
   const found = resolveFolders(values, env);
   const folders = "folders" in found ? found.folders : null;
@@ -79,6 +70,20 @@ export function planServe(args: readonly string[], env: Environment): ServePlan 
     presets,
     warnings,
   };
+}
+
+/** Flags, environment and configuration file alone; nothing they name is looked at. */
+export function readServe(args: readonly string[], env: Environment) {
+  const file = findConfigFile(args, env);
+  const { values, positionals, fromFlags, problems } = resolveConfig(SERVE_FLAGS, {
+    args,
+    env,
+    file,
+  });
+  const surplus = (problems.length > 0 ? [] : positionals).map(
+    (word) => `${JSON.stringify(word.slice(0, 80))} is not a flag; serve takes no other words`,
+  );
+  return { values, fromFlags, problems: [...problems, ...surplus] };
 }
 
 /** Never the key itself: what is printed at the start ends up in logs. */

@@ -4,6 +4,8 @@ export interface ServiceFacts {
   executable: string;
   /** Words after `serve`. */
   args: readonly string[];
+  /** Variables that the settings come from. Holds no key. */
+  environment: Readonly<Record<string, string>>;
   /** Folders the server writes to. All absolute. */
   writable: readonly string[];
   home: string;
@@ -14,16 +16,19 @@ export interface ServiceFacts {
  * MemoryDenyWriteExecute, because JavaScript is compiled while it runs, and no PrivateDevices,
  * because GPUs are devices. Sources: systemd.exec(5), systemd.service(5).
  */
-export function systemdUnit({ executable, args, writable }: ServiceFacts): string {
+export function systemdUnit({ executable, args, environment, writable }: ServiceFacts): string {
   const command = [executable, "serve", ...args];
   // Only in commands is a dollar sign special.
   const words = command.map((word) => systemdWord(word.replaceAll("$", "$$$$"))).join(" ");
+  const variables = Object.entries(environment)
+    .map(([name, value]) => `Environment=${systemdWord(`${name}=${value}`)}\n`)
+    .join("");
   return `[Unit]
 Description=lmserver, an OpenAI-compatible server for local language models
 After=network.target
 
 [Service]
-ExecStart=${words}
+${variables}ExecStart=${words}
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
 RestartSec=2
@@ -53,8 +58,11 @@ WantedBy=default.target
 }
 
 /** A launchd agent of the user. Source: launchd.plist(5). */
-export function launchdPlist({ executable, args, home }: ServiceFacts): string {
+export function launchdPlist({ executable, args, environment, home }: ServiceFacts): string {
   const words = [executable, "serve", ...args].map((word) => `    <string>${xml(word)}</string>`);
+  const variables = Object.entries(environment).map(
+    ([name, value]) => `    <key>${xml(name)}</key>\n    <string>${xml(value)}</string>\n`,
+  );
   return `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
 <plist version="1.0">
@@ -65,6 +73,9 @@ export function launchdPlist({ executable, args, home }: ServiceFacts): string {
   <array>
 ${words.join("\n")}
   </array>
+  <key>EnvironmentVariables</key>
+  <dict>
+${variables.join("")}  </dict>
   <key>RunAtLoad</key>
   <true/>
   <key>KeepAlive</key>
