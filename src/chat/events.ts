@@ -54,6 +54,8 @@ export type GenerateEvent =
       model: string;
       promptTokens: number;
       cachedTokens: number;
+      /** What the model reads, a chat's as its template renders it; absent where that is no text. */
+      prompt?: string;
       /** What of the request could only be honoured in part, one sentence each. */
       warnings?: readonly string[];
     }

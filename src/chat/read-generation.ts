@@ -1,5 +1,6 @@
 import { assert, defined } from "../lib/assert.ts";
 import { systemClock } from "../lib/clock.ts";
+import type { JobPrompt } from "../protocol/commands.ts";
 import type { JobEvent, JobTimings } from "../protocol/events.ts";
 import type { AnswerCheck } from "./answer-check.ts";
 import { AnswerReader } from "./answer-reader.ts";
@@ -11,6 +12,7 @@ export interface Reading {
   /** Identifier of the instance that answers. */
   model: string;
   choices: number;
+  prompt: JobPrompt;
   /** The request's own stop strings. */
   stops: readonly string[];
   warnings: readonly string[];
@@ -39,8 +41,9 @@ export async function* readGeneration(
       switch (event.type) {
         case "accepted": {
           const { promptTokens, cachedTokens } = event;
-          const { model, warnings } = reading;
-          yield { type: "started", model, promptTokens, cachedTokens, warnings };
+          const { model, warnings, prompt } = reading;
+          const text = prompt.kind === "text" ? { prompt: prompt.text } : {};
+          yield { type: "started", model, promptTokens, cachedTokens, ...text, warnings };
           break;
         }
         case "progress":

@@ -14,13 +14,19 @@ export const LogEvent = Type.Union([
     type: Type.Literal("llm.prediction.input"),
     modelIdentifier: Type.String(),
     modelPath: Type.String({ description: "The model as the client named it." }),
-    input: Type.Optional(Type.String({ description: "Only with --log-content." })),
+    input: Type.Optional(
+      Type.String({ description: "The prompt as the model reads it. Only with --log-content." }),
+    ),
   }),
   Type.Object({
     type: Type.Literal("llm.prediction.output"),
     modelIdentifier: Type.String(),
     modelPath: Type.String(),
-    output: Type.Optional(Type.String({ description: "Only with --log-content." })),
+    output: Type.Optional(
+      Type.String({
+        description: "One choice: reasoning, text and calls. Only with --log-content.",
+      }),
+    ),
     stats: Type.Object({
       stopReason: Type.String(),
       tokensPerSecond: Type.Number(),

@@ -45,9 +45,10 @@ async function askUntilShown(server: TestServer, shown: () => string, wanted: st
   });
 }
 
+/** What was printed so far, without a line that is not whole yet. */
 const events = (text: string) =>
   text
-    .trim()
+    .slice(0, text.lastIndexOf("\n"))
     .split("\n")
     .map((line) => JSON.parse(line) as { timestamp: number; data: Record<string, unknown> });
 
@@ -87,6 +88,26 @@ test("shows what the server says and, with --log-content, questions and answers;
   const model = watchLog(server, "--source", "model", "--filter", "input", "--stats");
   await askUntilShown(server, log.shown, '"output":');
   await askUntilShown(server, model.shown, "Canary-4711 once");
+  await fetch(`${server.url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      model: "demo",
+      messages: [{ role: "user", content: "Canary-chat" }],
+      max_tokens: 2,
+      n: 2,
+    }),
+  }).then((response) => response.text());
+  const asked = (): number =>
+    events(log.shown()).findIndex(({ data }) => String(data["input"]).includes("Canary-chat"));
+  await until(
+    "both answers of the chat",
+    () =>
+      events(log.shown())
+        .slice(asked())
+        .filter(({ data }) => data["type"] === "llm.prediction.output").length === 2,
+  );
+  expect(events(log.shown())[asked()]?.data["input"]).toContain("<|im_start|>user\nCanary-chat");
   const all = events(log.shown());
   const types = new Set(all.map(({ data }) => data["type"]));
   expect(types).toEqual(new Set(["llm.prediction.input", "llm.prediction.output", "server.log"]));
