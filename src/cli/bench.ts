@@ -1,6 +1,6 @@
 import { prepareBundle } from "../bundle/bundle.ts";
 import type { CatalogModel } from "../catalog/model.ts";
-import { resolveFolders } from "../config/paths.ts";
+import { cacheFolder } from "../config/paths.ts";
 import * as numbers from "../config/number-settings.ts";
 import { JSON_OUTPUT, SERVE_SETTINGS } from "../config/settings.ts";
 import { systemClock } from "../lib/clock.ts";
@@ -68,17 +68,15 @@ export const bench: Command = {
     const [name] = operands;
     if (name === undefined) throw new ExitError(EXIT.usage, "Which model? See: lmserver ls");
     const model = await findModel(name, values, terminal);
-    const found = resolveFolders(
-      { modelsDirs: ["."], stateDir: ".", cacheDir: values.cacheDir },
-      terminal.env,
-    );
-    if ("problems" in found) throw new ExitError(EXIT.usage, found.problems.join("\n"));
-    const gpuBytes = values.gpu === "off" ? 0 : await freeGpuBytes(values.cacheDir, terminal.env);
+    const cacheDir = cacheFolder(values, terminal.env);
+    if (cacheDir === null)
+      throw new ExitError(EXIT.usage, "--cache-dir must be given, because HOME is not set");
+    const gpuBytes = values.gpu === "off" ? 0 : await freeGpuBytes(values, terminal.env);
     const availableBytes = memoryState().availableBytes + gpuBytes;
     const { clients, promptTokens, gpu, threads } = values;
     using interrupt = watchInterrupt("The measurement was stopped.");
     const { signal } = interrupt;
-    const pool = openPool(found.folders.cacheDir, { gpu, threads });
+    const pool = openPool(cacheDir, { gpu, threads });
     try {
       if (!values.json) terminal.note(`Loading ${model.key} ...`);
       const contextLength = Math.min(model.maxContextLength, contextFor(values));

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { buildInfo, prepareBundle } from "../bundle/bundle.ts";
-import { resolveFolders } from "../config/paths.ts";
+import { cacheFolder, resolveFolders } from "../config/paths.ts";
 import { JSON_OUTPUT, SERVE_SETTINGS } from "../config/settings.ts";
 import { LmError } from "../lib/errors.ts";
 import { memoryState } from "../pool/free-memory.ts";
@@ -40,7 +40,7 @@ export const doctor: Command = {
     if (stateDir !== null) checks.push(checkStateFolder(stateDir));
     // A missing one is told among the settings.
     checks.push(...modelsDirs.filter((path) => existsSync(path)).map(checkModelsFolder));
-    const cacheDir = folders?.cacheDir ?? values.cacheDir;
+    const cacheDir = cacheFolder(values, terminal.env);
     const { check, probe } = await checkEngine(cacheDir, terminal.env);
     checks.push(check, ...(probe === null ? [] : deviceChecks(probe)), memoryCheck());
     checks.push(await checkPort(values.bind, values.port));

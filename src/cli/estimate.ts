@@ -3,7 +3,7 @@ import { findAdapter } from "../catalog/adapters.ts";
 import type { CatalogAdapter, CatalogModel } from "../catalog/model.ts";
 import type { ModelCatalog } from "../catalog/model-catalog.ts";
 import { resolveDraft } from "../chat/resolve-draft.ts";
-import { resolveFolders } from "../config/paths.ts";
+import { cacheFolder } from "../config/paths.ts";
 import { LmError } from "../lib/errors.ts";
 import { mayHaveGpu } from "../lib/graphics-devices.ts";
 import { automaticContext, estimateMemory, type FitOptions } from "../pool/fit.ts";
@@ -29,6 +29,7 @@ export interface EstimateRequest {
   cacheTypeV: KvType | null;
   flashAttention: "on" | "off" | null;
   gpu: "auto" | "off" | "max" | number;
+  stateDir: string | null;
   cacheDir: string | null;
   json: boolean;
 }
@@ -60,7 +61,7 @@ export async function printEstimate(
     flashAttention: request.flashAttention ?? "auto",
     purpose: model.kind === "llm" ? "generate" : "embed",
   } as const;
-  const gpuBytes = request.gpu === "off" ? 0 : await freeGpuBytes(request.cacheDir, terminal.env);
+  const gpuBytes = request.gpu === "off" ? 0 : await freeGpuBytes(request, terminal.env);
   const estimate = estimateLoad(model, draft, fit, { ...request, gpuBytes });
   if (request.json) terminal.print(JSON.stringify(estimate));
   else for (const line of lines(estimate)) terminal.print(line);
@@ -155,12 +156,14 @@ function shareOf(gpu: EstimateRequest["gpu"], most: number): number {
 }
 
 /** 0 without a GPU, or when nobody can be asked. */
-export async function freeGpuBytes(cacheDir: string | null, env: Terminal["env"]): Promise<number> {
-  if (!mayHaveGpu()) return 0;
-  const found = resolveFolders({ modelsDirs: ["."], stateDir: ".", cacheDir }, env);
-  if (!("folders" in found)) return 0;
+export async function freeGpuBytes(
+  named: { stateDir: string | null; cacheDir: string | null },
+  env: Terminal["env"],
+): Promise<number> {
+  const cacheDir = mayHaveGpu() ? cacheFolder(named, env) : null;
+  if (cacheDir === null) return 0;
   try {
-    const { engineCommand } = prepareBundle({ cacheDir: found.folders.cacheDir });
+    const { engineCommand } = prepareBundle({ cacheDir });
     const { devices } = await probeEngine(engineCommand, env);
     return freeGpuBytesOf(devices);
   } catch (error) {

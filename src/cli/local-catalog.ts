@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { buildInfo, prepareBundle } from "../bundle/bundle.ts";
 import { ModelCatalog, type CatalogFolder } from "../catalog/model-catalog.ts";
-import { resolveFolders } from "../config/paths.ts";
+import { cacheFolder, resolveFolders } from "../config/paths.ts";
 import { SERVE_SETTINGS } from "../config/settings.ts";
 import { systemClock } from "../lib/clock.ts";
 import { LmError } from "../lib/errors.ts";
@@ -16,6 +16,7 @@ import type { ServerState } from "./state-lock.ts";
 export const CATALOG_FLAGS = {
   modelsDirs: SERVE_SETTINGS.modelsDirs,
   adopt: SERVE_SETTINGS.adopt,
+  stateDir: SERVE_SETTINGS.stateDir,
   cacheDir: SERVE_SETTINGS.cacheDir,
   demo: SERVE_SETTINGS.demo,
 };
@@ -28,20 +29,17 @@ export function openLocalCatalog(
   values: {
     modelsDirs: readonly string[];
     adopt?: boolean | null;
+    stateDir: string | null;
     cacheDir: string | null;
     demo: boolean;
   },
   { env, note }: Pick<Terminal, "env" | "note">,
 ): ModelCatalog {
-  const found = resolveFolders({ ...values, stateDir: "." }, env);
-  if ("problems" in found) {
-    const wanted = found.problems.filter((problem) => problem.includes("--models-dir"));
-    if (wanted.length > 0) throw new ExitError(EXIT.usage, wanted.join("\n"));
-  }
-  return openCatalog(
-    "folders" in found ? catalogFolders(found.folders) : namedFolders(values),
-    values.demo ? demoPath(found, note) : null,
-  );
+  const { modelsDirs, adopt = null } = values;
+  const found = resolveFolders({ modelsDirs, adopt, stateDir: ".", cacheDir: "." }, env);
+  if ("problems" in found) throw new ExitError(EXIT.usage, found.problems.join("\n"));
+  const demo = values.demo ? demoPath(cacheFolder(values, env), note) : null;
+  return openCatalog(catalogFolders(found.folders), demo);
 }
 
 function openCatalog(folders: readonly CatalogFolder[], demo: string | null): ModelCatalog {
@@ -104,18 +102,11 @@ export function ownModelsDirs(
   throw new ExitError(EXIT.usage, "--models-dir must be given, because HOME is not set");
 }
 
-const namedFolders = ({ modelsDirs }: { modelsDirs: readonly string[] }) =>
-  modelsDirs.map((path) => ({ path, source: "models-dir" }) as const);
-
 /** The carried model lies in the cache folder; without a usable one it is not listed. */
-function demoPath(
-  found: ReturnType<typeof resolveFolders>,
-  note: (line: string) => void,
-): string | null {
-  if (!("folders" in found) && buildInfo().isStandalone) return null;
+function demoPath(cacheDir: string | null, note: (line: string) => void): string | null {
+  if (cacheDir === null && buildInfo().isStandalone) return null;
   try {
-    const cacheDir = "folders" in found ? found.folders.cacheDir : "";
-    return prepareBundle({ cacheDir }).demoPath;
+    return prepareBundle({ cacheDir: cacheDir ?? "" }).demoPath;
   } catch (error) {
     if (!(error instanceof LmError)) throw error;
     note(error.message);

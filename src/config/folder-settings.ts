@@ -16,7 +16,7 @@ export const FOLDER_SETTINGS = {
   cacheDir: words.textSetting({
     flag: "cache-dir",
     argument: "<folder>",
-    help: "Where the carried libraries are extracted (default $XDG_CACHE_HOME/lmserver)",
+    help: "Where the carried libraries are extracted (default $XDG_CACHE_HOME/lmserver; without HOME, cache in the state folder)",
   }),
   stateDir: words.textSetting({
     flag: "state-dir",

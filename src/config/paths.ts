@@ -38,7 +38,7 @@ export function resolveFolders(
 ): { folders: Folders } | { problems: readonly string[] } {
   const home = homeFolder(env);
   const stateDir = named.stateDir ?? xdgFolder(env, home, "XDG_STATE_HOME", ".local/state");
-  const cacheDir = named.cacheDir ?? xdgFolder(env, home, "XDG_CACHE_HOME", ".cache");
+  const cacheDir = cacheFolder(named, env);
   const isDefaultModelsDir = named.modelsDirs.length === 0;
   const ownModels = home === null ? null : join(home, ".lmserver/models");
   const isAdopting = named.adopt ?? isDefaultModelsDir;
@@ -48,7 +48,6 @@ export function resolveFolders(
   };
   if (isDefaultModelsDir && ownModels === null) missing("models-dir");
   if (stateDir === null) missing("state-dir");
-  if (cacheDir === null) missing("cache-dir");
   if (problems.length > 0 || stateDir === null || cacheDir === null) return { problems };
   const modelsDirs = isDefaultModelsDir ? [ownModels ?? ""] : named.modelsDirs;
   return {
@@ -57,10 +56,25 @@ export function resolveFolders(
       lmStudioDir: isAdopting && home !== null ? lmStudioModels(home) : null,
       stores: isAdopting ? foreignStores(env, home) : [],
       stateDir: resolve(stateDir),
-      cacheDir: resolve(cacheDir),
+      cacheDir,
       isDefaultModelsDir,
     },
   };
+}
+
+/**
+ * Where carried libraries and computed prompts lie. Without a home that is below the state folder.
+ * @returns An absolute path; null when neither folder is known.
+ */
+export function cacheFolder(
+  named: Pick<NamedFolders, "stateDir" | "cacheDir">,
+  env: Environment,
+): string | null {
+  const home = homeFolder(env);
+  const own = named.cacheDir ?? xdgFolder(env, home, "XDG_CACHE_HOME", ".cache");
+  if (own !== null) return resolve(own);
+  const stateDir = named.stateDir ?? xdgFolder(env, home, "XDG_STATE_HOME", ".local/state");
+  return stateDir === null ? null : resolve(stateDir, "cache");
 }
 
 /** The default configuration file; null without a home. It need not exist. */

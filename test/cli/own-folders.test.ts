@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test, setDefaultTimeout } from "bun:test";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeAdapter } from "../../scripts/make-model/make-adapter.ts";
 import { addModel } from "../support/catalog-fixture.ts";
@@ -16,27 +17,31 @@ const json = (text: string): unknown => JSON.parse(text);
 let hub: FakeHub;
 let server: TestServer;
 let state: string[];
-let adapter: string;
-let model: string;
+/** Its second folder; the first receives downloads. */
+const models = mkdtempSync(join(tmpdir(), "lmserver-own-folders-"));
+const model = addModel(models, "pub/Nice-7B/Nice-7B-Q4_K_M.gguf");
+const adapter = join(models, "pub/Pirate/Pirate.gguf");
 beforeAll(async () => {
-  hub = await FakeHub.start();
-  hub.add("org/m-GGUF/m-Q4_K_M.gguf", CONTENT);
-  server = await startServer({ args: ["--load", "demo"], env: { HF_ENDPOINT: hub.url } });
-  state = ["--state-dir", join(server.home, "state")];
-  const models = join(server.home, "models");
-  model = addModel(models, "pub/Nice-7B/Nice-7B-Q4_K_M.gguf");
-  adapter = join(models, "pub/Pirate/Pirate.gguf");
   mkdirSync(join(models, "pub/Pirate"), { recursive: true });
   makeAdapter({ path: adapter });
+  hub = await FakeHub.start();
+  hub.add("org/m-GGUF/m-Q4_K_M.gguf", CONTENT);
+  const args = ["--load", "demo", "--models-dir", models];
+  server = await startServer({ args, env: { HF_ENDPOINT: hub.url } });
+  state = ["--state-dir", join(server.home, "state")];
 });
 afterAll(async () => {
   await server.stop();
   await hub[Symbol.asyncDispose]();
+  rmSync(models, { recursive: true, force: true });
 });
+
+const sameFolders = (): string[] =>
+  [join(server.home, "models"), models].flatMap((path) => ["--models-dir", path]);
 
 /** Where this user's own folders are others than the server's, or unknown. */
 const homes: readonly (readonly [string, Record<string, string>])[] = [
-  ["with another HOME", { HOME: "/no/such/home" }],
+  ["with another HOME", { HOME: models }],
   ["with HOME unset", {}],
 ];
 
@@ -61,8 +66,7 @@ test("folders that are named are looked into instead, by ls and estimates", asyn
   expect((await runCommand(["ls", "--json", ...elsewhere], env)).stdout).toBe("[]\n");
   const words = ["load", "nice-7b", "--estimate-only"];
   expect((await runCommand([...words, ...elsewhere], env)).code).toBe(1);
-  const same = ["--models-dir", join(server.home, "models"), ...state];
-  const listed = await runCommand(["ls", "demo", "--json", ...same], env);
+  const listed = await runCommand(["ls", "demo", "--json", ...sameFolders(), ...state], env);
   expect(json(listed.stdout)).toMatchObject([{ modelKey: "demo", source: "demo" }]);
 });
 
@@ -82,7 +86,6 @@ test("get fills the folder that is named, which the running server does not know
     const refused = await runCommand([...words, ...where], env);
     expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining("--models-dir")]);
   }
-  const models = ["--models-dir", join(server.home, "models"), ...state];
-  const there = await runCommand(["get", "org/m-GGUF", "--json", ...models], env);
+  const there = await runCommand(["get", "org/m-GGUF", "--json", ...sameFolders(), ...state], env);
   expect(json(there.stdout)).toMatchObject({ status: "completed", jobId: expect.any(String) });
 });

@@ -53,8 +53,9 @@ const ONE_THREAD = ["--threads", "1", "--load", "demo"];
 test("the ready line is all there is on stdout, and a signal ends an idle server with 0", async () => {
   using folder = tempFolder();
   const words = ["--port", "0", "--json-ready", "--models-dir", folder.path];
-  const dirs = ["--state-dir", join(folder.path, "s"), "--cache-dir", join(folder.path, "c")];
-  const child = Bun.spawn([...executableCommand(), ...words, ...dirs], {
+  // Without HOME the cache lies in the state folder.
+  const state = ["--state-dir", join(folder.path, "s")];
+  const child = Bun.spawn([...executableCommand(), ...words, ...state], {
     env: { PATH: process.env["PATH"] ?? "" },
     stdout: "pipe",
     stderr: "ignore",

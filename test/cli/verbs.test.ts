@@ -79,8 +79,19 @@ describe("without a server", () => {
   test("without HOME every folder that must be named is named", async () => {
     const { code, stderr } = await runCommand(["serve"]);
     expect(code).toBe(2);
-    for (const flag of ["--models-dir", "--state-dir", "--cache-dir"])
-      expect(stderr).toContain(flag);
+    for (const flag of ["--models-dir", "--state-dir"]) expect(stderr).toContain(flag);
+    expect(stderr).not.toContain("--cache-dir");
+  });
+
+  test("without HOME a state and a models folder are enough", async () => {
+    const state = join(home, "no-home");
+    const folders = ["--models-dir", home, "--state-dir", state];
+    const listed = await runCommand(["ls", ...folders]);
+    expect([listed.code, listed.stdout]).toEqual([0, expect.stringMatching(/^demo /m)]);
+    const checked = await runCommand(["doctor", "--port", "0", ...folders]);
+    expect([checked.code, checked.stdout]).toEqual([0, expect.stringContaining("ok    engine")]);
+    const words = ["load", "demo", "--estimate-only", ...folders];
+    expect((await runCommand(words)).code).toBe(0);
   });
 
   test("status says that nothing runs, and exits 1 only when asked to check", async () => {

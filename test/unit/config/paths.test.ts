@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { configPath, resolveFolders } from "../../../src/config/paths.ts";
+import { cacheFolder, configPath, resolveFolders } from "../../../src/config/paths.ts";
 import { tempFolder } from "../../support/temp-folder.ts";
 
 const NONE = { modelsDirs: [], stateDir: null, cacheDir: null };
@@ -24,13 +24,21 @@ test("folders follow HOME and the XDG variables", () => {
 });
 
 test("without HOME each folder that was not named is a problem with its flag", () => {
-  const found = resolveFolders({ ...NONE, stateDir: "/s" }, {});
-  expect(found).toEqual({
-    problems: [
-      "--models-dir must be given, because HOME is not set",
-      "--cache-dir must be given, because HOME is not set",
-    ],
+  const problem = (flag: string) => `--${flag} must be given, because HOME is not set`;
+  expect(resolveFolders(NONE, {})).toEqual({
+    problems: [problem("models-dir"), problem("state-dir")],
   });
+  expect(resolveFolders({ ...NONE, stateDir: "/s" }, {})).toEqual({
+    problems: [problem("models-dir")],
+  });
+});
+
+test("without HOME the cache lies in the state folder", () => {
+  const named = { ...NONE, modelsDirs: ["/m"], stateDir: "/s" };
+  expect(resolveFolders(named, {})).toMatchObject({ folders: { cacheDir: "/s/cache" } });
+  expect(cacheFolder(NONE, { XDG_STATE_HOME: "/x" })).toBe("/x/lmserver/cache");
+  expect(cacheFolder(named, { XDG_CACHE_HOME: "/c" })).toBe("/c/lmserver");
+  expect(cacheFolder(NONE, {})).toBeNull();
 });
 
 test("named folders need no HOME and become absolute", () => {
