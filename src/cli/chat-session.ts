@@ -1,10 +1,11 @@
 import { AnswerWriter } from "./answer-writer.ts";
 import { chatAnswer, figureLines, type ChatMessage, type ChatRequest } from "./chat-answer.ts";
+import { chooseModel } from "./chat-model.ts";
 import { EXIT, ExitError, type Terminal } from "./command.ts";
 import { nearest } from "../config/nearest.ts";
 import { openLinePrompt } from "./line-prompt.ts";
 import type { Target } from "./server-client.ts";
-import { listServerModels, matchModel } from "./server-models.ts";
+import { listServerModels } from "./server-models.ts";
 
 export interface ChatOptions {
   model: string;
@@ -120,7 +121,7 @@ class ChatSession {
         this.#messages = [];
         return print(text === "" ? "No system prompt." : "The system prompt is set.");
       case "model":
-        if (text !== "") options.model = await this.#findModel(text);
+        if (text !== "") options.model = await chooseModel(this.#target, text);
         return print(`The model is ${options.model}.`);
       case "models":
         for (const { key, type } of await listServerModels(this.#target))
@@ -138,13 +139,5 @@ class ChatSession {
         print(`There is no /${name}. ${near === null ? "See /help." : `Did you mean /${near}?`}`);
       }
     }
-  }
-
-  async #findModel(text: string): Promise<string> {
-    const models = await listServerModels(this.#target);
-    return matchModel(
-      models.filter(({ type }) => type === "llm"),
-      text,
-    ).key;
   }
 }

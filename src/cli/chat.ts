@@ -2,11 +2,11 @@ import * as numbers from "../config/number-settings.ts";
 import * as words from "../config/word-settings.ts";
 import { chatAnswer, figureLines, type ChatMessage } from "./chat-answer.ts";
 import { AnswerWriter } from "./answer-writer.ts";
+import { chooseModel } from "./chat-model.ts";
 import { runChatSession } from "./chat-session.ts";
 import { EXIT, ExitError, type Command, type Terminal } from "./command.ts";
 import { watchInterrupt } from "./interrupt.ts";
-import { CLIENT_FLAGS, findServer, type Target } from "./server-client.ts";
-import { listServerModels, matchModel, type ServerModel } from "./server-models.ts";
+import { CLIENT_FLAGS, findServer } from "./server-client.ts";
 import { parseVerb } from "./verb-flags.ts";
 
 const FLAGS = {
@@ -91,32 +91,4 @@ async function readPrompt(
   const prompt = [given ?? "", piped].filter((part) => part !== "").join("\n\n");
   if (prompt === "") throw new ExitError(EXIT.usage, "There is no prompt: use -p, or a terminal.");
   return prompt;
-}
-
-/**
- * What to ask for: the model named, else a loaded one, else the only one there is.
- * @throws ExitError usage when that leaves several.
- */
-async function chooseModel(target: Target, named: string | undefined): Promise<string> {
-  const models = (await listServerModels(target)).filter((model) => model.type === "llm");
-  const loaded = models.flatMap((model) => model.loaded_instances.map(({ id }) => id));
-  if (named !== undefined) return loaded.includes(named) ? named : matchOrAlias(models, named);
-  const [first] = loaded;
-  if (first !== undefined) return first;
-  const [only, ...others] = models;
-  if (only === undefined)
-    throw new ExitError(EXIT.failed, "The server has no language model. Get one: lmserver get");
-  if (others.length === 0) return only.key;
-  const list = models.map(({ key }) => `  ${key}`).join("\n");
-  throw new ExitError(EXIT.usage, `Which model?\n${list}`);
-}
-
-/** A name that matches nothing may be an alias, which the server knows. */
-function matchOrAlias(models: readonly ServerModel[], named: string): string {
-  try {
-    return matchModel(models, named).key;
-  } catch (error) {
-    if (error instanceof ExitError && error.code === "model_not_found") return named;
-    throw error;
-  }
 }

@@ -101,7 +101,7 @@ describe("one answer", () => {
   test.each([
     ["a name that may be several", ["on"], 2, "one-b"],
     ["no name and several models", [], 2, "one-b"],
-    ["a name that the server does not know either", ["nope"], 1, "no such model"],
+    ["a name that the server does not know either", ["nope"], 1, "Model not found"],
   ])("%s", async (_name, words, exitCode, hint) => {
     using server = startFakeServer({
       "/api/v1/models": () => modelList("one-a", "one-b"),
@@ -247,20 +247,26 @@ describe("a conversation at a terminal", () => {
 describe("with the product's own server", () => {
   let server: TestServer;
   beforeAll(async () => {
-    server = await startServer();
+    server = await startServer({ args: ["--alias", "friend=demo"] });
   });
   afterAll(async () => void (await server.stop()));
 
   test("the demo model answers, once and in a conversation", async () => {
     const where = ["--state-dir", join(server.home, "state")];
+    await runCommand(["load", "demo", "--identifier", "second", ...where], env);
     const once = await runCommand(["chat", "demo", "-p", "Hello there", ...where], env);
     expect([once.code, once.stderr]).toEqual([0, ""]);
     expect(once.stdout.trim()).not.toBe("");
-    const chat = openTerminal(["chat", ...where, "--stats"], env);
+    const chat = openTerminal(["chat", "demo", ...where, "--stats"], env);
     await chat.see("Chatting with demo");
     await chat.see("> ");
     chat.type("Hello there\r");
     await chat.see("Predicted Tokens:");
+    for (const name of ["friend", "second"]) {
+      await chat.see("> ");
+      chat.type(`/model ${name}\r`);
+      await chat.see(`The model is ${name}.`);
+    }
     await chat.see("> ");
     chat.type("/exit\r");
     expect(await chat.exited).toBe(0);
