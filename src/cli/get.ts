@@ -35,6 +35,12 @@ export const get: Command = {
     if (isAboutJobs(values)) return runJobs(values, findServer(values, terminal), terminal);
     if (model === undefined)
       throw new ExitError(EXIT.usage, "Which model? For example: lmserver get owner/repo@Q4_K_M");
+    if (!model.includes("/"))
+      throw new ExitError(
+        EXIT.usage,
+        `${JSON.stringify(model.slice(0, 80))} lacks the slash between owner and repository: ` +
+          "write owner/repo, owner/repo@Q4_K_M or a URL",
+      );
     const target = findServer(values, terminal);
     const isNamed = values.host !== null || values.port !== null;
     const isElsewhere = namesOtherFolders(values, target.own);

@@ -1,3 +1,4 @@
+import { Type } from "typebox";
 import { importModel, type ImportMode } from "../catalog/import-model.ts";
 import * as words from "../config/word-settings.ts";
 import { JSON_OUTPUT, SERVE_SETTINGS } from "../config/settings.ts";
@@ -15,12 +16,16 @@ const toggle = (flag: string, short: string | null, help: string) =>
   });
 
 const FLAGS = {
-  userRepo: words.textSetting({
-    flag: "user-repo",
-    argument: "<user/repo>",
-    flagOnly: true,
-    help: "Where it shall lie (default: your name, and the file's without quantisation)",
-  }),
+  userRepo: {
+    ...words.textSetting({
+      flag: "user-repo",
+      argument: "<user/repo>",
+      flagOnly: true,
+      help: "Where it shall lie (default: your name, and the file's without quantisation)",
+    }),
+    schema: Type.Union([Type.String({ pattern: "^[^/]+/[^/]+$" }), Type.Null()]),
+    accepts: "user/repo: two names with a slash between them",
+  },
   copy: toggle("copy", "c", "Copy the file instead of moving it"),
   hardLink: toggle("hard-link", "L", "Give the file a second name on the same disk"),
   symbolicLink: toggle("symbolic-link", "l", "Link to the file, which stays where it is"),

@@ -27,17 +27,28 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
     if ("quiet" in command.settings) warnOfShownKey(rest, terminal);
     return await command.run(rest, terminal);
   } catch (error) {
-    return report(error, args.includes("--json"), terminal);
+    return report(error, isAsked("json", rest), terminal);
   }
 }
 
 /** A key in the words of a process can be read by others; `serve` has its own words about that. */
 function warnOfShownKey(args: readonly string[], { note }: Terminal): void {
-  const isSilent = args.includes("--json") || args.includes("--quiet");
+  const isSilent = isAsked("json", args) || isAsked("quiet", args);
   if (isSilent || !args.some((arg) => arg === "--api-key" || arg.startsWith("--api-key="))) return;
   note(
     "The key given with --api-key is visible to every user of this machine (ps); prefer LM_API_TOKEN.",
   );
+}
+
+/** Whether a switch is on in any of its spellings, also among words that make no sense. */
+function isAsked(flag: string, args: readonly string[]): boolean {
+  const spelling = new RegExp(`^--(no-)?${flag}(?:=(.*))?$`);
+  const end = args.indexOf("--");
+  const words = end === -1 ? args : args.slice(0, end);
+  const found = words.map((word) => spelling.exec(word)).findLast((match) => match !== null);
+  if (found === undefined || found === null) return false;
+  const [, negation, value = "true"] = found;
+  return negation === undefined && /^(true|1|yes|on)$/i.test(value);
 }
 
 /** The verb comes first; without one, flags are those of `serve`. */

@@ -11,7 +11,7 @@ export const CLIENT_FLAGS = {
     flag: "host",
     argument: "<address>",
     flagOnly: true,
-    help: "Where the server is, an address or a URL (default: this machine)",
+    help: "Where the server is, an address, address:port or URL (default: this machine)",
   }),
   port: numbers.autoIntegerSetting({
     flag: "port",
@@ -79,22 +79,28 @@ export function findServer(
   const { host, apiKey } = values;
   const trace = values.verbose ? note : () => undefined;
   if (host !== null && /^https?:/.test(host)) {
-    const url = namedUrl(host, values.port);
+    const url = namedUrl(host, host, values.port);
     return { ...url, own: null, apiKey, trace };
   }
   const port = values.port ?? (host === null ? state?.port : null) ?? SERVE_SETTINGS.port.fallback;
   const isOwn = host === null && state !== null && state.port === port;
   if (isOwn && state.url !== null) return { url: state.url, port, own: state, apiKey, trace };
   const name = host ?? "127.0.0.1";
-  const authority = name.includes(":") && !name.startsWith("[") ? `[${name}]` : name;
-  const { url } = namedUrl(`http://${authority}`, port);
-  return { url, port, own: isOwn ? state : null, apiKey, trace };
+  const isBareV6 = name.split(":").length > 2 && !name.startsWith("[");
+  const hasPort = /^([^:]*|\[.*\]):\d+$/.test(name);
+  const text = `http://${isBareV6 ? `[${name}]` : name}`;
+  const named = namedUrl(text, name, hasPort ? values.port : port);
+  return { ...named, own: isOwn ? state : null, apiKey, trace };
 }
 
-function namedUrl(text: string, port: number | null): { url: string; port: number } {
+/** @param typed What the person wrote, for the message. */
+function namedUrl(text: string, typed: string, port: number | null): { url: string; port: number } {
   const url = URL.parse(text);
   if (url === null || url.username !== "" || url.pathname !== "/" || url.search !== "")
-    throw new ExitError(EXIT.usage, `--host: ${JSON.stringify(text.slice(0, 80))} is no address`);
+    throw new ExitError(
+      EXIT.usage,
+      `--host: ${JSON.stringify(typed.slice(0, 80))} is not an address, address:port or URL`,
+    );
   if (port !== null) url.port = String(port);
   const standard = url.protocol === "https:" ? 443 : 80;
   return { url: url.origin, port: url.port === "" ? standard : Number(url.port) };

@@ -1,6 +1,6 @@
 import { isAbsolute, resolve } from "node:path";
 import { resolveConfig, type ServeConfig } from "../config/config.ts";
-import type { Setting } from "../config/setting.ts";
+import { negatedVariable, type Setting } from "../config/setting.ts";
 import { EXIT, ExitError, type Terminal } from "./command.ts";
 import { SERVE_FLAGS } from "./serve-config.ts";
 
@@ -35,7 +35,9 @@ export function serviceEnvironment(
     if (isAbsolute(folder)) kept[name] = folder;
   }
   for (const [key, entry] of SETTINGS) {
-    const name = entry.env.find((variable) => (env[variable] ?? "") !== "");
+    const name = [...entry.env, negatedVariable(entry) ?? ""].find(
+      (variable) => (env[variable] ?? "") !== "",
+    );
     if (name === undefined || fromFlags.has(key)) continue;
     if (entry.isSecret)
       throw new ExitError(

@@ -37,7 +37,8 @@ export const status: Command = {
     const facts = await askFacts(target).catch((error: unknown) => {
       // The server runs, which was the question; what it has loaded may need a key.
       if (!(error instanceof ExitError)) throw error;
-      note(error.message);
+      const { message, code } = error;
+      if (!values.quiet) note(values.json ? JSON.stringify({ error: { message, code } }) : message);
       return null;
     });
     const { port, own } = target;

@@ -5,7 +5,7 @@ import { LmError } from "../lib/errors.ts";
 import { systemCode } from "../lib/system-code.ts";
 import { readFlags } from "./flags.ts";
 import { nearest } from "./nearest.ts";
-import type { Setting } from "./setting.ts";
+import { negatedVariable, type Setting } from "./setting.ts";
 import { SERVE_SETTINGS } from "./settings.ts";
 
 type Settings = Readonly<Record<string, Setting>>;
@@ -89,7 +89,15 @@ function fromEnv(setting: Setting, env: ConfigSources["env"]): Found | null {
     const words = separator === null ? [text] : text.split(separator).filter((word) => word !== "");
     return { value: setting.read(words), origin: name, shown: text };
   }
-  return null;
+  return fromNegated(setting, env);
+}
+
+function fromNegated(setting: Setting, env: ConfigSources["env"]): Found | null {
+  const name = negatedVariable(setting);
+  const text = name === null ? undefined : env[name];
+  if (name === null || text === undefined || text === "") return null;
+  const value = setting.read([text]);
+  return { value: typeof value === "boolean" ? !value : value, origin: name, shown: text };
 }
 
 function fromFile(

@@ -49,17 +49,24 @@ export interface Common {
   flagOnly?: boolean;
 }
 
+const variableOf = (flag: string): string => `LMSERVER_${flag.toUpperCase().replaceAll("-", "_")}`;
+
+/** The variable that means the opposite, as `--no-x` does; null for all but switches. */
+export const negatedVariable = ({ flag, env, argument }: Setting): string | null =>
+  argument === null && env.length > 0 ? variableOf(`no-${flag}`) : null;
+
 function common(
   options: Common,
 ): Omit<Setting, "schema" | "fallback" | "accepts" | "explain" | "read" | "fromFile" | "argument"> {
   const { flag, flagOnly = false } = options;
-  const variable = `LMSERVER_${flag.toUpperCase().replaceAll("-", "_")}`;
+  const { otherFlag = null } = options;
+  const variables = [flag, ...(otherFlag === null ? [] : [otherFlag])].map(variableOf);
   const key = flag.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
   return {
     flag,
     short: options.short ?? null,
-    otherFlag: options.otherFlag ?? null,
-    env: flagOnly ? [] : [variable, ...(options.otherEnv ?? [])],
+    otherFlag,
+    env: flagOnly ? [] : [...variables, ...(options.otherEnv ?? [])],
     fileKey: flagOnly ? null : (options.fileKey ?? key),
     bareValue: null,
     isList: false,

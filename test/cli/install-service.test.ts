@@ -120,6 +120,7 @@ test("a service keeps the variables and the configuration file that a start here
     XDG_CONFIG_HOME: join(folder.path, "conf"),
     XDG_CACHE_HOME: "/x/cache",
     LMSERVER_PORT: "8080",
+    LMSERVER_NO_DEMO: "1",
     LMSERVER_PARALLEL: "2",
     LMSERVER_ALIAS: 'a "b"=c',
     LM_API_TOKEN: "secret",
@@ -130,6 +131,7 @@ test("a service keeps the variables and the configuration file that a start here
     `Environment=XDG_CONFIG_HOME=${env.XDG_CONFIG_HOME}`,
     "Environment=XDG_CACHE_HOME=/x/cache",
     "Environment=LMSERVER_PORT=8080",
+    "Environment=LMSERVER_NO_DEMO=1",
     'Environment="LMSERVER_ALIAS=a \\"b\\"=c"',
   ]);
   expect(linesOf(unit, "ReadWritePaths=")).toEqual(

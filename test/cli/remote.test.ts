@@ -38,6 +38,16 @@ describe("a server elsewhere that wants a key", () => {
     }
   });
 
+  test("status says it in its own way, or not at all", async () => {
+    const plain = await runCommand(["status", ...where], env);
+    expect([plain.code, plain.stderr]).toEqual([0, expect.stringContaining("LM_API_TOKEN")]);
+    const quiet = await runCommand(["status", "--quiet", ...where], env);
+    expect([quiet.code, quiet.stderr]).toEqual([0, ""]);
+    const { stdout, stderr } = await runCommand(["status", "--json", ...where], env);
+    expect(json(stdout)).toMatchObject({ running: true, loaded: null });
+    expect(json(stderr)).toMatchObject({ error: { message: expect.any(String) } });
+  });
+
   test("load and unload, as text", async () => {
     const key = { ...env, LM_API_TOKEN: "remote-key" };
     const loaded = await runCommand(["load", "DEM", ...where], key);

@@ -53,6 +53,13 @@ describe("without a server", () => {
     ["a word too many", ["serve", "now"], '"now"'],
     ["an unknown flag of another verb", ["version", "--jsn"], "did you mean --json?"],
     ["help about nothing", ["help", "sevre"], "Did you mean"],
+    [
+      "an import without a slash",
+      ["import", "x", "--user-repo", "me"],
+      '--user-repo: "me" is not user/repo: two names with a slash',
+    ],
+    ["a download without a slash", ["get", "foo"], "lacks the slash"],
+    ["a host that is none", ["ps", "--host", "a b"], '--host: "a b" is not an address'],
     ["a folder that is none", ["serve", "--models-dir", "/dev/null"], "--models-dir"],
     ["a folder that is missing", ["serve", "--models-dir", "/no/such"], "--models-dir"],
     ["a key file that is missing", ["serve", "--api-key-file", "/no/such"], "--api-key-file"],
@@ -110,6 +117,17 @@ describe("without a server", () => {
     expect(json(stderr)).toEqual({
       error: { message: "The server is not running.", code: "failed" },
     });
+  });
+
+  test("errors are documents in every spelling of --json, and text after --no-json", async () => {
+    for (const spelling of [["--json=true"], ["--json=1"], ["--no-json", "--json"]]) {
+      const { code, stderr } = await runCommand(["ps", ...spelling, "--prot", "1"], env);
+      expect([code, json(stderr)]).toMatchObject([2, { error: { code: "invalid_config" } }]);
+    }
+    for (const spelling of [["--json", "--no-json"], ["--json=false"]]) {
+      const { stderr } = await runCommand(["ps", ...spelling, "--prot", "1"], env);
+      expect(stderr).toStartWith("error: --prot is not a flag");
+    }
   });
 
   test("ps reaches nobody: exit 3", async () => {
@@ -248,6 +266,10 @@ describe("with a server", () => {
     const where = ["--host", "127.0.0.1", "--port", String(server.port)];
     const { stdout } = await runCommand(["status", "--json", "--check", ...where], env);
     expect(json(stdout)).toMatchObject({ running: true, pid: null, loaded: ["demo"] });
+    for (const host of [`127.0.0.1:${server.port}`, `localhost:${server.port}`]) {
+      const found = await runCommand(["status", "--check", "--host", host], env);
+      expect([found.code, found.stderr]).toEqual([0, ""]);
+    }
   });
 
   test("ps lists what is loaded", async () => {

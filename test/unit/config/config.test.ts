@@ -155,6 +155,23 @@ test("LM Studio's variable for the address is the weaker one, and empty means un
   expect(resolve({ env: { LMS_SERVER_HOST: "" } }).values.bind).toBe("127.0.0.1");
 });
 
+test("the other name of a flag is a variable too, weaker than the first", () => {
+  expect(resolve({ env: { LMSERVER_HOST: "::1" } }).values.bind).toBe("::1");
+  const both = { LMSERVER_HOST: "::1", LMSERVER_BIND: "0.0.0.0", LMS_SERVER_HOST: "::2" };
+  expect(resolve({ env: both }).values.bind).toBe("0.0.0.0");
+});
+
+test("a switch is turned off by its negated variable, which says nothing of other settings", () => {
+  expect(resolve({ env: { LMSERVER_NO_DEMO: "1" } }).values.demo).toBe(false);
+  expect(resolve({ env: { LMSERVER_NO_DEMO: "0" } }).values.demo).toBe(true);
+  const both = { LMSERVER_NO_DEMO: "1", LMSERVER_DEMO: "true" };
+  expect(resolve({ env: both }).values.demo).toBe(true);
+  expect(resolve({ env: { LMSERVER_NO_DEMO: "maybe" } }).problems).toEqual([
+    'LMSERVER_NO_DEMO: "maybe" is not true or false',
+  ]);
+  expect(resolve({ env: { LMSERVER_NO_PORT: "1" } }).problems).toEqual([]);
+});
+
 test("a missing file is a problem only when it was named", () => {
   const at = (isExplicit: boolean) =>
     resolveConfig(SERVE_SETTINGS, { args: [], env: {}, file: { path: "/no/file", isExplicit } });
