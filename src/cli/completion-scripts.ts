@@ -25,13 +25,12 @@ function bash(verbs: readonly CompletionVerb[]): string {
   );
   const words = verbs.map(({ name, flags, words: operands, takesFile }) => {
     const all = [...operands, ...flags.flatMap(spellings)].join(" ");
-    const files = takesFile
-      ? ` [[ "$cur" != -* ]] && { COMPREPLY=($(compgen -f -- "$cur")); return; };`
-      : "";
+    const files = takesFile ? ` [[ "$cur" != -* ]] && { _lmserver_paths -f "$cur"; return; };` : "";
     return `    ${name})${files} words="${all}" ;;`;
   });
   return [
     '# lmserver for bash: eval "$(lmserver completions bash)"',
+    ...BASH_PATHS,
     "_lmserver() {",
     '  local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}" verb="" words=""',
     '  (( COMP_CWORD > 1 )) && verb="${COMP_WORDS[1]}"',
@@ -50,13 +49,22 @@ function bash(verbs: readonly CompletionVerb[]): string {
   ].join("\n");
 }
 
+/** Names may hold blanks, and a folder is not the end of a path. The Bash 3 of macOS has no `compopt`. */
+const BASH_PATHS = [
+  "_lmserver_paths() {",
+  "  local path",
+  "  compopt -o filenames 2> /dev/null",
+  '  while IFS= read -r path; do COMPREPLY+=("$path"); done < <(compgen "$1" -- "$2")',
+  "}",
+];
+
 /** null = the flag takes nothing. */
 function bashValues({ offer }: CompletionFlag): string | null {
   const values = {
     none: null,
     words: `COMPREPLY=($(compgen -W "${offer.words.join(" ")}" -- "$cur"))`,
-    files: 'COMPREPLY=($(compgen -f -- "$cur"))',
-    folders: 'COMPREPLY=($(compgen -d -- "$cur"))',
+    files: '_lmserver_paths -f "$cur"',
+    folders: '_lmserver_paths -d "$cur"',
     any: "COMPREPLY=()",
   };
   return values[offer.kind];
@@ -72,6 +80,8 @@ function zsh(verbs: readonly CompletionVerb[]): string {
     );
     if (words.length > 0) specs.push(quoted(`1:word:(${words.join(" ")})`));
     if (takesFile) specs.push(quoted("1:file:_files"));
+    // Without a place for further words nothing is offered behind them.
+    specs.push(quoted("*:word:()"));
     return `    ${name}) _arguments -s ${specs.join(" ")} ;;`;
   });
   return [

@@ -1,7 +1,8 @@
 import { expect, test, setDefaultTimeout } from "bun:test";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { executableCommand } from "../support/executable.ts";
+import { openProgram } from "../support/pseudo-terminal.ts";
 import { runCommand } from "../support/run-command.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 
@@ -75,6 +76,55 @@ test.each([
   const parsed = Bun.spawnSync([...check, script]);
   expect([parsed.exitCode, parsed.stderr.toString()]).toEqual([0, ""]);
 });
+
+/** How each shell is started bare, reads its script, and shows the words that a command got. */
+const SHELLS: readonly (readonly [string, readonly string[], string, string])[] = [
+  [
+    "bash",
+    ["bash", "--norc", "--noprofile", "-i"],
+    "source ./script",
+    `lmserver() { printf '<%s>' "$@"; }`,
+  ],
+  [
+    "zsh",
+    ["zsh", "-f", "-i"],
+    'autoload -Uz compinit; compinit -u -D; eval "$(<./script)"',
+    `lmserver() { printf '<%s>' "$@"; }`,
+  ],
+  [
+    "fish",
+    ["fish", "--no-config", "-i"],
+    "source ./script",
+    "function lmserver; printf '<%s>' $argv; end",
+  ],
+];
+
+test.each(SHELLS)(
+  "%s completes names with blanks, goes on into folders, and knows flags after a word",
+  async (shell, command, read, define) => {
+    if (Bun.which(shell) === null) return console.log(`${shell} is not installed`);
+    using folder = tempFolder();
+    const { stdout } = await runCommand(["completions", shell]);
+    writeFileSync(join(folder.path, "script"), stdout);
+    writeFileSync(join(folder.path, "my model.gguf"), "");
+    mkdirSync(join(folder.path, "old models/x"), { recursive: true });
+    const env = { HOME: folder.path, PS1: "$ ", TERM: "dumb" };
+    const session = openProgram(command, env, folder.path);
+    session.type(`${define}\r${read}; echo rea''dy\r`);
+    await session.see("ready\r\n");
+    for (const [keys, words] of [
+      ["import my\tX", "<import><my model.gguf><X>"],
+      ["ls --models-dir ol\tX", "<ls><--models-dir><old models/X>"],
+      ["import ol\tx\tX", "<import><old models/x/X>"],
+      ["load foo --est\tX", "<load><foo><--estimate-only><X>"],
+      ["token rm X --na\tX", "<token><rm><X><--name><X>"],
+    ] as const) {
+      session.type(`lmserver ${keys}\r`);
+      await session.see(words);
+    }
+    session.close();
+  },
+);
 
 test("completions for no shell: exit 2", async () => {
   expect((await runCommand(["completions"])).code).toBe(2);

@@ -13,14 +13,22 @@ export interface TerminalSession {
 }
 
 /** Runs one command line of the product on a pseudo-terminal of 100 columns. */
-export function openTerminal(
+export const openTerminal = (
   words: readonly string[],
   env: Readonly<Record<string, string>>,
+): TerminalSession => openProgram([...executableCommand(), ...words], env);
+
+/** Runs any program there. */
+export function openProgram(
+  command: readonly string[],
+  env: Readonly<Record<string, string>>,
+  cwd = process.cwd(),
 ): TerminalSession {
   let text = "";
   let seen = 0;
   const decoder = new TextDecoder();
-  const child = Bun.spawn([...executableCommand(), ...words], {
+  const child = Bun.spawn([...command], {
+    cwd,
     env: { PATH: process.env["PATH"] ?? "", TERM: "xterm", ...env },
     terminal: {
       cols: 100,
