@@ -9,7 +9,7 @@ export type InstanceChoice =
   | { kind: "lease"; instance: ModelInstance }
   /** See what its load brings, and choose again. */
   | { kind: "join"; instance: ModelInstance }
-  /** Choose again when it is gone: it is on its way out. */
+  /** Choose again when it is gone, or stays after all: it is on its way out. */
   | { kind: "outlast"; instance: ModelInstance }
   /** End it, since its context is too small, and load another in its place. */
   | { kind: "replace"; instance: ModelInstance }
@@ -79,10 +79,10 @@ export class InstanceSet {
     return this.#of(model).toSorted((a, b) => rank(a) - rank(b));
   }
 
-  /** Until those of the model that are on their way out are gone: their names are free then. */
+  /** Until those of the model that are on their way out are gone, or stay: names are free then. */
   async ended(model: CatalogModel): Promise<void> {
     const ending = this.#of(model).filter(({ isEnding }) => isEnding);
-    await Promise.all(ending.map(({ gone }) => gone));
+    await Promise.all(ending.map(({ decided }) => decided));
   }
 
   /** The one that a request loaded, that stays, and that is what a load on purpose asks for. */

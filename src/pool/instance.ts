@@ -22,12 +22,18 @@ export interface InstanceOptions {
   maxQueue: number;
   loadTimeoutMs: number;
   clock: Clock;
-  /** Makes room and starts an engine. Rejects with an LmError. */
-  start: (instance: ModelInstance) => Promise<EngineProcess>;
+  /** Makes room and starts an engine. Rejects with an LmError; `signal` gives up the room. */
+  start: (instance: ModelInstance, signal: AbortSignal) => Promise<EngineProcess>;
   /** The engine ended in a way nobody asked for, or did not load. */
   onFailure: (instance: ModelInstance, end: EngineEnd) => void;
   /** The instance holds nothing any more and is to be forgotten. */
   onGone: (instance: ModelInstance) => void;
+}
+
+interface End {
+  reason: "unloaded" | "shutdown";
+  /** For those who still use or await it. */
+  error: LmError;
 }
 
 /**
@@ -50,11 +56,14 @@ export class ModelInstance {
   #users = 0;
   #waiters = 0;
   #lastUsedMs: number;
-  #isEnding = false;
-  #ending: Promise<void> | null = null;
+  /** Why it is ended, for good. */
+  #end: End | null = null;
+  /** Those who wait for its memory, and may still do without. */
+  readonly #claimants = new Set<ModelInstance>();
   #stopError: LmError | null = null;
+  readonly #admission = new AbortController();
   readonly #gone = Promise.withResolvers<void>();
-  #idle: (() => void) | null = null;
+  #decided = Promise.withResolvers<void>();
   readonly #ttl: IdleTimer;
 
   constructor(options: InstanceOptions) {
@@ -90,9 +99,9 @@ export class ModelInstance {
     return this.#users === 0 && this.#loading === null;
   }
 
-  /** It is being ended: new requests wait for `gone` and load anew. */
+  /** It is being ended: new requests wait until that is `decided`, and load anew. */
   get isEnding(): boolean {
-    return this.#isEnding;
+    return this.#end !== null || this.#claimants.size > 0;
   }
 
   get isReady(): boolean {
@@ -108,10 +117,15 @@ export class ModelInstance {
     return this.#gone.promise;
   }
 
+  /** Of one that is ending: it is gone, or stays after all. */
+  get decided(): Promise<void> {
+    return this.#decided.promise;
+  }
+
   get state(): InstanceState {
     const stage = this.#engine?.stage ?? this.#lastEnd ?? "starting";
     if (stage === "stopping" || stage === "stopped") return "stopping";
-    if (!this.#isEnding) return stage;
+    if (!this.isEnding) return stage;
     return this.isIdle || this.#stopError !== null ? "stopping" : "draining";
   }
 
@@ -151,20 +165,34 @@ export class ModelInstance {
   }
 
   /** Ends it when nobody uses it any more. Resolves when the process is gone. */
-  async drain(reason: "unloaded" | "shutdown", error: LmError): Promise<void> {
-    this.#isEnding = true;
-    this.#ending ??= this.#drain(reason, error);
-    await this.#ending;
+  async drain(reason: End["reason"], error: LmError): Promise<void> {
+    this.#end ??= { reason, error };
+    if (this.isIdle) this.#finish();
+    await this.#gone.promise;
+  }
+
+  /** Ends it as `drain` does, unless all who wait for its memory do without before. */
+  makeWayFor(claimant: ModelInstance): void {
+    this.#claimants.add(claimant);
+    if (this.isIdle) this.#finish();
+  }
+
+  /** `claimant` does not wait for its memory any more. */
+  stayFor(claimant: ModelInstance): void {
+    if (!this.#claimants.delete(claimant) || this.isEnding) return;
+    this.#decided.resolve();
+    this.#decided = Promise.withResolvers();
   }
 
   /** Ends it now; its jobs and waiters fail with `error`. */
-  async stop(reason: "unloaded" | "shutdown", error: LmError): Promise<void> {
-    this.#isEnding = true;
+  async stop(reason: End["reason"], error: LmError): Promise<void> {
+    this.#end ??= { reason, error };
     this.#stopError = error;
-    this.#ending ??= this.#stop(reason, error);
+    this.#ttl.stop();
+    this.#admission.abort(error);
+    if (this.#engine === null && this.#loading === null) this.#settle();
     await this.#engine?.stop(reason, error);
-    this.#idle?.();
-    await this.#ending;
+    await this.#gone.promise;
   }
 
   /** null while there is no engine that is ready. */
@@ -222,7 +250,7 @@ export class ModelInstance {
       // The engine before this one may still be dying.
       await this.#engine?.ended;
       this.#throwIfStopped();
-      const engine = await this.#options.start(this);
+      const engine = await this.#options.start(this, this.#admission.signal);
       this.#engine = engine;
       void engine.ended.then((end) => this.#engineEnded(engine, end));
       if (this.#stopError !== null) await engine.stop("unloaded", this.#stopError);
@@ -256,9 +284,10 @@ export class ModelInstance {
 
   /** Without an engine only an instance loaded on purpose stays known, to be started again. */
   #settle(): void {
-    const stays = !this.#jit && this.#wasReady && this.#lastEnd !== null && !this.#isEnding;
+    const stays = !this.#jit && this.#wasReady && this.#lastEnd !== null && !this.isEnding;
     if (stays) return;
     this.#gone.resolve();
+    this.#decided.resolve();
     this.#options.onGone(this);
   }
 
@@ -280,30 +309,22 @@ export class ModelInstance {
   }
 
   #becomeIdle(): void {
-    this.#idle?.();
-    this.#armTtl();
+    if (this.isEnding) this.#finish();
+    else this.#armTtl();
   }
 
   #armTtl(): void {
-    const mayEnd = !this.#isEnding && this.#engine !== null;
+    const mayEnd = !this.isEnding && this.#engine !== null;
     this.#ttl.arm(mayEnd ? this.#ttlMs : null);
   }
 
-  async #drain(reason: "unloaded" | "shutdown", error: LmError): Promise<void> {
-    while (!this.isIdle && this.#stopError === null) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#idle = resolve;
-      await promise;
-    }
-    await this.#stop(reason, error);
-  }
-
-  async #stop(reason: "unloaded" | "shutdown", error: LmError): Promise<void> {
+  /** Ends it, for good: it is ending and nobody uses it. */
+  #finish(): void {
+    this.#end ??= { reason: "unloaded", error: unloaded(this.model) };
+    const { reason, error } = this.#end;
     this.#ttl.stop();
-    const engine = this.#engine;
-    if (engine === null && this.#loading === null) this.#settle();
-    await engine?.stop(reason, error);
-    await this.#gone.promise;
+    if (this.#engine === null) this.#settle();
+    else void this.#engine.stop(reason, error);
   }
 
   #refuseWhenFull(): void {

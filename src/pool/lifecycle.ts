@@ -13,7 +13,8 @@ export const LIFECYCLE: Readonly<Record<Lifecycle, readonly Lifecycle[]>> = {
   loading: ["loaded", "failed", "draining", "unloading", "on-disk"],
   // A crash leads back to the disk, or to a new start of what was loaded on purpose.
   loaded: ["draining", "unloading", "on-disk", "failed"],
-  draining: ["unloading", "on-disk", "failed"],
+  // Who was to have its place may do without: then it stays.
+  draining: ["unloading", "on-disk", "failed", "loading", "loaded"],
   unloading: ["on-disk"],
   // The cool-down ends, or a changed file is tried at once.
   failed: ["on-disk", "loading", "absent"],

@@ -1,12 +1,14 @@
 import { mayHaveGpu } from "../lib/graphics-devices.ts";
 import type { LoadOptions } from "../protocol/commands.ts";
 import { planAdmission, type Resident } from "./admission.ts";
-import { after, demandOf, NOTHING, sumOf, totalOf, type Availability } from "./demand.ts";
+import { demandOf, NOTHING, sumOf, totalOf, type Availability } from "./demand.ts";
 import { automaticContext, estimateMemory } from "./fit.ts";
 import { memoryState } from "./free-memory.ts";
-import { unloaded, type ModelInstance } from "./instance.ts";
+import type { ModelInstance } from "./instance.ts";
 import { insufficientMemory } from "./memory-refusal.ts";
 import type { LoadDefaults } from "./pool.ts";
+import { Reservations } from "./reservations.ts";
+import { waitFor } from "./wait.ts";
 
 export interface MemoryGateOptions {
   /** Loading by request keeps at most one such model of each kind. */
@@ -14,14 +16,15 @@ export interface MemoryGateOptions {
   /** Bytes all models together may need; null = what the machine has. */
   memoryLimitBytes: number | null;
   /** Main memory free for models now; null = unknown, then it refuses nothing. Replaced by tests. */
-  availableBytes?: (heldBytes: number) => number | null;
+  availableBytes?: (heldBytes: number, promisedBytes: number) => number | null;
   /** Memory free on all GPUs together, 0 without one; null = unknown, then no memory refuses. */
   gpuFreeBytes?: () => Promise<number | null>;
 }
 
-/** Lets models into memory, one at a time: makes room for each, or refuses it with the numbers. */
+/** Lets models into memory: decides about one at a time, and makes room or refuses it with the numbers. */
 export class MemoryGate {
   readonly #options: MemoryGateOptions;
+  readonly #reservations = new Reservations<ModelInstance>();
   #last: Promise<void> = Promise.resolve();
 
   constructor(options: MemoryGateOptions) {
@@ -29,42 +32,63 @@ export class MemoryGate {
   }
 
   /**
-   * Runs `start` once there is room; the next model is looked at when it has returned.
+   * Gives `instance` its place and runs `start` when those who held it are gone. Others get theirs
+   * meanwhile.
    * @param instances all there are, asked when it is this model's turn.
-   * @throws LmError insufficient_memory; whatever `start` throws.
+   * @param signal gives the place back, and lets stay whoever was to leave for it alone.
+   * @throws LmError insufficient_memory; whatever `start` throws; `signal.reason` when aborted.
    */
   async enter<Started>(
     instance: ModelInstance,
     load: LoadDefaults,
     instances: () => readonly ModelInstance[],
+    signal: AbortSignal,
     start: (options: LoadOptions) => Started,
   ): Promise<Started> {
-    const before = this.#last;
-    const admitted = Promise.withResolvers<void>();
-    this.#last = admitted.promise;
     try {
-      await before;
-      return start(await this.#admit(instance, load, instances()));
+      const reserve = () => this.#reserve(instance, load, instances, signal);
+      const options = await waitFor(this.#inTurn(reserve), signal);
+      const awaited = this.#reservations.awaitedBy(instance);
+      await waitFor(Promise.all(awaited.map(({ gone }) => gone)), signal);
+      return start(options);
     } catch (error) {
       instance.demand = NOTHING;
+      for (const other of this.#reservations.awaitedBy(instance)) other.stayFor(instance);
       throw error;
     } finally {
-      admitted.resolve();
+      this.#reservations.delete(instance);
     }
   }
 
-  async #admit(
+  /** Nobody looks at the memory while another decides about it. */
+  async #inTurn<T>(decide: () => Promise<T>): Promise<T> {
+    const before = this.#last;
+    const decided = Promise.withResolvers<void>();
+    this.#last = decided.promise;
+    try {
+      await before;
+      return await decide();
+    } finally {
+      decided.resolve();
+    }
+  }
+
+  async #reserve(
     instance: ModelInstance,
     load: LoadDefaults,
-    instances: readonly ModelInstance[],
+    instances: () => readonly ModelInstance[],
+    signal: AbortSignal,
   ): Promise<LoadOptions> {
     const { model } = instance;
     const gpuFree = await this.#gpuFreeBytes(load);
-    const residents = instances.filter((other) => other.demand !== NOTHING);
+    signal.throwIfAborted();
+    const residents = instances().filter((other) => other.demand !== NOTHING);
+    const capacity = this.#capacity(residents, gpuFree);
+    const available = (left: readonly ModelInstance[]) =>
+      this.#reservations.available(capacity, residents, left);
     const isReplaced = (other: ModelInstance) =>
       this.#options.keepLastJit && instance.jit && other.jit && other.model.kind === model.kind;
-    const available = this.#available(residents, gpuFree);
-    const roomy = after(available, sumOf(residents.filter(isReplaced).map(({ demand }) => demand)));
+    const roomy = available(residents.filter(isReplaced));
     const purpose = model.kind === "embedding" ? "embed" : "generate";
     const fit = { ...load, purpose } as const;
     const mostBytes = Math.min(roomy.totalBytes, totalOf(roomy));
@@ -77,14 +101,15 @@ export class MemoryGate {
         demandOf(model, layered, load.gpuLayers, gpuFree === null ? 0 : gpuBytes),
       jit: instance.jit,
       kind: model.kind,
-      available,
+      available: (left) => available(left.map((resident) => resident.instance)),
       residents: residents.map((resident) => asResident(resident)),
       keepLastJit: this.#options.keepLastJit,
     });
     if (plan.kind === "refuse") throw insufficientMemory(model, plan.demand, plan.available);
-    const victims = plan.victims.map(({ instance: victim }) => victim);
-    await Promise.all(victims.map((victim) => victim.drain("unloaded", unloaded(victim.model))));
+    const victims = plan.victims.map((victim) => victim.instance);
     instance.demand = plan.demand;
+    this.#reservations.add(instance, victims);
+    for (const victim of victims) victim.makeWayFor(instance);
     return { ...toOptions(load), contextLength, purpose, modelPath: model.path };
   }
 
@@ -96,18 +121,18 @@ export class MemoryGate {
     return mayHaveGpu() ? null : 0;
   }
 
-  /** For one more model. Engines that still load have not taken from the GPU what they will. */
-  #available(residents: readonly ModelInstance[], gpuFree: number | null): Availability {
+  /** Of all models together. Engines that still load have not taken what they will. */
+  #capacity(residents: readonly ModelInstance[], gpuFree: number | null): Availability {
     const { memoryLimitBytes, availableBytes = freeBytes } = this.#options;
-    const held = sumOf(residents.map(({ demand }) => demand));
-    const loading = residents.filter(({ engine }) => engine?.stage !== "ready");
-    const promised = sumOf(loading.map(({ demand }) => demand)).gpuBytes;
-    const ram = gpuFree === null ? null : availableBytes(held.ramBytes);
-    const left = (bytes: number | null) => (bytes === null ? Infinity : Math.max(0, bytes));
+    const present = residents.filter((resident) => !this.#reservations.has(resident));
+    const held = sumOf(present.map(({ demand }) => demand));
+    const loading = present.filter(({ engine }) => engine?.stage !== "ready");
+    const promised = sumOf(loading.map(({ demand }) => demand));
+    const ram = gpuFree === null ? null : availableBytes(held.ramBytes, promised.ramBytes);
     return {
-      ramBytes: left(ram),
-      gpuBytes: left(gpuFree === null ? null : gpuFree - promised),
-      totalBytes: left(memoryLimitBytes === null ? null : memoryLimitBytes - totalOf(held)),
+      ramBytes: ram === null ? Infinity : ram + held.ramBytes,
+      gpuBytes: gpuFree === null ? Infinity : gpuFree - promised.gpuBytes + held.gpuBytes,
+      totalBytes: memoryLimitBytes ?? Infinity,
     };
   }
 }
@@ -122,15 +147,16 @@ function toOptions({ draft, ...load }: LoadDefaults): Omit<LoadOptions, "modelPa
 type ResidentInstance = Resident & { instance: ModelInstance };
 
 function asResident(instance: ModelInstance): ResidentInstance {
-  const { demand, jit, model, isIdle, lastUsedMs } = instance;
-  return { instance, demand, jit, kind: model.kind, isIdle, lastUsedMs };
+  const { demand, jit, model, isIdle, isEnding, lastUsedMs } = instance;
+  return { instance, demand, jit, kind: model.kind, isIdle, isEnding, lastUsedMs };
 }
 
 /**
  * Free main memory. Weights mapped by other engines look free to the system but are needed, so what
  * they hold counts against the total as well.
+ * @param promisedBytes part of `heldBytes` that engines which still load are about to take.
  */
-function freeBytes(heldBytes: number): number {
+function freeBytes(heldBytes: number, promisedBytes: number): number {
   const { totalBytes, availableBytes } = memoryState();
-  return Math.min(availableBytes, totalBytes - heldBytes);
+  return Math.min(availableBytes - promisedBytes, totalBytes - heldBytes);
 }

@@ -85,7 +85,7 @@ export class ModelPool implements PoolManager {
           await choice.instance.loaded(either);
           break;
         case "outlast":
-          await waitFor(choice.instance.gone, either);
+          await waitFor(choice.instance.decided, either);
           break;
         case "replace":
           void choice.instance.drain("unloaded", unloaded(model));
@@ -200,7 +200,7 @@ export class ModelPool implements PoolManager {
       maxQueue: this.#options.maxQueue,
       loadTimeoutMs: this.#limits.loadTimeoutMs,
       clock: this.#options.clock,
-      start: async (starting) => await this.#start(starting, load),
+      start: async (starting, signal) => await this.#start(starting, load, signal),
       onFailure: (failed, end) => this.#failed(failed, end),
       onGone: (gone) => this.#instances.delete(gone),
     });
@@ -217,11 +217,11 @@ export class ModelPool implements PoolManager {
     return this.#options.presetOf?.(model) ?? { load: {} };
   }
 
-  /** Makes room, one model at a time, then starts the engine. */
-  #start(instance: ModelInstance, load: LoadDefaults): Promise<EngineProcess> {
+  /** Makes room, then starts the engine. */
+  #start(instance: ModelInstance, load: LoadDefaults, signal: AbortSignal): Promise<EngineProcess> {
     this.#policy.check(instance.model, load);
     const instances = () => this.#instances.all;
-    return this.#gate.enter(instance, load, instances, (options) => {
+    return this.#gate.enter(instance, load, instances, signal, (options) => {
       this.#closing.signal.throwIfAborted();
       return this.#startEngine(instance, options);
     });

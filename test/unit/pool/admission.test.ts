@@ -4,8 +4,14 @@ import {
   type AdmissionRequest,
   type Resident,
 } from "../../../src/pool/admission.ts";
+import { after, sumOf, type Availability } from "../../../src/pool/demand.ts";
 
 const ram = (ramBytes: number) => ({ ramBytes, gpuBytes: 0 });
+
+const beside =
+  (free: Availability) =>
+  (left: readonly Resident[]): Availability =>
+    after(free, sumOf(left.map(({ demand }) => demand)));
 
 interface Named extends Resident {
   name: string;
@@ -17,6 +23,7 @@ const resident = (name: string, facts: Partial<Resident> = {}): Named => ({
   jit: true,
   kind: "llm",
   isIdle: true,
+  isEnding: false,
   lastUsedMs: 0,
   ...facts,
 });
@@ -46,6 +53,22 @@ const cases: Case[] = [
     neededBytes: 200,
     residents: [resident("busy", { isIdle: false }), resident("idle", { lastUsedMs: 9 })],
     victims: ["idle", "busy"],
+  },
+  {
+    name: "one that leaves anyway is waited for before a busy one is ended",
+    residents: [
+      resident("busy", { isIdle: false }),
+      resident("leaving", { isIdle: false, isEnding: true, jit: false, lastUsedMs: 9 }),
+    ],
+    victims: ["leaving"],
+  },
+  {
+    name: "an idle one leaves before one that leaves anyway is waited for",
+    residents: [
+      resident("leaving", { isIdle: false, isEnding: true }),
+      resident("idle", { lastUsedMs: 9 }),
+    ],
+    victims: ["idle"],
   },
   {
     name: "pinned ones never leave",
@@ -86,7 +109,7 @@ test.each(cases)("admission: $name", (given) => {
     needed: () => ram(neededBytes),
     jit: true,
     kind: "llm",
-    available: { ...ram(availableBytes), totalBytes: Infinity },
+    available: beside({ ...ram(availableBytes), totalBytes: Infinity }),
     residents: [],
     keepLastJit: false,
     ...rest,
@@ -102,7 +125,7 @@ test("each kind of memory and their sum must hold the model", () => {
       needed: () => demand,
       jit: true,
       kind: "llm",
-      available: { ramBytes, gpuBytes, totalBytes },
+      available: beside({ ramBytes, gpuBytes, totalBytes }),
       residents: [],
       keepLastJit: false,
     }).kind;
@@ -118,7 +141,7 @@ test("GPU memory that an idle model gives back takes layers out of main memory",
     }),
     jit: true,
     kind: "llm",
-    available: { ramBytes: 50, gpuBytes: 10, totalBytes: Infinity },
+    available: beside({ ramBytes: 50, gpuBytes: 10, totalBytes: Infinity }),
     residents: [resident("idle", { demand: { ramBytes: 0, gpuBytes: 60 } })],
     keepLastJit: false,
   });

@@ -1,0 +1,137 @@
+import { expect, test } from "bun:test";
+import type { CatalogModel } from "../../../src/catalog/model.ts";
+import { silentLog } from "../../../src/lib/log.ts";
+import { estimateMemory } from "../../../src/pool/fit.ts";
+import { ModelPool, type PoolOptions } from "../../../src/pool/model-pool.ts";
+import { fakeSpawner } from "../../support/fake-channel.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+import {
+  BUILD_ID,
+  failure,
+  LOAD_DEFAULTS,
+  never,
+  scriptedModel,
+} from "../../support/pool-fixture.ts";
+
+const MIB = 2 ** 20;
+const flush = () => new Promise((resolve) => setImmediate(resolve));
+const modelOf = (name: string, mib: number, facts: Partial<CatalogModel> = {}) =>
+  scriptedModel({ name }, { sizeBytes: mib * MIB, ...facts });
+const big = modelOf("big", 800);
+const other = modelOf("other", 700);
+const small = modelOf("small", 100);
+const embedding = modelOf("embedding", 50, { kind: "embedding" });
+
+function bytesOf(model: CatalogModel): number {
+  const purpose = model.kind === "embedding" ? "embed" : "generate";
+  const fit = { ...LOAD_DEFAULTS, contextLength: 1_024, purpose } as const;
+  return estimateMemory(model, fit).totalBytes;
+}
+
+/** A pool whose engines load at once and end when they are told to. */
+function gatedPool(options: Partial<PoolOptions> = {}) {
+  const { spawn } = fakeSpawner((engine) => {
+    engine.onCommand = ({ type }) => {
+      if (type === "load") engine.ready();
+      if (type === "shutdown") engine.end(0);
+    };
+    queueMicrotask(() => engine.hello());
+  });
+  const pool = new ModelPool({
+    engine: { command: [], buildId: BUILD_ID },
+    load: LOAD_DEFAULTS,
+    maxQueue: 8,
+    ttlMs: null,
+    keepLastJit: false,
+    memoryLimitBytes: bytesOf(big) + bytesOf(small) + bytesOf(embedding),
+    clock: new ManualClock(),
+    log: silentLog,
+    spawn,
+    availableBytes: () => null,
+    ...options,
+  });
+  const states = () =>
+    Object.fromEntries(pool.instances().map(({ identifier, state }) => [identifier, state]));
+  return { pool, states };
+}
+
+const evictions = [
+  { name: "its memory", options: {} },
+  { name: "being the only one of its kind", options: { keepLastJit: true } },
+];
+test.each(evictions)("what fits beside all loads while another waits for $name", async (row) => {
+  const { pool, states } = gatedPool(row.options);
+  const busy = await pool.acquire(big, never());
+  const waiting = pool.acquire(other, never());
+  await flush();
+  expect(states()).toEqual({ big: "draining", other: "starting" });
+  (await pool.acquire(embedding, never())).release();
+  await pool.load(small, {}, never());
+  expect(states()).toMatchObject({ big: "draining", small: "ready", embedding: "ready" });
+  busy.release();
+  (await waiting).release();
+  expect(states()).toEqual({ other: "ready", small: "ready", embedding: "ready" });
+  await pool.close(0);
+});
+
+test("the place of one that waits is given to nobody else", async () => {
+  const { pool, states } = gatedPool();
+  const busy = await pool.acquire(big, never());
+  const waiting = pool.acquire(other, never());
+  await flush();
+  await pool.load(small, {}, never());
+  // There is room for it beside `big`, and none beside `other`.
+  const third = failure(pool.load(modelOf("third", 160), {}, never()));
+  await flush();
+  expect(states()).toMatchObject({ big: "draining", other: "draining", third: "starting" });
+  busy.release();
+  (await waiting).release();
+  await pool.close(0);
+  expect((await third).code).toBe("server_shutdown");
+});
+
+test("a model that leaves anyway is waited for, also one that was loaded on purpose", async () => {
+  const { pool, states } = gatedPool();
+  await pool.load(big, {}, never());
+  const busy = await pool.acquire(big, never());
+  const unloading = pool.unload("big", { force: false });
+  const waiting = pool.acquire(other, never());
+  await flush();
+  expect(states()).toEqual({ big: "draining", other: "starting" });
+  busy.release();
+  await unloading;
+  (await waiting).release();
+  await pool.close(0);
+});
+
+test("one that waits for room is unloaded at once, and what was to leave for it stays", async () => {
+  const { pool, states } = gatedPool();
+  const busy = await pool.acquire(big, never());
+  const waiting = failure(pool.acquire(other, never()));
+  await flush();
+  const anew = pool.acquire(big, never());
+  await pool.unload("other", { force: true });
+  expect((await waiting).code).toBe("model_unloaded");
+  expect(states()).toEqual({ big: "ready" });
+  const again = await anew;
+  expect([again.identifier, pool.statistics().engineStarts]).toEqual(["big", 1]);
+  again.release();
+  busy.release();
+  await pool.close(0);
+});
+
+test("a model that two wait for leaves for the second when the first is unloaded", async () => {
+  const { pool, states } = gatedPool();
+  const busy = await pool.acquire(big, never());
+  const first = failure(pool.load(other, {}, never()));
+  await flush();
+  const second = pool.load(modelOf("second", 200), {}, never());
+  await flush();
+  await pool.unload("other", { force: true });
+  await first;
+  expect(states()).toEqual({ big: "draining", second: "starting" });
+  busy.release();
+  expect((await second).state).toBe("ready");
+  expect(states()).toEqual({ second: "ready" });
+  await pool.close(0);
+});

@@ -1,0 +1,118 @@
+import { expect, test } from "bun:test";
+import { fits } from "../../../src/pool/demand.ts";
+import { Reservations, type Holder } from "../../../src/pool/reservations.ts";
+
+interface Model extends Holder {
+  name: number;
+  state: "waiting" | "begun" | "ending";
+  awaited: readonly Model[];
+}
+
+function randomOf(seed: number): (limit: number) => number {
+  let state = seed * 2_654_435_761 + 1;
+  return (limit) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * limit);
+  };
+}
+
+const CAPACITY = { ramBytes: 100, gpuBytes: 60, totalBytes: 130 };
+
+/** Models that come, wait for others, begin, leave and give up in any order that is allowed. */
+class Memory {
+  readonly #random: (limit: number) => number;
+  readonly #reservations = new Reservations<Model>();
+  models: Model[] = [];
+  admitted = 0;
+  overtook = 0;
+
+  constructor(random: (limit: number) => number) {
+    this.#random = random;
+  }
+
+  turn(): void {
+    const kind = this.#random(10);
+    if (kind < 4) this.admit();
+    else if (kind < 7) this.begin();
+    else if (kind < 9) this.leave();
+    else this.withdraw();
+    this.check();
+  }
+
+  /** One more, for which as many others leave as it needs, the first ones met. */
+  admit(): void {
+    const demand = { ramBytes: 1 + this.#random(60), gpuBytes: this.#random(40) };
+    const left: Model[] = [];
+    const others = this.models.toSorted(() => this.#random(3) - 1);
+    for (;;) {
+      const available = this.#reservations.available(CAPACITY, this.models, left);
+      if (fits(demand, available)) break;
+      const next = others.pop();
+      if (next === undefined) return;
+      left.push(next);
+    }
+    for (const one of left) if (one.state === "begun") one.state = "ending";
+    this.admitted += 1;
+    if (left.length === 0 && this.models.some(({ state }) => state === "waiting"))
+      this.overtook += 1;
+    const model: Model = { name: this.admitted, demand, state: "waiting", awaited: left };
+    this.models.push(model);
+    this.#reservations.add(model, left);
+  }
+
+  /** Any of those whose predecessors are gone. */
+  begin(): void {
+    const free = this.models.filter(
+      ({ state, awaited }) =>
+        state === "waiting" && !awaited.some((one) => this.models.includes(one)),
+    );
+    const model = free[this.#random(free.length)];
+    if (model === undefined) return;
+    this.#reservations.delete(model);
+    const isAwaited = this.models.some(({ awaited }) => awaited.includes(model));
+    model.state = isAwaited ? "ending" : "begun";
+  }
+
+  leave(): void {
+    const ending = this.models.filter(({ state }) => state === "ending");
+    const gone = ending[this.#random(ending.length)];
+    this.models = this.models.filter((model) => model !== gone);
+  }
+
+  withdraw(): void {
+    const waiting = this.models.filter(({ state }) => state === "waiting");
+    const gone = waiting[this.#random(waiting.length)];
+    if (gone === undefined) return;
+    this.#reservations.delete(gone);
+    this.models = this.models.filter((model) => model !== gone);
+    for (const one of gone.awaited) {
+      const isAwaited = this.models.some(({ awaited }) => awaited.includes(one));
+      if (one.state === "ending" && !isAwaited) one.state = "begun";
+    }
+  }
+
+  check(): void {
+    const present = this.models.filter(({ state }) => state !== "waiting");
+    const ramBytes = present.reduce((sum, { demand }) => sum + demand.ramBytes, 0);
+    const gpuBytes = present.reduce((sum, { demand }) => sum + demand.gpuBytes, 0);
+    if (!fits({ ramBytes, gpuBytes }, CAPACITY))
+      throw new Error(`${ramBytes} + ${gpuBytes} bytes are in use`);
+  }
+}
+
+test("whatever begins, leaves or gives up first, what is in memory fits, and nobody waits for ever", () => {
+  let overtook = 0;
+  for (let seed = 1; seed <= 300; seed += 1) {
+    const memory = new Memory(randomOf(seed));
+    for (let turn = 0; turn < 120; turn += 1) memory.turn();
+    for (let turn = 0; turn < 200; turn += 1) {
+      memory.begin();
+      memory.leave();
+      memory.check();
+    }
+    const waiting = memory.models.filter(({ state }) => state === "waiting");
+    expect([seed, waiting]).toEqual([seed, []]);
+    overtook += memory.overtook;
+  }
+  expect(overtook).toBeGreaterThan(300);
+});
