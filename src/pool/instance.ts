@@ -62,6 +62,8 @@ export class ModelInstance {
   readonly #claimants = new Set<ModelInstance>();
   #stopError: LmError | null = null;
   readonly #admission = new AbortController();
+  /** The load under way has its memory. */
+  #hasRoom = false;
   readonly #gone = Promise.withResolvers<void>();
   #decided = Promise.withResolvers<void>();
   readonly #ttl: IdleTimer;
@@ -241,16 +243,26 @@ export class ModelInstance {
       });
     } finally {
       this.#waiters -= 1;
+      // Who waited too long was told to come back.
+      if (signal.aborted) this.#withdrawUnwanted();
     }
   }
 
-  /** The one load that every waiter shares. It goes on when all of them leave. */
+  /** A request's load that nobody waits for any more evicts nobody. */
+  #withdrawUnwanted(): void {
+    if (!this.#jit || this.#waiters > 0 || this.#loading === null || this.#hasRoom) return;
+    void this.stop("unloaded", unloaded(this.model));
+  }
+
+  /** The one load that every waiter shares. Once it has its memory it goes on when all of them leave. */
   async #load(): Promise<EngineProcess> {
+    this.#hasRoom = false;
     try {
       // The engine before this one may still be dying.
       await this.#engine?.ended;
       this.#throwIfStopped();
       const engine = await this.#options.start(this, this.#admission.signal);
+      this.#hasRoom = true;
       this.#engine = engine;
       void engine.ended.then((end) => this.#engineEnded(engine, end));
       if (this.#stopError !== null) await engine.stop("unloaded", this.#stopError);

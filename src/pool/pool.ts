@@ -15,7 +15,8 @@ import type { EngineLoad, EngineStatus, JobEvent, LoadedModelInfo } from "../pro
 export interface Pool {
   /**
    * Waits until the model is loaded and returns the right to use it. Release exactly once.
-   * A load goes on when everyone who waited for it has left: the next request finds it done.
+   * A load that has its memory goes on when everyone who waited for it has left: the next request
+   * finds it done. One that still waits for memory is withdrawn, and who was to leave for it stays.
    * @throws LmError model_load_failed, engine_unstable, insufficient_memory, model_loading (waited
    * too long), queue_full, model_unloaded (the named instance is leaving), server_shutdown,
    * invalid_request (of `contextLength`); `signal.reason` when aborted.

@@ -135,3 +135,54 @@ test("a model that two wait for leaves for the second when the first is unloaded
   expect(states()).toEqual({ second: "ready" });
   await pool.close(0);
 });
+
+test("when the last request leaves a model that waits for room, the busy one stays", async () => {
+  const { pool, states } = gatedPool();
+  const busy = await pool.acquire(big, never());
+  const leaving = [new AbortController(), new AbortController()];
+  const left = leaving.map(({ signal }) => pool.acquire(other, signal).catch(() => "left"));
+  await flush();
+  leaving[0]?.abort();
+  await flush();
+  expect(states()).toEqual({ big: "draining", other: "starting" });
+  const anew = pool.acquire(big, never());
+  leaving[1]?.abort();
+  expect(await Promise.all(left)).toEqual(["left", "left"]);
+  (await anew).release();
+  expect(states()).toEqual({ big: "ready" });
+  busy.release();
+  const fresh = await pool.acquire(other, never());
+  expect(states()).toEqual({ other: "ready" });
+  fresh.release();
+  await pool.close(0);
+});
+
+test("a request that comes as the last one leaves is answered", async () => {
+  const { pool } = gatedPool();
+  const busy = await pool.acquire(big, never());
+  const leaving = new AbortController();
+  const left = pool.acquire(other, leaving.signal).catch(() => "left");
+  await flush();
+  leaving.abort();
+  expect(await left).toBe("left");
+  const next = pool.acquire(other, never());
+  await flush();
+  busy.release();
+  (await next).release();
+  await pool.close(0);
+});
+
+test("a load on purpose waits for room without anyone who asks for the model", async () => {
+  const { pool, states } = gatedPool();
+  const busy = await pool.acquire(big, never());
+  const loading = pool.load(other, {}, never());
+  const leaving = new AbortController();
+  const left = pool.acquire(other, leaving.signal).catch(() => "left");
+  await flush();
+  leaving.abort();
+  await left;
+  expect(states()).toEqual({ big: "draining", other: "starting" });
+  busy.release();
+  expect((await loading).state).toBe("ready");
+  await pool.close(0);
+});
