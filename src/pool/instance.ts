@@ -84,6 +84,10 @@ export class ModelInstance {
     return this.#jit;
   }
 
+  get ttlMs(): number | null {
+    return this.#ttlMs;
+  }
+
   get settings(): LoadDefaults {
     return this.#options.settings;
   }
@@ -96,9 +100,14 @@ export class ModelInstance {
     return this.#lastUsedMs;
   }
 
-  /** Nobody holds or waits for it. */
+  /** Nobody holds it or waits for it, and it is not being loaded. */
   get isIdle(): boolean {
     return this.#users === 0 && this.#loading === null;
+  }
+
+  /** Somebody holds or waits for it. */
+  get isWanted(): boolean {
+    return this.#users > 0 || this.#waiters > 0;
   }
 
   /** It is being ended: new requests wait until that is `decided`, and load anew. */
@@ -163,6 +172,14 @@ export class ModelInstance {
   pin(ttlMs: number | null): void {
     this.#jit = false;
     this.#ttlMs = ttlMs;
+    if (this.isIdle) this.#armTtl();
+  }
+
+  /** The load on purpose was given up: it stays no longer than what requests load. */
+  unpin(ttlMs: number | null): void {
+    this.#jit = true;
+    this.#ttlMs = ttlMs;
+    this.#withdrawUnwanted();
     if (this.isIdle) this.#armTtl();
   }
 

@@ -118,14 +118,22 @@ export class ModelPool implements PoolManager {
     await waitFor(this.#instances.ended(model), either);
     const name = identifier ?? null;
     const kept = this.#instances.loadedByRequest(model, name, overrides);
+    const unpinnedTtlMs = kept === null ? this.#requestTtlMs(model) : kept.ttlMs;
     kept?.pin(ttlMs);
     if (kept === null && name !== null && this.#instances.get(name) !== null) {
       throw invalidRequest("identifier", "invalid_value", `"${name}" is loaded already.`);
     }
     const instance =
       kept ?? this.#create({ model, identifier: name, jit: false, ttlMs }, overrides);
-    const lease = await instance.lease(either);
-    lease.release();
+    try {
+      (await instance.lease(either)).release();
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      // Requests may want it meanwhile, or did before.
+      if (kept === null && !instance.isWanted) void instance.stop("unloaded", unloaded(model));
+      else instance.unpin(unpinnedTtlMs);
+      throw error;
+    }
     return this.#status(instance);
   }
 
@@ -180,10 +188,9 @@ export class ModelPool implements PoolManager {
   }
 
   #createForRequest(model: CatalogModel, options: AcquireOptions): ModelInstance {
-    const { ttlMs: presetTtlMs = this.#options.ttlMs } = this.#presetOf(model);
     const { contextLength = null, settings, ttlMs = null } = options;
     return this.#create(
-      { model, identifier: null, jit: true, ttlMs: ttlMs ?? presetTtlMs },
+      { model, identifier: null, jit: true, ttlMs: ttlMs ?? this.#requestTtlMs(model) },
       { ...settings, ...(contextLength !== null && { contextLength }) },
     );
   }
@@ -206,6 +213,12 @@ export class ModelPool implements PoolManager {
     });
     this.#instances.add(instance);
     return instance;
+  }
+
+  /** Idle ms before what a request loads is unloaded; null = never. */
+  #requestTtlMs(model: CatalogModel): number | null {
+    const { ttlMs = this.#options.ttlMs } = this.#presetOf(model);
+    return ttlMs;
   }
 
   /** Where a load says nothing. */

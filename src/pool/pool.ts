@@ -56,7 +56,8 @@ export interface AnswerPreview {
 export interface PoolManager extends Pool {
   /**
    * Loads an instance on purpose: without TTL unless given, and never evicted. One that a request
-   * loaded with the same settings is kept instead.
+   * loaded with the same settings is kept instead. Aborted before it is loaded, it is ended, unless
+   * requests wait for it too: then it is theirs, with the TTL of what they load.
    * @throws LmError as `acquire`, and invalid_request when the identifier is taken.
    */
   load(model: CatalogModel, request: LoadRequest, signal: AbortSignal): Promise<InstanceStatus>;
