@@ -51,12 +51,13 @@ export class InstanceSet {
   }
 
   /**
-   * The named instance, or the least busy one, among those whose context suffices.
+   * The named instance, or the least busy one among those whose context suffices: of those that
+   * are loaded like the one that bears the model's own name, where there is one.
    * @throws LmError model_unloaded as `named`; invalid_request when the context cannot be had.
    */
   choose(model: CatalogModel, { name, contextLength }: AcquireOptions): InstanceChoice {
     const named = this.named(model, name ?? null);
-    const own = named === null ? this.#leastBusyFirst(model) : [named];
+    const own = named === null ? this.#bestFirst(model) : [named];
     const staying = own.filter(({ isEnding }) => !isEnding);
     const wanted = contextLength ?? 0;
     const instance = staying.find((one) => (one.contextLength ?? Infinity) >= wanted);
@@ -72,10 +73,16 @@ export class InstanceSet {
     return { kind: "load" };
   }
 
-  /** Ready ones before those that are loading. */
-  #leastBusyFirst(model: CatalogModel): ModelInstance[] {
-    const rank = ({ isReady, engine }: ModelInstance) =>
-      (isReady ? 0 : 1e9) + (engine?.jobs.running ?? 0) + (engine?.jobs.queued ?? 0);
+  /** Those that the model's name means before others, then ready ones before those that load. */
+  #bestFirst(model: CatalogModel): ModelInstance[] {
+    const bearer = this.get(model.key);
+    const isMeant = (instance: ModelInstance) =>
+      bearer === null || bearer.isEnding || instance.isLoadedLike(bearer);
+    const rank = (instance: ModelInstance) =>
+      (isMeant(instance) ? 0 : 2e9) +
+      (instance.isReady ? 0 : 1e9) +
+      (instance.engine?.jobs.running ?? 0) +
+      (instance.engine?.jobs.queued ?? 0);
     return this.#of(model).toSorted((a, b) => rank(a) - rank(b));
   }
 

@@ -162,10 +162,19 @@ export class ModelInstance {
 
   /** Whether a load with these settings would bring the same. */
   isLoadedAs(asked: Partial<LoadDefaults>): boolean {
+    const own = this.#effectiveSettings;
+    return Bun.deepEquals({ ...own, ...withFlashAttention(asked) }, own);
+  }
+
+  /** Whether it answers as the other does. */
+  isLoadedLike(other: ModelInstance): boolean {
+    return Bun.deepEquals(this.#effectiveSettings, other.#effectiveSettings);
+  }
+
+  get #effectiveSettings(): LoadDefaults {
     const { settings } = this.#options;
     const contextLength = this.contextLength ?? settings.contextLength;
-    const own = withFlashAttention({ ...settings, contextLength });
-    return Bun.deepEquals({ ...own, ...withFlashAttention(asked) }, own);
+    return withFlashAttention({ ...settings, contextLength });
   }
 
   /** An explicit load of what a request loaded: it stays now. */

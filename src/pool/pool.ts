@@ -30,8 +30,9 @@ export interface Pool {
 
 export interface AcquireOptions {
   /**
-   * What the request called the model. The identifier of an instance means that one and no other;
-   * anything else, the model's key included, means the least busy instance.
+   * What the request called the model. The identifier of an instance means that one and no other.
+   * The model's key, and anything else, means the instance with that identifier or one that is
+   * loaded with the same settings, the least busy of them; where there is none, any.
    */
   name?: string | null;
   /**

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { defined } from "../../../src/lib/assert.ts";
 import { silentLog } from "../../../src/lib/log.ts";
 import { ModelPool, type PoolOptions } from "../../../src/pool/model-pool.ts";
 import type { LoadRequest } from "../../../src/pool/pool.ts";
@@ -10,10 +11,13 @@ import {
   failure,
   LOAD_DEFAULTS,
   never,
+  scriptedJob,
   scriptedModel,
+  textOf,
 } from "../../support/pool-fixture.ts";
 
 const model = scriptedModel({ name: "m" });
+const adapters = [{ name: "a", path: "/a", sizeBytes: 1, scale: 1 }];
 
 /** A pool whose engines load by themselves at once. */
 function readyPool(options: Partial<PoolOptions> = {}, contextLength = MODEL_INFO.contextLength) {
@@ -59,6 +63,26 @@ test("a request that names an instance gets that one, one that names the model t
   await pool.close(0);
 });
 
+test("the model's name means the instance that bears it, and those loaded like it", async () => {
+  const pool = readyPool();
+  await pool.load(model, {}, never());
+  await pool.load(model, { adapters }, never());
+  const of = async (name: string) => await pool.acquire(model, never(), { name });
+  const busy = [await of("m"), await of("m"), await of("M")];
+  expect(busy.map(({ identifier }) => identifier)).toEqual(["m", "m", "m"]);
+  const job = scriptedJob({ op: "forever" });
+  const running = textOf(defined(busy[0], "it is leased").generate(job, never())).catch(() => null);
+  expect(pool.preview(model, { name: "m" }).identifier).toBe("m");
+  await pool.load(model, { flashAttention: "on" }, never());
+  expect(pool.preview(model, { name: "m" }).identifier).toBe("m:3");
+  for (const lease of busy) lease.release();
+  await pool.unload("m", { force: true });
+  await running;
+  await pool.unload("m:3", { force: true });
+  expect(pool.preview(model, { name: "m" })).toEqual({ identifier: "m:2", needsLoad: false });
+  await pool.close(0);
+});
+
 test("a named instance that is leaving refuses, the model itself is loaded anew", async () => {
   const pool = readyPool();
   await pool.load(model, { identifier: "mine" }, never());
@@ -75,7 +99,6 @@ test("a named instance that is leaving refuses, the model itself is loaded anew"
   await pool.close(0);
 });
 
-const adapters = [{ name: "a", path: "/a", sizeBytes: 1, scale: 1 }];
 const loads: { name: string; request: LoadRequest; isKept: boolean }[] = [
   { name: "nothing", request: {}, isKept: true },
   { name: "the context it has", request: { contextLength: 512 }, isKept: true },
