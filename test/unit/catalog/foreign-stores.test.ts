@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
-import { copyFileSync, linkSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, linkSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { piece, tinyModel } from "../../../scripts/make-hostile-gguf.ts";
 import type { CatalogFolder } from "../../../src/catalog/model-catalog.ts";
+import { walkHuggingFace } from "../../../src/catalog/stores/hugging-face.ts";
 import { foreignStores } from "../../../src/config/foreign-stores.ts";
 import { addModel, catalogOf } from "../../support/catalog-fixture.ts";
 import { sha256 } from "../../support/fake-hub.ts";
@@ -57,13 +58,40 @@ const catalogWith = (...folders: CatalogFolder[]) =>
 test("models of the Hugging Face cache carry its names", async () => {
   using folder = tempFolder();
   const path = addToHub(folder.path, "org", "Nice-7B-GGUF", "sub/Nice-7B-Q4_0.gguf");
-  addToHub(folder.path, "org", "Nice-7B-GGUF", "Nice-7B-Q8_0.gguf", "b".repeat(40));
   write(join(folder.path, "models--org--Nice-7B-GGUF/refs/main"), `${COMMIT}\n`);
   const catalog = catalogWith({ path: folder.path, source: "hugging-face" });
   expect(await catalog.list()).toMatchObject([
     { key: "nice-7b", publisher: "org", quantization: "Q4_0", source: "hugging-face", path },
   ]);
   expect(await catalog.broken()).toEqual([]);
+});
+
+test("what an older commit of a Hugging Face repository holds is listed, each name once", async () => {
+  using folder = tempFolder();
+  const [old, older] = ["b".repeat(40), "c".repeat(40)];
+  const snapshots = join(folder.path, "models--org--x/snapshots");
+  const add = (commit: string, file: string) =>
+    addToHub(folder.path, "org", "x", file, commit).slice(snapshots.length + 1);
+  write(join(folder.path, "models--org--x/refs/main"), COMMIT);
+  add(older, "a.gguf");
+  add(older, "b.gguf");
+  const shards = [add(older, "s-00001-of-00002.gguf"), add(older, "s-00002-of-00002.gguf")];
+  const listed = [add(COMMIT, "a.gguf"), add(old, "b.gguf"), ...shards];
+  add(old, "a.gguf");
+  add(COMMIT, "s-00001-of-00002.gguf");
+  symlinkSync(join(snapshots, "nowhere"), join(snapshots, old, "s-00001-of-00002.gguf"));
+  for (const [n, commit] of [COMMIT, older, old].entries())
+    utimesSync(join(snapshots, commit), n, n);
+  const { files, broken } = await walkHuggingFace(folder.path);
+  const paths = files.map(({ path }) => path.slice(snapshots.length + 1));
+  expect(paths.toSorted()).toEqual(listed.toSorted());
+  expect(broken).toEqual([]);
+  expect(files.map(({ relativePath }) => relativePath).toSorted()).toEqual([
+    "org/x/a.gguf",
+    "org/x/b.gguf",
+    "org/x/s-00001-of-00002.gguf",
+    "org/x/s-00002-of-00002.gguf",
+  ]);
 });
 
 test("T-E2: links out of a Hugging Face cache are refused, whatever they lead to", async () => {
