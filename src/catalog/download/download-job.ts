@@ -21,6 +21,12 @@ export interface EarlierJob {
   arrivedBytes: number;
 }
 
+/** What a job needs of its manager. */
+export interface RunHooks {
+  prepare: () => Promise<void>;
+  onComplete: () => Promise<void>;
+}
+
 /** One download: a plan, and how far it has come. The manager decides when it runs. */
 export class DownloadJob {
   readonly id: string;
@@ -71,6 +77,11 @@ export class DownloadJob {
 
   get totalBytes(): number {
     return this.plan.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  }
+
+  /** The disk was full: it goes on by itself when there is room. */
+  get lacksSpace(): boolean {
+    return this.#state === "paused" && this.#failure !== null;
   }
 
   /** Bytes still to be written. */
@@ -146,13 +157,15 @@ export class DownloadJob {
 
   /**
    * Fetches what is missing until completed, failed or paused; never rejects.
+   * @param prepare runs first, in case the folder has been removed.
    * @param onComplete runs before anyone sees the job as completed.
    */
-  run(onComplete: () => Promise<void>): Promise<void> {
+  run({ prepare, onComplete }: RunHooks): Promise<void> {
     this.#stop = new AbortController();
     this.#rate = new ByteRate(this.#tools.clock.monotonicMs());
     this.#move("downloading");
-    this.#running = this.#fetch(this.#stop.signal)
+    this.#running = prepare()
+      .then(() => this.#fetch(this.#stop.signal))
       .then(onComplete)
       .then(
         () => this.#end("completed", null),
@@ -163,6 +176,8 @@ export class DownloadJob {
 
   /** Stops and keeps what has arrived. Resolves once nothing is written any more. */
   async pause(): Promise<void> {
+    // A person's pause does not end by itself.
+    if (this.lacksSpace) this.#failure = null;
     if (this.#state === "queued") this.#move("paused");
     if (this.#state !== "downloading") return;
     this.#stop.abort();
@@ -214,7 +229,10 @@ export class DownloadJob {
   }
 
   #stopped(error: unknown): void {
-    if (this.#stop.signal.aborted && !(error instanceof LmError)) {
+    const isFull = hasCode(error, "insufficient_disk");
+    const isAsked = this.#stop.signal.aborted && (isFull || !(error instanceof LmError));
+    if (isAsked || isFull) {
+      this.#failure = isAsked || !isFull ? null : error.message;
       this.#move("paused");
       return;
     }

@@ -10,10 +10,12 @@ import type {
 } from "./downloads.ts";
 import { codeOf } from "../failure-words.ts";
 import { planOfRecord, type JobRecords } from "./job-records.ts";
-import { planDownload } from "./plan-download.ts";
+import { planDownload, remakeFolders } from "./plan-download.ts";
 import { checkDiskSpace } from "./target-file.ts";
 import type { TransferTools } from "./transfer-tools.ts";
 
+/** Between two looks whether a full disk has room again. */
+const SPACE_LOOK_MS = 30_000;
 const KEEP_ENDED_MS = 24 * 3_600_000;
 /** Ended jobs remembered; the oldest go first. */
 const MAX_ENDED = 1_000;
@@ -33,6 +35,7 @@ export class DownloadManager implements Downloads {
   readonly #options: DownloadManagerOptions;
   readonly #jobs = new Map<string, DownloadJob>();
   #isClosed = false;
+  #cancelLook: (() => void) | null = null;
 
   constructor(options: DownloadManagerOptions) {
     this.#options = options;
@@ -56,10 +59,12 @@ export class DownloadManager implements Downloads {
         ...facts,
         state: isEnded ? state : isWhole ? "completed" : "paused",
         endedMs: isWhole ? tools.clock.now() : record.endedMs,
+        failure: isWhole ? null : record.failure,
         arrivedBytes: totalBytes - missing.bytes,
       } as const;
       this.#jobs.set(record.id, new DownloadJob(plan, record.owner, tools, earlier));
     }
+    this.#awaitSpace();
   }
 
   async start(
@@ -133,7 +138,8 @@ export class DownloadManager implements Downloads {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.all([...this.#jobs.values()].map((job) => job.pause()));
+    this.#cancelLook?.();
+    await Promise.all(this.#open().map((job) => job.pause()));
     await this.#save();
   }
 
@@ -176,13 +182,46 @@ export class DownloadManager implements Downloads {
     const open = this.#isClosed ? [] : this.#open();
     const waiting = open.filter(({ state }) => state === "queued");
     const room = MAX_DOWNLOADS - (open.length - waiting.length);
-    for (const job of waiting.slice(0, Math.max(0, room)))
-      void job.run(this.#options.onComplete).then(() => this.#ended());
+    const { modelsDir, onComplete } = this.#options;
+    for (const job of waiting.slice(0, Math.max(0, room))) {
+      const prepare = () => remakeFolders(modelsDir, job.plan);
+      void job.run({ prepare, onComplete }).then(() => this.#ended());
+    }
   }
 
   async #ended(): Promise<void> {
     this.#pump();
+    this.#awaitSpace();
     await this.#save();
+  }
+
+  /** Looks now and then while a full disk keeps jobs from going on. */
+  #awaitSpace(): void {
+    const isNeeded = [...this.#jobs.values()].some(({ lacksSpace }) => lacksSpace);
+    if (!isNeeded || this.#isClosed || this.#cancelLook !== null) return;
+    this.#cancelLook = this.#options.tools.clock.after(SPACE_LOOK_MS, () => {
+      void this.#lookForSpace();
+    });
+  }
+
+  async #lookForSpace(): Promise<void> {
+    const { freeBytes } = this.#options.tools;
+    for (const job of [...this.#jobs.values()].filter(({ lacksSpace }) => lacksSpace)) {
+      const promised = this.#open().reduce((sum, { leftBytes }) => sum + leftBytes, 0);
+      const hasRoom = await checkDiskSpace(
+        job.plan.folder,
+        promised + job.leftBytes,
+        freeBytes,
+      ).then(
+        () => true,
+        () => false,
+      );
+      // Somebody may have paused, resumed or cancelled it meanwhile.
+      if (hasRoom && job.lacksSpace && !this.#isClosed) job.requeue();
+    }
+    this.#cancelLook = null;
+    this.#pump();
+    this.#awaitSpace();
   }
 
   #forget(): void {

@@ -37,7 +37,7 @@ export interface DownloadSnapshot {
   estimatedCompletionMs: number | null;
   startedMs: number;
   completedMs: number | null;
-  /** One sentence; null unless failed. */
+  /** One sentence; null unless failed, or paused because the disk is full. */
   failure: string | null;
 }
 
@@ -51,7 +51,7 @@ export interface AlreadyDownloaded {
 /**
  * Fetches models into the first models folder, three jobs at a time, the others wait in order. What
  * has arrived survives the end of the process: the next request for the same model goes on from it.
- * Finished jobs are known for 24 hours.
+ * Finished jobs are known for 24 hours. A full disk pauses a job, with the reason, until there is room.
  */
 export interface Downloads {
   /**

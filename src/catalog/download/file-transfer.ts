@@ -1,5 +1,5 @@
 import { rename, type FileHandle } from "node:fs/promises";
-import { codeOf } from "../failure-words.ts";
+import { codeOf, isDiskFull } from "../failure-words.ts";
 import { fetchRange } from "./fetch-range.ts";
 import { sha256Of } from "./file-hash.ts";
 import { lockFile } from "./file-lock.ts";
@@ -14,6 +14,7 @@ import {
 import { waitAfter } from "./retry.ts";
 import {
   createFile,
+  diskFull,
   finishedSize,
   removeFile,
   reopenFile,
@@ -81,6 +82,14 @@ export class FileTransfer {
    * @throws LmError, or the signal's reason. A file with wrong content is removed.
    */
   async run(signal: AbortSignal): Promise<boolean> {
+    try {
+      return await this.#run(signal);
+    } catch (error) {
+      throw this.#explain(error);
+    }
+  }
+
+  async #run(signal: AbortSignal): Promise<boolean> {
     const unlock = await lockFile(this.#target.lock, signal);
     try {
       if ((await finishedSize(this.#target.final)) === this.#file.sizeBytes) return false;
@@ -95,17 +104,20 @@ export class FileTransfer {
       await removeFile(this.#target.journal);
       await syncFolder(this.#target.final);
       return true;
-    } catch (error) {
-      throw this.#explain(error);
     } finally {
       await unlock();
     }
+  }
+
+  get #leftBytes(): number {
+    return this.#file.sizeBytes - this.doneBytes;
   }
 
   #explain(error: unknown): unknown {
     const { host } = this.#file.url;
     if (error instanceof TransientFailure || error instanceof FileChanged)
       return downloadFailed(host, error.message, { cause: error });
+    if (isDiskFull(error)) return diskFull(this.#target.final, this.#leftBytes, error);
     const isSystem = error instanceof Error && "syscall" in error;
     if (!isSystem) return error;
     const reason = `it cannot be written (${codeOf(error)})`;

@@ -1,3 +1,5 @@
+import { realpath } from "node:fs/promises";
+import { relative, sep } from "node:path";
 import { chooseFiles } from "./choose-files.ts";
 import type { DownloadRequest } from "./downloads.ts";
 import type { RemoteFile } from "./file-transfer.ts";
@@ -68,6 +70,14 @@ export async function planDownload(
     if (!(error instanceof TransientFailure)) throw error;
     throw downloadFailed(endpoint.host, error.message, { cause: error });
   }
+}
+
+/** Makes the folders of a plan again, which somebody may have removed. @throws LmError `invalid_file`. */
+export async function remakeFolders(modelsDir: string, plan: DownloadPlan): Promise<void> {
+  const root = await realpath(modelsDir).catch(() => modelsDir);
+  const place = relative(root, plan.folder).split(sep);
+  for (const { name } of plan.files)
+    await makeFolders(modelsDir, [...place, ...name.split("/").slice(0, -1)]);
 }
 
 function wantedQuantization(text: string | null): string | null {

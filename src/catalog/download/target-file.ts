@@ -112,6 +112,15 @@ export async function checkDiskSpace(
   );
 }
 
+/** Of a write that the disk refused in the middle of a download. */
+export const diskFull = (path: string, neededBytes: number, cause: unknown) =>
+  new LmError(
+    "insufficient_disk",
+    { path, neededBytes, availableBytes: 0 },
+    `${basename(path)}: the disk is full.`,
+    { cause },
+  );
+
 /** What an ordinary user may still write there. */
 export async function freeBytesOf(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);
