@@ -2,7 +2,7 @@ import { randomHexId } from "../../lib/id.ts";
 import { hasCode, LmError } from "../../lib/errors.ts";
 import { ByteRate } from "./byte-rate.ts";
 import type { DownloadSnapshot, DownloadState } from "./downloads.ts";
-import { isLockedHere } from "./file-lock.ts";
+import { isLocked } from "./file-lock.ts";
 import { FileTransfer } from "./file-transfer.ts";
 import { planRecord, type JobRecord } from "./job-records.ts";
 import type { DownloadPlan, PlannedFile } from "./plan-download.ts";
@@ -19,11 +19,14 @@ export interface EarlierJob {
   failure: string | null;
   /** Bytes that are on disk. */
   arrivedBytes: number;
+  /** Names of the files that it brought. */
+  fetched: readonly string[];
 }
 
 /** What a job needs of its manager. */
 export interface RunHooks {
   prepare: () => Promise<void>;
+  onFetched: () => Promise<void>;
   onComplete: () => Promise<void>;
 }
 
@@ -34,7 +37,7 @@ export class DownloadJob {
   readonly #tools: TransferTools;
   readonly #owner: string | null;
   readonly #startedMs: number;
-  readonly #fetched: PlannedFile[] = [];
+  readonly #fetched: PlannedFile[];
   #state: DownloadState = "queued";
   #failure: string | null = null;
   #completedMs: number | null = null;
@@ -64,6 +67,7 @@ export class DownloadJob {
     this.#completedMs = earlier?.state === "completed" ? earlier.endedMs : null;
     this.#failure = earlier?.failure ?? null;
     this.#finishedBytes = earlier?.arrivedBytes ?? 0;
+    this.#fetched = plan.files.filter(({ name }) => earlier?.fetched.includes(name));
     this.#rate = new ByteRate(tools.clock.monotonicMs());
   }
 
@@ -103,6 +107,7 @@ export class DownloadJob {
         state: this.#state,
         owner: this.#owner,
         ...plan,
+        fetched: this.#fetched.map(({ name }) => name),
         startedMs: this.#startedMs,
         endedMs: this.#endedMs,
         failure: this.#failure,
@@ -158,14 +163,15 @@ export class DownloadJob {
   /**
    * Fetches what is missing until completed, failed or paused; never rejects.
    * @param prepare runs first, in case the folder has been removed.
+   * @param onFetched runs after each file; what is remembered then, a later process can remove.
    * @param onComplete runs before anyone sees the job as completed.
    */
-  run({ prepare, onComplete }: RunHooks): Promise<void> {
+  run({ prepare, onFetched, onComplete }: RunHooks): Promise<void> {
     this.#stop = new AbortController();
     this.#rate = new ByteRate(this.#tools.clock.monotonicMs());
     this.#move("downloading");
     this.#running = prepare()
-      .then(() => this.#fetch(this.#stop.signal))
+      .then(() => this.#fetch(this.#stop.signal, onFetched))
       .then(onComplete)
       .then(
         () => this.#end("completed", null),
@@ -192,22 +198,27 @@ export class DownloadJob {
     if (this.state === "completed") return;
     for (const { target } of this.plan.files) {
       // A projector may be on its way for another quantisation.
-      if (isLockedHere(target.lock)) continue;
+      if (await isLocked(target.lock)) continue;
       await removeFile(target.part);
       await removeFile(target.journal);
+      // Of a process that was killed.
+      await removeFile(target.lock);
     }
     for (const { target } of this.#fetched) await removeFile(target.final);
     this.#end("failed", "It was cancelled.");
   }
 
-  async #fetch(signal: AbortSignal): Promise<void> {
+  async #fetch(signal: AbortSignal, onFetched: () => Promise<void>): Promise<void> {
     this.#finishedBytes = 0;
     for (const file of this.plan.files) {
       signal.throwIfAborted();
       if ((await finishedSize(file.target.final)) !== file.sizeBytes) {
         this.#transfer = this.#transferOf(file);
         try {
-          if (await this.#transfer.run(signal)) this.#fetched.push(file);
+          if (await this.#transfer.run(signal)) {
+            this.#fetched.push(file);
+            await onFetched();
+          }
         } catch (error) {
           this.#finishedBytes += this.#transfer.doneBytes;
           this.#transfer = null;

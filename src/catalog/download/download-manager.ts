@@ -61,6 +61,7 @@ export class DownloadManager implements Downloads {
         endedMs: isWhole ? tools.clock.now() : record.endedMs,
         failure: isWhole ? null : record.failure,
         arrivedBytes: totalBytes - missing.bytes,
+        fetched: record.fetched ?? [],
       } as const;
       this.#jobs.set(record.id, new DownloadJob(plan, record.owner, tools, earlier));
     }
@@ -185,7 +186,8 @@ export class DownloadManager implements Downloads {
     const { modelsDir, onComplete } = this.#options;
     for (const job of waiting.slice(0, Math.max(0, room))) {
       const prepare = () => remakeFolders(modelsDir, job.plan);
-      void job.run({ prepare, onComplete }).then(() => this.#ended());
+      const onFetched = () => this.#save();
+      void job.run({ prepare, onFetched, onComplete }).then(() => this.#ended());
     }
   }
 

@@ -5,8 +5,10 @@ import { createFile, removeFile, unusable } from "./target-file.ts";
 /** Locks of this process, and what resolves when each is given back. */
 const held = new Map<string, Promise<void>>();
 
-/** Whether some work of this process has the lock. */
-export const isLockedHere = (path: string): boolean => held.has(path);
+/** Whether some work of this process, or another process that is running, has the lock. */
+export async function isLocked(path: string): Promise<boolean> {
+  return held.has(path) || isOther(await ownerOf(path));
+}
 
 /**
  * Keeps two processes, and two jobs of one, from writing one file. Waits for a job of this process;
@@ -54,14 +56,22 @@ async function claim(path: string): Promise<void> {
     } catch (error) {
       if (codeOf(error) !== "EEXIST") throw error;
     }
-    const owner = Number(await readFile(path, "utf8").catch(() => ""));
-    if (owner !== process.pid && isRunning(owner)) throw taken(path, `process ${owner}`);
+    const owner = await ownerOf(path);
+    if (isOther(owner)) throw taken(path, `process ${owner}`);
     await removeFile(path);
   }
   throw taken(path, "another process");
 }
 
 const taken = (path: string, who: string) => unusable(path, `${who} is downloading it`);
+
+/** Process id; 0 when nobody wrote one. */
+async function ownerOf(path: string): Promise<number> {
+  return Number(await readFile(path, "utf8").catch(() => ""));
+}
+
+/** Another process that is running; our own number was an earlier one's. */
+const isOther = (owner: number): boolean => owner !== process.pid && isRunning(owner);
 
 function isRunning(pid: number): boolean {
   if (!Number.isInteger(pid) || pid < 1) return false;

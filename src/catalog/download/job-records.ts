@@ -32,6 +32,8 @@ const JobRecord = Type.Object({
   quantization: orNull(Type.String()),
   folder: Type.String(),
   files: Type.Array(FileRecord, { minItems: 1, maxItems: 10_000 }),
+  /** Names of those that the job itself brought; absent in records of older versions. */
+  fetched: Type.Optional(Type.Array(Type.String({ maxLength: 1_024 }), { maxItems: 10_000 })),
   startedMs: Type.Number(),
   endedMs: orNull(Type.Number()),
   failure: orNull(Type.String()),

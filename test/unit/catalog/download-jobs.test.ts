@@ -302,6 +302,50 @@ test("a cancelled job leaves no file, also not of the shards that were complete"
   expect(readdirSync(join(folder.path, "o/m"))).toEqual([]);
 });
 
+test("a job that is cancelled after a restart leaves no file either", async () => {
+  using folder = tempFolder();
+  await using hub = await FakeHub.start();
+  for (const n of [1, 2, 3]) hub.add(`o/m/m-0000${n}-of-00003.gguf`, noise(65_536, n));
+  const modelsDir = join(folder.path, "models");
+  const options = { recordsPath: join(folder.path, "downloads.json"), tools: { connections: 1 } };
+  const fileOf = (name: string) => join(modelsDir, "o/m", name);
+  const held = gate(hub, 1);
+  const first = downloadsFrom(hub, modelsDir, options).downloads;
+  mkdirSync(join(modelsDir, "o/m"), { recursive: true });
+  writeFileSync(fileOf("m-00003-of-00003.gguf"), noise(65_536, 3));
+  const { id } = await begin(first, "o/m");
+  await held.reached;
+  // What a kill leaves: the list as it is now, and the lock of a process that is gone.
+  const list = readFileSync(options.recordsPath);
+  await first.close();
+  held.open();
+  writeFileSync(options.recordsPath, list);
+  writeFileSync(fileOf("m-00002-of-00003.gguf.part.lock"), "999999999");
+  const second = downloadsFrom(hub, modelsDir, options).downloads;
+  await second.restore();
+  expect(await second.cancel(id)).toMatchObject({ state: "failed" });
+  expect(readdirSync(join(modelsDir, "o/m"))).toEqual(["m-00003-of-00003.gguf"]);
+});
+
+test("cancelling leaves alone what another process is fetching", async () => {
+  using folder = tempFolder();
+  await using hub = await FakeHub.start();
+  hub.add("o/m/m.gguf", CONTENT);
+  const held = gate(hub, 1);
+  const { downloads } = downloadsFrom(hub, folder.path, { tools: { connections: 1 } });
+  const { id } = await begin(downloads, "o/m");
+  await held.reached;
+  await downloads.pause(id);
+  held.open();
+  writeFileSync(join(folder.path, "o/m/m.gguf.part.lock"), String(process.ppid));
+  await downloads.cancel(id);
+  expect(readdirSync(join(folder.path, "o/m")).toSorted()).toEqual([
+    "m.gguf.part",
+    "m.gguf.part.json",
+    "m.gguf.part.lock",
+  ]);
+});
+
 test("two quantisations share the projector they both need", async () => {
   using folder = tempFolder();
   await using hub = await FakeHub.start();

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { isLockedHere, lockFile } from "../../../src/catalog/download/file-lock.ts";
+import { isLocked, lockFile } from "../../../src/catalog/download/file-lock.ts";
 import { tempFolder } from "../../support/temp-folder.ts";
 
 const CANCELLED = new Error("cancelled");
@@ -17,12 +17,12 @@ test("a second job waits until the first gives the lock back", async () => {
     return release;
   });
   await Bun.sleep(0);
-  expect([hasIt, isLockedHere(path), existsSync(path)]).toEqual([false, true, true]);
+  expect([hasIt, await isLocked(path), existsSync(path)]).toEqual([false, true, true]);
   await unlock();
   await (
     await second
   )();
-  expect([hasIt, isLockedHere(path), existsSync(path)]).toEqual([true, false, false]);
+  expect([hasIt, await isLocked(path), existsSync(path)]).toEqual([true, false, false]);
 });
 
 test("who waits for a lock leaves when its signal aborts", async () => {
