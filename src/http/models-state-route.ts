@@ -52,17 +52,30 @@ export function modelsStateRoute({ deps }: Server): GetRoute {
       },
     },
     async answer(context) {
-      const models = await deps.catalog.list();
-      const instances = deps.pool.instances();
+      const listed = await deps.catalog.list();
+      const instances = deps.pool.instances().filter(isInMemory);
+      const models = [...listed, ...withoutFile(listed, instances)];
       const states = models.map((model) => stateOf(deps, model, instances));
       return jsonResponse({ models: [...states, ...onTheirWay(deps, models, context.caller.id)] });
     },
   };
 }
 
+const isInMemory = (instance: InstanceStatus): boolean => instanceLifecycle(instance) !== "failed";
+
+/** Models in memory whose file was renamed or removed meanwhile. */
+function withoutFile(
+  listed: readonly CatalogModel[],
+  instances: readonly InstanceStatus[],
+): readonly CatalogModel[] {
+  const paths = new Set(listed.map(({ path }) => path));
+  const others = instances.map(({ model }) => model).filter(({ path }) => !paths.has(path));
+  return [...new Map(others.map((model) => [model.path, model])).values()];
+}
+
+/** @param all in memory. */
 function stateOf({ pool }: Deps, model: CatalogModel, all: readonly InstanceStatus[]): ModelState {
-  const isInMemory = (instance: InstanceStatus) => instanceLifecycle(instance) !== "failed";
-  const instances = all.filter((one) => one.model.path === model.path && isInMemory(one));
+  const instances = all.filter((one) => one.model.path === model.path);
   const failure = pool.cooldown(model);
   const facts = { isOnDisk: true, downloads: [], instances, isCoolingDown: failure !== null };
   const state = lifecycleOf(facts);

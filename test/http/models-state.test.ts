@@ -81,3 +81,24 @@ test("each model has one state, with what belongs to it", async () => {
     ],
   });
 });
+
+test("a model in memory is listed although its file was renamed or removed, once", async () => {
+  const [here, gone] = ["here", "gone"].map((key) =>
+    fakeModel({ key, path: `/models/${key}.gguf` }),
+  ) as [ReturnType<typeof fakeModel>, ReturnType<typeof fakeModel>];
+  const { pool } = fakeDeps();
+  const instances = () => [
+    fakeInstance(gone),
+    fakeInstance({ ...gone }, { identifier: "gone:2" }),
+    fakeInstance(here),
+    fakeInstance(fakeModel({ key: "lost", path: "/models/lost.gguf" }), { state: "crashed" }),
+  ];
+  const app = appWith({ models: [here], deps: { pool: { ...pool, instances } } });
+  const loaded = { state: "loaded", progress: null, failure: null };
+  expect(await (await app.handle(get(path))).json()).toEqual({
+    models: [
+      { ...loaded, key: "here", instances: ["here"] },
+      { ...loaded, key: "gone", instances: ["gone", "gone:2"] },
+    ],
+  });
+});
