@@ -266,8 +266,13 @@ class Simulation {
     this.#loading.add(model.key);
     const ttlMs = this.#random(2) === 0 ? null : 1_000;
     this.opened += 1;
+    const abort = new AbortController();
+    // What becomes one of requests by this replaces no other.
+    if (!this.#keepsLastJit && this.#random(3) === 0) {
+      this.clock.after(this.#random(1_000), () => abort.abort(new Error("left")));
+    }
     void this.pool
-      .load(model, { ttlMs }, new AbortController().signal)
+      .load(model, { ttlMs }, abort.signal)
       .then(
         () => this.ends.push("loaded"),
         (error: unknown) => this.ends.push(error instanceof LmError ? error.code : String(error)),
