@@ -13,6 +13,12 @@ import {
 /** Alternatives of one subschema after `allOf` was multiplied out. */
 const MAX_ALTERNATIVES = 1024;
 
+/**
+ * Of the builder's elements, for a subschema that is applied once more: to another alternative, or
+ * on another way to it. The first time costs what it adds.
+ */
+const REPEATED_COST = 20;
+
 /** Keywords that no grammar of ours enforces. */
 const UNENFORCED = [
   "if",
@@ -30,11 +36,36 @@ const UNENFORCED = [
 /** Receives each keyword that the grammar cannot hold to. */
 export type Report = (located: Located) => void;
 
+/** The subschemas that each alternative of a conjunction satisfies: once more changes nothing. */
+class Applied {
+  readonly #schemas = new Set<unknown>();
+  readonly #order: unknown[] = [];
+
+  has(schema: unknown): boolean {
+    return this.#schemas.has(schema);
+  }
+
+  add(schema: unknown): void {
+    this.#schemas.add(schema);
+    this.#order.push(schema);
+  }
+
+  /** Runs `work` for one alternative; what it adds holds for no other. */
+  within<T>(work: () => T): T {
+    const before = this.#order.length;
+    const result = work();
+    for (const schema of this.#order.splice(before)) this.#schemas.delete(schema);
+    return result;
+  }
+}
+
 /** Resolves `$ref`, `allOf`, `anyOf`, `oneOf` and `not` of subschemas that all hold at once. */
 export class SchemaExpander {
   readonly #document: SchemaDocument;
   readonly #builder: GrammarBuilder;
   readonly #report: Report;
+  /** Subschemas that were applied before. */
+  readonly #seen = new Set<unknown>();
   /** What is known of each `oneOf`. */
   readonly #exclusive = new Map<unknown, boolean>();
 
@@ -47,7 +78,8 @@ export class SchemaExpander {
   /** The alternatives of the conjunction; none when nothing can satisfy it. */
   expand(all: readonly Located[], pointer: string): readonly Shape[] {
     let shapes: readonly Shape[] = [anyShape(pointer)];
-    for (const located of all) shapes = this.#apply(located, shapes, new Set());
+    const applied = new Applied();
+    for (const located of all) shapes = this.#apply(located, shapes, new Set(), applied);
     return shapes;
   }
 
@@ -55,6 +87,7 @@ export class SchemaExpander {
     located: Located,
     shapes: readonly Shape[],
     trail: ReadonlySet<unknown>,
+    applied: Applied,
   ): readonly Shape[] {
     const { schema, pointer } = located;
     if (schema === true) return shapes;
@@ -62,28 +95,45 @@ export class SchemaExpander {
     if (!isSchemaObject(schema))
       throw this.#document.error(pointer, "must be an object or a boolean");
     if (trail.has(schema)) throw this.#document.error(pointer, "refers to itself without an end");
+    if (applied.has(schema)) return shapes;
     const inner = new Set([...trail, schema]);
     if (inner.size > 64) throw this.#document.error(pointer, "is nested more than 64 levels deep");
     let next: readonly Shape[] = shapes.map((shape) => {
-      this.#builder.spend(1 + shape.object.properties.size);
+      this.#builder.spend(this.#costOf(schema, shape));
       return restrict(shape, located, this.#document);
     });
     if (schema["$ref"] !== undefined) {
-      next = this.#apply(this.#document.resolve(schema["$ref"], pointer), next, inner);
+      const target = this.#document.resolve(schema["$ref"], pointer);
+      next = this.#apply(target, next, inner, applied);
     }
-    for (const member of this.#members(located, "allOf")) next = this.#apply(member, next, inner);
+    for (const member of this.#members(located, "allOf")) {
+      next = this.#apply(member, next, inner, applied);
+    }
     for (const keyword of ["anyOf", "oneOf"]) {
       if (schema[keyword] === undefined) continue;
       const before = next;
       const members = this.#members(located, keyword);
       if (keyword === "oneOf") this.reportOverlap(schema[keyword], pointer, members);
-      next = members.flatMap((member) => this.#apply(member, before, inner));
+      next = members.flatMap((member) =>
+        applied.within(() => this.#apply(member, before, inner, applied)),
+      );
     }
     if (next.length > MAX_ALTERNATIVES) {
       throw this.#document.error(pointer, "has more than 1,024 alternatives");
     }
     this.#reportUnenforced(schema, pointer);
+    applied.add(schema);
     return this.#exclude(schema, pointer, next);
+  }
+
+  #costOf(schema: SchemaObject, { object, values, forbidden }: Shape): number {
+    const added = 1 + object.properties.size;
+    if (!this.#seen.has(schema)) {
+      this.#seen.add(schema);
+      return added;
+    }
+    const listed = Array.isArray(schema["enum"]) ? schema["enum"].length : 0;
+    return REPEATED_COST + added + listed + (values?.length ?? 0) + forbidden.length;
   }
 
   /** Reports a `oneOf` whose members overlap: the grammar takes it as `anyOf`. */

@@ -131,6 +131,26 @@ test.each(converted)("converted within the limits: %s", (_, schema) => {
   expect(refusal(schema)).toBeNull();
 });
 
+test("a subschema that a conjunction names a million times says what it says once", () => {
+  const leaf = { type: "integer", minimum: 1, maximum: 1_000_000 };
+  const ways = (inner: string) => ({ allOf: [{ $ref: inner }, { title: "again", $ref: inner }] });
+  const $defs = numbered(26, (level) => [
+    `d${level}`,
+    level === 25 ? leaf : ways(`#/$defs/d${level + 1}`),
+  ]);
+  const tower = schemaGrammar({ $ref: "#/$defs/d0", $defs }, "format");
+  expect(tower).toEqual(schemaGrammar(leaf, "format"));
+});
+
+test("what one alternative satisfies is not taken for what another does", () => {
+  const [a, b] = [{ minLength: 3 }, { maxLength: 5 }];
+  const $defs = { a, b };
+  const [toA, toB] = [{ $ref: "#/$defs/a" }, { $ref: "#/$defs/b" }];
+  const schema = { type: "string", anyOf: [toA, toB], allOf: [toA], $defs };
+  const plain = { type: "string", anyOf: [{ minLength: 3 }, { minLength: 3, maxLength: 5 }] };
+  expect(schemaGrammar(schema, "format").gbnf).toBe(schemaGrammar(plain, "format").gbnf);
+});
+
 test("no schema changes the prototypes of the program", () => {
   for (const prototype of [Object.prototype, Array.prototype, Function.prototype]) {
     expect(Object.keys(prototype)).toEqual([]);
