@@ -1,5 +1,15 @@
 import { constants } from "node:fs";
-import { copyFile, link, lstat, open, realpath, rename, stat, symlink } from "node:fs/promises";
+import {
+  copyFile,
+  link,
+  lstat,
+  open,
+  realpath,
+  rename,
+  rmdir,
+  stat,
+  symlink,
+} from "node:fs/promises";
 import { userInfo } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { LmError } from "../lib/errors.ts";
@@ -52,8 +62,24 @@ export async function importModel(file: string, options: ImportOptions): Promise
   const path = files[0]?.to ?? folder;
   if (isDryRun) return { path, files };
   const real = await makeFolders(modelsDir, place);
-  for (const { from, to } of files) await bring(from, join(real, basename(to)), mode);
+  try {
+    for (const { from, to } of files) await bring(from, join(real, basename(to)), mode);
+  } catch (error) {
+    await removeEmptyFolders(real);
+    throw error;
+  }
   return { path, files };
+}
+
+/** The folders of a repository and its publisher, where nothing lies in them. */
+async function removeEmptyFolders(repository: string): Promise<void> {
+  for (const folder of [repository, dirname(repository)]) {
+    const isGone = await rmdir(folder).then(
+      () => true,
+      () => false, // it holds something
+    );
+    if (!isGone) return;
+  }
 }
 
 const fail = (path: string, reason: string, options?: ErrorOptions) =>

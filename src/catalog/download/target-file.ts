@@ -104,12 +104,18 @@ export async function checkDiskSpace(
 ): Promise<void> {
   const availableBytes = (await freeBytes(folder)) - SPARE_BYTES;
   if (neededBytes <= availableBytes) return;
-  const gib = (bytes: number): string => `${(Math.max(0, bytes) / 2 ** 30).toFixed(2)} GiB`;
   throw new LmError(
     "insufficient_disk",
     { path: folder, neededBytes, availableBytes },
-    `The download needs ${gib(neededBytes)}, but only ${gib(availableBytes)} of the disk may be used.`,
+    `${sizeText(neededBytes)} are needed, but only ${sizeText(availableBytes)} of the disk may be used.`,
   );
+}
+
+function sizeText(bytes: number): string {
+  const size = Math.max(0, bytes);
+  return size < 2 ** 30
+    ? `${(size / 2 ** 20).toFixed(1)} MiB`
+    : `${(size / 2 ** 30).toFixed(2)} GiB`;
 }
 
 /** Of a write that the disk refused in the middle of a download. */

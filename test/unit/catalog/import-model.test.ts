@@ -3,13 +3,16 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { importModel, type ImportMode } from "../../../src/catalog/import-model.ts";
 import { planRemoval, removeModel } from "../../../src/catalog/remove-model.ts";
@@ -179,4 +182,25 @@ test("removal never touches other programs' models, the demo, or files behind a 
     "built in",
   );
   expect(existsSync(join(folder.path, "elsewhere/tiny.gguf"))).toBe(true);
+});
+
+const OTHER_DISK = "/dev/shm";
+const hasOtherDisk = existsSync(OTHER_DISK) && statSync(OTHER_DISK).dev !== statSync(tmpdir()).dev;
+
+test.skipIf(!hasOtherDisk)("an import that fails leaves no folder of its own behind", async () => {
+  using folder = tempFolder();
+  const source = addModel(folder.path, "tiny.gguf");
+  const modelsDir = mkdtempSync(join(OTHER_DISK, "lmserver-test-"));
+  try {
+    mkdirSync(join(modelsDir, "kept", "here"), { recursive: true });
+    const options = { modelsDir, mode: "hardlink", isDryRun: false } as const;
+    for (const userRepo of ["new/one", "kept/other"]) {
+      const failure = await failureOf(importModel(source, { ...options, userRepo }));
+      expect(failure).toContain("another disk");
+    }
+    expect(readdirSync(modelsDir)).toEqual(["kept"]);
+    expect(readdirSync(join(modelsDir, "kept"))).toEqual(["here"]);
+  } finally {
+    rmSync(modelsDir, { recursive: true });
+  }
 });
