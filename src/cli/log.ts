@@ -73,7 +73,7 @@ async function follow(
 ): Promise<void> {
   const { source, filter, signal } = options;
   const path = `/api/lmserver/logs${source === null ? "" : `?source=${source}`}`;
-  const stream = await openStream(target, { path, signal });
+  const stream = await openStream(target, { path, signal, beginsAtOnce: true });
   if (!options.quiet && !options.json) note(`Watching ${target.url}. Ctrl-C ends.`);
   for await (const data of sseEvents(stream)) {
     const line = readLine(data);

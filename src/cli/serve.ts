@@ -53,7 +53,7 @@ async function runServer(start: Start): Promise<number> {
   const logging = openLog(plan, () => live.logLevel);
   const { log, sink } = logging;
   const signals = watchSignals(() => {
-    reloadConfig({ args, env: terminal.env, running: plan.config, live, log });
+    reloadConfig({ args, env: terminal.env, running: plan, live, log });
     void server.catalog.rescan();
   });
   const server = wireServer({

@@ -48,12 +48,24 @@ export async function askServer<S extends TSchema>(
   throw foreign(target);
 }
 
-/** Like `askServer`, for an answer that arrives in pieces. The signal ends it at any time. */
+/**
+ * Like `askServer`, for an answer that arrives in pieces. The signal ends it at any time.
+ * @param call.beginsAtOnce a server that has not begun after ten seconds does not answer.
+ */
 export async function openStream(
   target: Target,
-  call: { path: string; body?: Readonly<Record<string, unknown>>; signal: AbortSignal },
+  call: {
+    path: string;
+    body?: Readonly<Record<string, unknown>>;
+    signal: AbortSignal;
+    beginsAtOnce?: boolean;
+  },
 ): Promise<ReadableStream<Uint8Array>> {
-  const response = await open(target, call, [call.signal], call.signal);
+  const late = new AbortController();
+  const onLate = () => late.abort(new DOMException("It has not begun.", "TimeoutError"));
+  const timer = call.beginsAtOnce === true ? setTimeout(onLate, TIMEOUT_MS) : undefined;
+  const response = await open(target, call, [call.signal, late.signal], call.signal);
+  clearTimeout(timer);
   const type = response.headers.get("content-type") ?? "";
   if (response.ok && response.body !== null && type.startsWith("text/event-stream"))
     return response.body;
@@ -117,7 +129,10 @@ function unanswered({ url }: Target, error: unknown, wish: AbortSignal | undefin
   const isLate = error instanceof Error && error.name === "TimeoutError";
   const hint = url.startsWith("http://127.") ? " Start one with: lmserver serve" : "";
   const message = isLate ? `${url} did not answer in time.` : `No server answers at ${url}.${hint}`;
-  return new ExitError(EXIT.unreachable, message, { cause: error });
+  return new ExitError(EXIT.unreachable, message, {
+    cause: error,
+    ...(isLate && { code: "no_answer" }),
+  });
 }
 
 function foreign({ url }: Target): ExitError {

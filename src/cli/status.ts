@@ -57,12 +57,13 @@ export const status: Command = {
   },
 };
 
+/** @throws ExitError of a server that took the connection and says nothing: nobody knows what it is. */
 async function greets(target: Target): Promise<boolean> {
   try {
     await askServer(target, { path: "/lmstudio-greeting", schema: Greeting });
     return true;
   } catch (error) {
-    if (error instanceof ExitError) return false;
+    if (error instanceof ExitError && error.code !== "no_answer") return false;
     throw error;
   }
 }

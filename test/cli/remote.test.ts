@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, setDefaultTimeout } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { modelList, startFakeServer } from "../support/fake-server.ts";
@@ -18,6 +19,20 @@ beforeAll(() => {
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 const json = (text: string): unknown => JSON.parse(text);
+
+test("a server that takes connections and says nothing is neither running nor not, and is not waited for", async () => {
+  const silent = createServer(() => undefined);
+  await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", () => resolve()));
+  const { port } = silent.address() as AddressInfo;
+  const where = ["--host", "127.0.0.1", "--port", String(port)];
+  const verbs = [["status"], ["status", "--check"], ["log"]];
+  const ends = await Promise.all(verbs.map((verb) => runCommand([...verb, ...where], env)));
+  for (const { code, stdout, stderr } of ends) {
+    expect([code, stdout]).toEqual([3, ""]);
+    expect(stderr).toContain("did not answer in time");
+  }
+  silent.close();
+});
 
 describe("a server elsewhere that wants a key", () => {
   let server: TestServer;

@@ -316,16 +316,21 @@ test("SIGUSR1, SIGUSR2 and SIGPIPE change nothing", async () => {
 test("SIGHUP reads the configuration and the folders again; a bad one changes nothing", async () => {
   using folder = tempFolder();
   const config = join(folder.path, "config.json");
-  writeFileSync(config, JSON.stringify({ aliases: { one: "demo" } }));
+  const keys = join(folder.path, "keys");
+  writeFileSync(keys, "first\n", { mode: 0o600 });
+  writeFileSync(config, JSON.stringify({ aliases: { one: "demo" }, apiKeyFile: keys }));
   const server = await startServer({ args: ["--config", config] });
+  const headers = { "x-api-key": "first" };
   const knows = async (name: string) =>
-    (await fetch(`${server.url}/v1/models/${name}`)).status === 200;
+    (await fetch(`${server.url}/v1/models/${name}`, { headers })).status === 200;
   expect([await knows("one"), await knows("two")]).toEqual([true, false]);
-  writeFileSync(config, JSON.stringify({ aliases: { two: "demo" }, parallel: 7 }));
+  const changed = { aliases: { two: "demo" }, ttl: 7, apiKeyFile: keys };
+  writeFileSync(config, JSON.stringify(changed));
+  writeFileSync(keys, "second\n");
   server.signal("SIGHUP");
   await until("the new alias is known", () => knows("two"));
   expect(await knows("one")).toBe(false);
-  expect(server.stderr()).toContain('"needsRestart":"parallel"');
+  expect(server.stderr()).toContain('"needsRestart":"ttl, api-key-file"');
   writeFileSync(config, "{ broken");
   server.signal("SIGHUP");
   await until("the refusal is logged", () => server.stderr().includes("was not reloaded"));
