@@ -8,8 +8,10 @@ import type { EngineEnd } from "./engine-end.ts";
 import type { EngineProcess } from "./engine-process.ts";
 import { queueFull } from "./engine-jobs.ts";
 import { IdleTimer } from "./idle-timer.ts";
+import { statusOf } from "./instance-status.ts";
 import { EngineLease } from "./lease.ts";
 import type { InstanceState, InstanceStatus, Lease, LoadDefaults } from "./pool.ts";
+import { holds, settingsInEffect } from "./settings-in-effect.ts";
 import { waitFor } from "./wait.ts";
 
 export interface InstanceOptions {
@@ -162,8 +164,7 @@ export class ModelInstance {
 
   /** Whether a load with these settings would bring the same. */
   isLoadedAs(asked: Partial<LoadDefaults>): boolean {
-    const own = this.#effectiveSettings;
-    return Bun.deepEquals({ ...own, ...withFlashAttention(asked) }, own);
+    return holds(this.#effectiveSettings, asked);
   }
 
   /** Whether it answers as the other does. */
@@ -172,9 +173,7 @@ export class ModelInstance {
   }
 
   get #effectiveSettings(): LoadDefaults {
-    const { settings } = this.#options;
-    const contextLength = this.contextLength ?? settings.contextLength;
-    return withFlashAttention({ ...settings, contextLength });
+    return settingsInEffect(this.settings, this.contextLength);
   }
 
   /** An explicit load of what a request loaded: it stays now. */
@@ -234,26 +233,7 @@ export class ModelInstance {
   }
 
   status(history: { starts: number; crashes: number }): InstanceStatus {
-    const engine = this.#engine;
-    return {
-      identifier: this.identifier,
-      model: this.model,
-      state: this.state,
-      info: engine?.info ?? null,
-      loadedFraction: engine?.loadedFraction ?? 0,
-      load: engine?.load ?? null,
-      pid: engine?.pid ?? null,
-      running: engine?.jobs.running ?? 0,
-      activity: engine?.jobs.activity ?? "idle",
-      queued: (engine?.jobs.queued ?? 0) + this.#waiters,
-      lastUsedMs: this.#lastUsedMs,
-      starts: history.starts,
-      crashes: history.crashes,
-      jit: this.#jit,
-      ttlMs: this.#ttlMs,
-      parallel: this.#options.settings.parallel,
-      settings: this.#options.settings,
-    };
+    return { ...statusOf(this, this.#waiters), ...history };
   }
 
   async #readyEngine(signal: AbortSignal): Promise<EngineProcess> {
@@ -374,11 +354,6 @@ export class ModelInstance {
 
 export function unloaded(model: CatalogModel): LmError {
   return new LmError("model_unloaded", { model: model.key }, `Model "${model.key}" was unloaded.`);
-}
-
-/** "auto" is on, wherever it can be. */
-function withFlashAttention<Settings extends Partial<LoadDefaults>>(settings: Settings): Settings {
-  return settings.flashAttention === "auto" ? { ...settings, flashAttention: "on" } : settings;
 }
 
 function stillLoading(model: CatalogModel): LmError {
