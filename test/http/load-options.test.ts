@@ -209,6 +209,14 @@ describe("tuning of a load", () => {
     ]);
   });
 
+  test("a quantised cache of values without flash attention is refused before anything is read", async () => {
+    const asked = { cache_type_v: "q4_0", flash_attention: false };
+    const { loads, response } = await loading(asked);
+    expect([response.status, (await errorOf(response)).param]).toEqual([400, "cache_type_v"]);
+    expect(loads).toEqual([]);
+    expect((await loading({ ...asked, cache_type_v: "f16" })).response.status).toBe(200);
+  });
+
   test.each([
     ["threads", 0],
     ["cache_type_k", "q9_9"],

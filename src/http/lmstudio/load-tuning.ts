@@ -1,4 +1,5 @@
 import { Type, type Static } from "typebox";
+import { invalidRequest } from "../../lib/errors.ts";
 import type { LoadRequest } from "../../pool/pool.ts";
 import { KvType } from "../../protocol/commands.ts";
 import { decimal, integer, opt } from "../schema.ts";
@@ -15,6 +16,21 @@ export const tuningFields = {
 };
 
 const Tuning = Type.Object(tuningFields);
+
+const UNQUANTIZED: readonly KvType[] = ["f32", "f16", "bf16"];
+
+/** @throws LmError invalid_value for what llama.cpp refuses when it has read the whole model. */
+export function checkCacheType(
+  type: KvType | null | undefined,
+  flashAttention: boolean | null | undefined,
+): void {
+  if (type == null || UNQUANTIZED.includes(type) || flashAttention !== false) return;
+  throw invalidRequest(
+    "cache_type_v",
+    "invalid_value",
+    `Invalid 'cache_type_v': ${type} needs flash attention. Leave out 'flash_attention', or use f16.`,
+  );
+}
 
 /** Only what was said. */
 export function toTuning(request: Static<typeof Tuning>): Partial<LoadRequest> {

@@ -13,7 +13,7 @@ import type { PostRoute } from "../route.ts";
 import { decimal, integer, opt, strictObject } from "../schema.ts";
 import { LOAD_EXAMPLE, LOAD_REQUEST_EXAMPLE } from "./examples.ts";
 import { findModel } from "./model-facts.ts";
-import { toTuning, tuningFields } from "./load-tuning.ts";
+import { checkCacheType, toTuning, tuningFields } from "./load-tuning.ts";
 import { LoadConfig } from "./models.schema.ts";
 import { loadConfig } from "./models.ts";
 import { printable } from "../refusals.ts";
@@ -102,6 +102,7 @@ export function nativeLoad({ deps }: Server): PostRoute {
       const parse = isExtended ? parseExtended : parseStrict;
       const request: ExtendedLoad = parse(body);
       const model = await findModel(deps, request.model);
+      checkCacheType(request.cache_type_v, request.flash_attention);
       await checkIdentifier(deps, request.identifier ?? null, model);
       const contextLength = request.context_length ?? null;
       if (contextLength !== null) checkContextLength(contextLength, model.maxContextLength);
