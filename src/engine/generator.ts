@@ -160,6 +160,7 @@ export class Generator {
   step(): boolean {
     const { context, clock, governor } = this.#options;
     for (const slot of this.#scheduler.admit(!this.#isStuck)) this.#begun(slot);
+    this.#tellRequeued();
     if (this.#scheduler.slots.length === 0) return false;
     const packed = this.#scheduler.pack(this.#pacer);
     const startMs = clock.monotonicMs();
@@ -216,8 +217,10 @@ export class Generator {
     const { job, generated } = slot.choice;
     if (wantsScores(slot)) this.#promptScores.begin(job);
     if (generated === 0) job.computedPromptTokens += slot.remaining;
-    if (job.isAccepted) return;
-    job.isAccepted = true;
+    const { state } = job;
+    job.state = "running";
+    if (state === "requeued") this.#options.emit({ type: "resumed", jobId: job.id });
+    if (state !== "new") return;
     job.markAdmitted(this.#options.clock.monotonicMs());
     this.totals.cachedTokens += slot.cached;
     this.#reuse.count(slot);
@@ -227,6 +230,16 @@ export class Generator {
       promptTokens: job.prompt.length,
       cachedTokens: slot.cached,
     });
+  }
+
+  /** Jobs whose last slot is gone while choices of theirs wait: they may be silent for long. */
+  #tellRequeued(): void {
+    const { queue, slots } = this.#scheduler;
+    for (const { job } of queue) {
+      if (job.state !== "running" || slots.some(({ choice }) => choice.job === job)) continue;
+      job.state = "requeued";
+      this.#options.emit({ type: "requeued", jobId: job.id });
+    }
   }
 
   #computed(part: PackedSlot): void {

@@ -22,8 +22,8 @@ export class Job {
   readonly #submittedMs: number;
   #admittedMs: number | null = null;
   #firstTokenMs: number | null = null;
-  /** The server knows that the job has a slot. */
-  isAccepted = false;
+  /** As the server knows it: waiting for its first slot, in one, or waiting for another. */
+  state: "new" | "running" | "requeued" = "new";
   /** The prompt's own tokens are to be scored, and are not yet. */
   wantsPromptScores: boolean;
   computedPromptTokens = 0;

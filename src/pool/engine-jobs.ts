@@ -18,8 +18,10 @@ export interface Job {
   readonly id: number;
   readonly type: JobCommand["type"];
   readonly events: EventQueue;
-  /** The engine works on it; before that it waits. Only generate jobs are told to wait. */
+  /** The engine has begun it; before that it waits. Only generate jobs are told to wait. */
   accepted: boolean;
+  /** It lost its slot after that, and waits again. */
+  requeued: boolean;
   /** The prompt is computed: an answer is being written. */
   answering: boolean;
   /** Nobody reads it any more; it stays until the engine says that it is over. */
@@ -64,16 +66,16 @@ export class EngineJobs {
   }
 
   get running(): number {
-    return this.#count((job) => job.accepted);
+    return this.#count(isRunning);
   }
 
   get queued(): number {
-    return this.#count((job) => !job.accepted);
+    return this.#count((job) => !isRunning(job));
   }
 
   /** What the engine is at, in the order of what is nearest to an answer. */
   get activity(): EngineActivity {
-    const running = [...this.#jobs.values()].filter((job) => job.accepted);
+    const running = [...this.#jobs.values()].filter(isRunning);
     if (running.some((job) => job.answering)) return "generating";
     if (running.some((job) => job.type === "generate")) return "processing-prompt";
     return running.some((job) => job.type === "embed") ? "embedding" : "idle";
@@ -93,6 +95,7 @@ export class EngineJobs {
       type: command.type,
       events: new EventQueue(),
       accepted: command.type !== "generate",
+      requeued: false,
       answering: false,
       abandoned: false,
       startedMs: this.#options.clock.monotonicMs(),
@@ -151,6 +154,11 @@ export class EngineJobs {
       job.accepted = true;
       job.startedMs = clock.monotonicMs();
     }
+    if (event.type === "requeued" || event.type === "resumed") {
+      // Of no interest to its reader, whose answer goes on where it was.
+      job.requeued = event.type === "requeued";
+      return;
+    }
     if (isTerminal(event)) this.#finish(job, event);
     if (event.type === "cancelled") {
       // Of no effect on a job that was abandoned: its reader has the reason already.
@@ -180,7 +188,7 @@ export class EngineJobs {
     this.#checkedStep = step;
     for (const job of this.#jobs.values()) {
       const isSilent = step - job.lastStep >= this.#options.limits.muteSteps;
-      if (job.type !== "generate" || !job.accepted || job.abandoned || !isSilent) continue;
+      if (job.type !== "generate" || !isRunning(job) || job.abandoned || !isSilent) continue;
       this.#options.counters.mutedJobs += 1;
       this.abandon(job, new LmError("internal", {}, "The engine stopped reporting this job."));
     }
@@ -221,6 +229,11 @@ const TERMINAL: ReadonlySet<JobEvent["type"]> = new Set([
   "jobFailed",
   "cancelled",
 ]);
+
+/** The engine works on it. */
+function isRunning({ accepted, requeued }: Job): boolean {
+  return accepted && !requeued;
+}
 
 /** Whether the event is the last one of its job. */
 export function isTerminal(event: JobEvent): boolean {

@@ -4,6 +4,8 @@ type Fields = Readonly<Record<string, unknown>>;
 
 const EVENT_FIELDS: Readonly<Record<JobEvent["type"], (event: Fields) => boolean>> = {
   accepted: (event) => isCount(event["promptTokens"]) && isCount(event["cachedTokens"]),
+  requeued: () => true,
+  resumed: () => true,
   progress: (event) => isCount(event["processed"]) && isCount(event["total"]),
   promptLogprobs: (event) => Array.isArray(event["tokens"]),
   text: (event) =>

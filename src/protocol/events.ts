@@ -76,6 +76,10 @@ export interface DraftCounts {
 export type JobEvent =
   /** The job holds a slot and its prompt fits. First event of a generate job that is not refused. */
   | { type: "accepted"; jobId: number; promptTokens: number; cachedTokens: number }
+  /** An accepted job has no slot any more and waits for one, as when cells ran out. */
+  | { type: "requeued"; jobId: number }
+  /** A job that was requeued has a slot again and goes on where it was. */
+  | { type: "resumed"; jobId: number }
   /** Prefill progress; not sent for short prompts. */
   | { type: "progress"; jobId: number; processed: number; total: number }
   /** Scores of the prompt's tokens, when asked; the first token's logprob is null on the wire. */

@@ -198,6 +198,39 @@ test("when cells run out the newest waits and nobody fails", () => {
   expect(context.history.some(({ tokens }) => tokens > 30)).toBe(true);
 });
 
+test("the server is told of a job that waits again, and when it goes on", () => {
+  const fields = { maxTokens: 400, choices: 2, ...endless };
+  const { engine, events, of } = setUp({ parallel: 3, contextLength: 512 });
+  for (const id of [1, 2, 3]) engine.generate(id, job(`prompt ${id}`, fields));
+  const atWork = new Set<number>();
+  while (!engine.isIdle) {
+    const before = events.length;
+    const waiting = new Set(engine.generator?.status.slots.map(({ jobId }) => jobId));
+    engine.step();
+    for (const { type, jobId } of events.slice(before)) {
+      if (type === "accepted" || type === "resumed") atWork.add(jobId);
+      if (type === "requeued") atWork.delete(jobId);
+      if (type === "text") expect(atWork.has(jobId)).toBe(true);
+      if (type === "jobDone") atWork.delete(jobId);
+    }
+    const slots = new Set(engine.generator?.status.slots.map(({ jobId }) => jobId));
+    // Who has had no slot for a whole step is known to wait.
+    for (const jobId of atWork) expect(waiting.has(jobId) || slots.has(jobId)).toBe(true);
+  }
+  const places = (jobId: number) =>
+    of(jobId).flatMap(({ type }) =>
+      type === "accepted" || type === "requeued" || type === "resumed" ? [type] : [],
+    );
+  expect(places(1)).toEqual(["accepted"]);
+  const all = [2, 3].map(places);
+  for (const told of all) {
+    expect(told[0]).toBe("accepted");
+    for (const [index, type] of told.slice(1).entries())
+      expect(type).toBe(index % 2 === 0 ? "requeued" : "resumed");
+  }
+  expect(all.flat()).toContain("requeued");
+});
+
 test("a library that finds no cells against the books costs time, not answers", () => {
   const fields = { maxTokens: 20, ...endless };
   const { engine, settle, text, of } = setUp({

@@ -23,16 +23,20 @@ const failed = (jobId: number): JobEvent => ({
   message: "",
 });
 
-test("an engine is at what is nearest to an answer", () => {
-  const jobs = new EngineJobs({
+const counters = new PoolCounters();
+const newJobs = (): EngineJobs =>
+  new EngineJobs({
     model: "m",
     parallel: 4,
     maxQueue: 4,
-    limits: ENGINE_LIMITS,
+    limits: { ...ENGINE_LIMITS, muteSteps: 1_000 },
     clock: new ManualClock(),
-    counters: new PoolCounters(),
+    counters,
     send: () => undefined,
   });
+
+test("an engine is at what is nearest to an answer", () => {
+  const jobs = newJobs();
   let step = 0;
   const take = (event: JobEvent): string => {
     jobs.step((step += 1), [event], 0);
@@ -53,4 +57,25 @@ test("an engine is at what is nearest to an answer", () => {
   expect(take(failed(first.id))).toBe("processing-prompt");
   expect(take(failed(second.id))).toBe("embedding");
   expect(take(failed(vectors.id))).toBe("idle");
+});
+
+test("a job that lost its slot waits for another as long as it takes, and its reader is told nothing", async () => {
+  const jobs = newJobs();
+  const job = jobs.open(generate);
+  jobs.step(1, [accepted(job.id), text(job.id)], 0);
+  jobs.step(2, [{ type: "requeued", jobId: job.id }], 0);
+  expect([jobs.running, jobs.queued, jobs.activity]).toEqual([0, 1, "idle"]);
+  for (let step = 3; step < 5_000; step += 1) jobs.step(step, [], 0);
+  // It has begun to answer: what ends those that wait for an answer leaves it alone.
+  jobs.abandonWaiting(new Error("closing"));
+  expect([jobs.queued, counters.mutedJobs]).toEqual([1, 0]);
+  jobs.step(5_000, [{ type: "resumed", jobId: job.id }], 0);
+  expect([jobs.running, jobs.queued, jobs.activity]).toEqual([1, 0, "generating"]);
+  for (let step = 5_001; step < 5_900; step += 1) jobs.step(step, [], 0);
+  jobs.step(5_900, [text(job.id)], 0);
+  expect((await job.events.next()).type).toBe("accepted");
+  expect(await job.events.next()).toMatchObject({ type: "text", tokens: 2 });
+  expect(counters.mutedJobs).toBe(0);
+  for (let step = 5_901; step < 7_000; step += 1) jobs.step(step, [], 0);
+  expect(counters.mutedJobs).toBe(1);
 });
