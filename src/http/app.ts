@@ -111,7 +111,7 @@ class App {
       address: connection?.requestIP(request)?.address ?? "127.0.0.1",
       startMs: clock.monotonicMs(),
       connection,
-      facts: { model: null, promptTokens: 0, completionTokens: 0 },
+      facts: { model: null, promptTokens: 0, completionTokens: 0, outcome: null },
       warnings: [],
       caller: ANYBODY,
       route: null,

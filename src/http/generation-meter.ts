@@ -1,7 +1,10 @@
 import type { GenerateEvent } from "../chat/events.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { RequestContext } from "./request-context.ts";
+import type { Outcome, RequestContext } from "./request-context.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
+
+/** A request of several generations ended as the one that is last in this order. */
+const SEVERITY: readonly Outcome[] = ["done", "cancelled", "error"];
 
 /** Counts the tokens and times of one generation for the metrics and the access log. */
 export class GenerationMeter {
@@ -34,8 +37,11 @@ export class GenerationMeter {
   }
 
   /** Call once, with how it ended. */
-  close(outcome: "done" | "cancelled" | "error"): void {
-    if (this.#model !== null) this.#metrics.generations.add(1, { model: this.#model, outcome });
+  close(outcome: Outcome): void {
+    if (this.#model === null) return;
+    const { facts } = this.#context;
+    facts.outcome = worse(facts.outcome, outcome);
+    this.#metrics.generations.add(1, { model: this.#model, outcome });
   }
 
   #start({ model, promptTokens, cachedTokens }: Extract<GenerateEvent, { type: "started" }>): void {
@@ -59,4 +65,8 @@ export class GenerationMeter {
     if (previousMs !== undefined) this.#latency?.itl.observe((nowMs - previousMs) / 1000);
     else this.#latency?.ttft.observe((nowMs - this.#context.startMs) / 1000);
   }
+}
+
+function worse(one: Outcome | null, other: Outcome): Outcome {
+  return one === null || SEVERITY.indexOf(one) < SEVERITY.indexOf(other) ? other : one;
 }

@@ -1,8 +1,8 @@
-import type { GenerateEvent, GenerateRequest } from "../chat/events.ts";
+import type { Generate, GenerateEvent, GenerateRequest } from "../chat/events.ts";
 import { LmError } from "../lib/errors.ts";
 import type { Deps } from "./deps.ts";
 import { GenerationMeter } from "./generation-meter.ts";
-import type { RequestContext } from "./request-context.ts";
+import type { Outcome, RequestContext } from "./request-context.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
 import { type WireParam, warningWithWireParam, withWireParam } from "./wire-param.ts";
 
@@ -44,11 +44,13 @@ export class GenerationScope {
   async *run(request: GenerateRequest): AsyncGenerator<GenerateEvent, void, void> {
     const { deps, metrics } = this.#server;
     const meter = new GenerationMeter(metrics, deps.clock, this.#context);
-    let hasFailed = false;
+    const cacheScope = deps.settings.sharedPrefixCache ? "" : this.#context.caller.id;
+    const events = deps.generate({ ...request, cacheScope }, this.abort.signal);
+    let outcome: Outcome = "cancelled";
     try {
-      const cacheScope = deps.settings.sharedPrefixCache ? "" : this.#context.caller.id;
-      const owned = { ...request, cacheScope };
-      for await (const event of deps.generate(owned, this.abort.signal)) {
+      for (;;) {
+        const { done, value: event } = await events.next();
+        if (done === true) break;
         meter.observe(event);
         if (event.type === "started") this.#warn(event.warnings ?? []);
         if (event.type === "finished") this.#tellIssues(event, request.choices);
@@ -56,11 +58,13 @@ export class GenerationScope {
       }
       // A source that stops without an end was told to: an answer must not look complete.
       if (!meter.isDone) throw endedEarly();
+      outcome = "done";
     } catch (error) {
-      hasFailed = !this.abort.signal.aborted;
+      if (!this.abort.signal.aborted) outcome = "error";
       throw this.failure(error);
     } finally {
-      meter.close(hasFailed ? "error" : meter.isDone ? "done" : "cancelled");
+      if (outcome === "cancelled") await this.#hearEnd(events, meter);
+      meter.close(meter.isDone ? "done" : outcome);
     }
   }
 
@@ -74,6 +78,16 @@ export class GenerationScope {
   /** Call once when the answer is complete. */
   close(): void {
     for (const clean of this.#cleanUp.splice(0)) clean();
+  }
+
+  /** Its reader has left: it is told to end, and what it has generated until then is counted. */
+  async #hearEnd(events: ReturnType<Generate>, meter: GenerationMeter): Promise<void> {
+    if (!meter.isDone) this.abort.abort();
+    try {
+      for await (const event of events) meter.observe(event);
+    } catch {
+      // nobody is left to be told, and that it was ended is the reason
+    }
   }
 
   #followClient(signal: AbortSignal): void {

@@ -79,6 +79,8 @@ export async function* mergeGenerations(
     }
   } finally {
     if (running.size > 0) abort.abort();
-    for (const events of running.values()) void events.return().catch(() => undefined);
+    const ending = [...running.values()].map((events) => events.return().catch(() => undefined));
+    // What they have generated until now belongs to this request.
+    await Promise.all(ending);
   }
 }

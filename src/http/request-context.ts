@@ -2,6 +2,17 @@ import type { LogFields } from "../lib/log.ts";
 import type { Connection } from "./deps.ts";
 import type { Caller } from "./permission.ts";
 
+/** How a generation ended. */
+export type Outcome = "done" | "cancelled" | "error";
+
+export interface RequestFacts {
+  model: string | null;
+  promptTokens: number;
+  completionTokens: number;
+  /** The worst of its generations; null = none began. */
+  outcome: Outcome | null;
+}
+
 /** One HTTP request on its way through the server. */
 export interface RequestContext {
   /** `req_` and 32 hexadecimal digits; the client sees it in two headers. */
@@ -15,7 +26,7 @@ export interface RequestContext {
   readonly startMs: number;
   readonly connection: Connection | null;
   /** Facts for the access log, filled by the route. */
-  readonly facts: { model: string | null; promptTokens: number; completionTokens: number };
+  readonly facts: RequestFacts;
   /** What of the request was honoured in part only; the client reads it in a header. */
   readonly warnings: string[];
   /** Who asks; known before the route answers. */
@@ -47,6 +58,7 @@ export function accessFields(
     model: context.facts.model,
     promptTokens: context.facts.promptTokens,
     completionTokens: context.facts.completionTokens,
+    outcome: context.facts.outcome,
     client: context.address,
     ...(sentId !== null && { clientRequestId: sentId.slice(0, 128) }),
   };

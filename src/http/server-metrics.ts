@@ -35,7 +35,7 @@ export class ServerMetrics {
   );
   readonly completionTokens = this.#registry.counter(
     "lmserver_completion_tokens_total",
-    "Generated tokens.",
+    "Generated tokens, those of generations that ended early included.",
   );
   readonly ttft = this.#registry.histogram(
     "lmserver_time_to_first_token_seconds",

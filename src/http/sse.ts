@@ -94,11 +94,7 @@ class FrameStream {
     return new ReadableStream<Uint8Array>({
       start: (controller) => this.#watch(controller),
       pull: (controller) => this.#pull(controller),
-      cancel: () => {
-        this.#end(null, false);
-        this.#options.abort.abort();
-        return this.#frames.return(undefined).then(() => undefined);
-      },
+      cancel: () => this.#abandon(false),
     });
   }
 
@@ -133,14 +129,22 @@ class FrameStream {
 
   #close(controller: ReadableStreamDefaultController<Uint8Array>, error: unknown): void {
     controller.close();
-    this.#end(error, false);
+    this.#stop();
+    this.#options.onEnd({ bytes: this.#bytes, error, stalled: false });
   }
 
-  #end(error: unknown, stalled: boolean): void {
+  /** Nobody reads it any more. The end is told when the source has ended, which counts to its end. */
+  async #abandon(stalled: boolean): Promise<void> {
     if (this.#isOver) return;
+    this.#stop();
+    this.#options.abort.abort();
+    await this.#frames.return(undefined).catch(() => undefined);
+    this.#options.onEnd({ bytes: this.#bytes, error: null, stalled });
+  }
+
+  #stop(): void {
     this.#isOver = true;
     this.#cancelTimer();
-    this.#options.onEnd({ bytes: this.#bytes, error, stalled });
   }
 
   /** One timer per stream, not per frame: looks whether the source or the reader is silent. */
@@ -158,9 +162,7 @@ class FrameStream {
   }
 
   #stall(controller: ReadableStreamDefaultController<Uint8Array>): void {
-    this.#end(null, true);
-    this.#options.abort.abort();
     controller.error(new Error("the reader stalled"));
-    void this.#frames.return(undefined).catch(() => undefined);
+    void this.#abandon(true);
   }
 }

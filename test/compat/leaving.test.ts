@@ -122,6 +122,17 @@ describe.each(LEAVING)("a client that leaves by $how", ({ leave }) => {
     leave(socket);
   });
 
+  test("in the middle of a stream, whose tokens are counted", async () => {
+    const before = await metric("lmserver_completion_tokens_total");
+    const streaming = client(whole({ ...long, stream: true }));
+    await until("it streams", () => streaming.received > 4_000);
+    leave(streaming.socket);
+    await until("nothing runs", isIdle);
+    await until("it is counted", async () => {
+      return (await metric("lmserver_completion_tokens_total")) > before + 10;
+    });
+  });
+
   test("in the queue, while the one before streams on untouched", async () => {
     const first = client(whole({ ...long, stream: true }));
     await until("the first streams", () => first.received > 0);

@@ -291,6 +291,7 @@ describe("several prompts", () => {
         if (name === "bad") {
           throw new LmError("engine_crashed", { model: "m", cause: "x" }, "Crashed.");
         }
+        if (signal.aborted) return;
         await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
       } finally {
         running.delete(String(name));

@@ -1,4 +1,5 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
+import type { Generate } from "../../src/chat/events.ts";
 import { Registry } from "../../src/http/metrics.ts";
 import {
   appWith,
@@ -12,8 +13,10 @@ import {
   post,
   started,
   text,
+  timings,
 } from "./fakes.ts";
 import { LmError } from "../../src/lib/errors.ts";
+import { type LogFields, silentLog } from "../../src/lib/log.ts";
 import { memoryResponses } from "./lmstudio-cases.ts";
 
 const LINE = /^(?:# (?:HELP|TYPE) [a-z_]+ .+|[a-z_]+(?:\{.*\})? -?[0-9.e+-]+)$/;
@@ -66,6 +69,77 @@ test("counts requests, tokens and latencies of a generation", async () => {
   expect(values.get(request)).toBe(1);
   expect(values.get("lmserver_sse_streams")).toBe(0);
   expect(values.get("lmserver_request_body_bytes")).toBe(0);
+});
+
+describe("the tokens of an answer whose reader leaves count, and its log line says so", () => {
+  /** Says so many words, then waits to be told to end. */
+  const talking = (words: number, onStart: () => void): Generate =>
+    async function* (_request, signal) {
+      yield started();
+      onStart();
+      for (let left = words; left > 0 && !signal.aborted; left--) yield text("word ");
+      while (!signal.aborted) await Bun.sleep(1);
+      yield { type: "interrupted", completionTokens: 7, reasoningTokens: 0, timings };
+      throw signal.reason;
+    };
+
+  function appThatTalks(words: number) {
+    const lines: LogFields[] = [];
+    const info = (message: string, fields?: LogFields): void => {
+      if (message === "request") lines.push(fields ?? {});
+    };
+    const begun = Promise.withResolvers<void>();
+    const generate = talking(words, begun.resolve);
+    const app = appWith({ generate, deps: { log: { ...silentLog, info } } });
+    const counted = async () => {
+      while (lines.length === 0) await Bun.sleep(1);
+      const log = lines.map(({ completionTokens, outcome }) => [completionTokens, outcome]);
+      const values = await scrape(app);
+      return {
+        log,
+        tokens: values.get('lmserver_completion_tokens_total{model="acme/tiny"}'),
+        cancelled: values.get('lmserver_generations_total{model="acme/tiny",outcome="cancelled"}'),
+        streams: values.get("lmserver_sse_streams") ?? 0,
+      };
+    };
+    return { app, begun: begun.promise, counted };
+  }
+
+  const streams = [
+    { where: "while the next word is computed", words: 3, prompt: "x", generations: 1 },
+    { where: "while words wait to be read", words: 100, prompt: "x", generations: 1 },
+    { where: "of several prompts", words: 3, prompt: ["a", "b", "c"], generations: 3 },
+  ];
+  test.each(streams)("a stream $where", async ({ words, prompt, generations }) => {
+    const { app, counted } = appThatTalks(words);
+    const response = await app.handle(post("/v1/completions", { prompt, stream: true }));
+    const reader = response.body!.getReader();
+    await reader.read();
+    await reader.read();
+    await reader.cancel();
+    expect(await counted()).toEqual({
+      tokens: 7 * generations,
+      cancelled: generations,
+      streams: 0,
+      log: [[7 * generations, "cancelled"]],
+    });
+  });
+
+  test("a whole answer", async () => {
+    const { app, begun, counted } = appThatTalks(3);
+    const leaving = new AbortController();
+    const { signal } = leaving;
+    const answer = app.handle(new Request(post("/v1/chat/completions", chatBody), { signal }));
+    await begun;
+    leaving.abort();
+    await answer;
+    expect(await counted()).toEqual({
+      tokens: 7,
+      cancelled: 1,
+      streams: 0,
+      log: [[7, "cancelled"]],
+    });
+  });
 });
 
 test("shows what the pool knows", async () => {

@@ -328,11 +328,12 @@ describe("the access log", () => {
         model: "acme/tiny",
         promptTokens: 3,
         completionTokens: 2,
+        outcome: "done",
         client: "127.0.0.1",
       });
       expect(lines[0]?.["bytes"]).toBeGreaterThan(100);
     }
-    expect(await logOf(null)).toMatchObject([{ status: 400, model: null }]);
+    expect(await logOf(null)).toMatchObject([{ status: 400, model: null, outcome: null }]);
   });
 
   test("holds nothing of prompts, answers, keys or queries", async () => {
