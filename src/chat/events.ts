@@ -47,7 +47,9 @@ export type FinishReason = "stop" | "length" | "tool_calls";
 
 /** What a generation tells its caller, in this order per choice: deltas, then `finished`. */
 export type GenerateEvent =
-  /** First event; nothing was sent before it, so refusals keep their own status. */
+  /** First event: the instance that is to answer is known. It may still refuse. */
+  | { type: "assigned"; model: string }
+  /** The answer begins; nothing was sent before it, so refusals keep their own status. */
   | {
       type: "started";
       /** Identifier of the instance that answers. */

@@ -4,7 +4,7 @@ import type { Outcome, RequestContext } from "./request-context.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
 
 /** A request of several generations ended as the one that is last in this order. */
-const SEVERITY: readonly Outcome[] = ["done", "cancelled", "error"];
+const SEVERITY: readonly Outcome[] = ["done", "cancelled", "refused", "error"];
 
 /** Counts the tokens and times of one generation for the metrics and the access log. */
 export class GenerationMeter {
@@ -15,6 +15,7 @@ export class GenerationMeter {
   readonly #lastMs: number[] = [];
   #model: string | null = null;
   #latency: ReturnType<ServerMetrics["latency"]> | null = null;
+  #hasStarted = false;
   #isDone = false;
 
   constructor(metrics: ServerMetrics, clock: Clock, context: RequestContext) {
@@ -23,13 +24,19 @@ export class GenerationMeter {
     this.#context = context;
   }
 
+  /** It was not refused. */
+  get hasStarted(): boolean {
+    return this.#hasStarted;
+  }
+
   /** The generation told its end; without that it was stopped. */
   get isDone(): boolean {
     return this.#isDone;
   }
 
   observe(event: GenerateEvent): void {
-    if (event.type === "started") this.#start(event);
+    if (event.type === "assigned") this.#assign(event.model);
+    else if (event.type === "started") this.#start(event);
     else if (event.type === "finished" || event.type === "interrupted")
       this.#finish(event.completionTokens);
     else if (event.type === "done") this.#isDone = true;
@@ -38,16 +45,20 @@ export class GenerationMeter {
 
   /** Call once, with how it ended. */
   close(outcome: Outcome): void {
-    if (this.#model === null) return;
     const { facts } = this.#context;
     facts.outcome = worse(facts.outcome, outcome);
-    this.#metrics.generations.add(1, { model: this.#model, outcome });
+    this.#metrics.generations.add(1, { model: this.#model ?? "", outcome });
+  }
+
+  #assign(model: string): void {
+    this.#model = model;
+    this.#context.facts.model = model;
   }
 
   #start({ model, promptTokens, cachedTokens }: Extract<GenerateEvent, { type: "started" }>): void {
-    this.#model = model;
+    this.#assign(model);
+    this.#hasStarted = true;
     this.#latency = this.#metrics.latency(model);
-    this.#context.facts.model = model;
     this.#context.facts.promptTokens += promptTokens;
     this.#metrics.promptTokens.add(promptTokens, { model });
     this.#metrics.cachedTokens.add(cachedTokens, { model });

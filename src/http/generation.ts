@@ -1,5 +1,5 @@
 import type { Generate, GenerateEvent, GenerateRequest } from "../chat/events.ts";
-import { LmError } from "../lib/errors.ts";
+import { hasCode, LmError } from "../lib/errors.ts";
 import type { Deps } from "./deps.ts";
 import { GenerationMeter } from "./generation-meter.ts";
 import type { Outcome, RequestContext } from "./request-context.ts";
@@ -22,6 +22,8 @@ export class GenerationScope {
   readonly #context: RequestContext;
   readonly #toWire: WireParam;
   readonly #cleanUp: (() => void)[] = [];
+  /** Generations that found the queue full: beside others of their request they are tried again. */
+  readonly #crowded = new Map<GenerateRequest, GenerationMeter>();
 
   /**
    * @param toWire Names of the client's fields, for refusals and warnings from further in.
@@ -47,11 +49,14 @@ export class GenerationScope {
     const cacheScope = deps.settings.sharedPrefixCache ? "" : this.#context.caller.id;
     const events = deps.generate({ ...request, cacheScope }, this.abort.signal);
     let outcome: Outcome = "cancelled";
+    let isCrowded = false;
+    this.#crowded.delete(request);
     try {
       for (;;) {
         const { done, value: event } = await events.next();
         if (done === true) break;
         meter.observe(event);
+        if (event.type === "assigned") continue;
         if (event.type === "started") this.#warn(event.warnings ?? []);
         if (event.type === "finished") this.#tellIssues(event, request.choices);
         yield event;
@@ -60,11 +65,13 @@ export class GenerationScope {
       if (!meter.isDone) throw endedEarly();
       outcome = "done";
     } catch (error) {
-      if (!this.abort.signal.aborted) outcome = "error";
+      if (!this.abort.signal.aborted) outcome = outcomeOf(error, meter);
+      isCrowded = outcome === "refused" && hasCode(error, "queue_full");
       throw this.failure(error);
     } finally {
       if (outcome === "cancelled") await this.#hearEnd(events, meter);
-      meter.close(meter.isDone ? "done" : outcome);
+      if (isCrowded) this.#crowded.set(request, meter);
+      else meter.close(meter.isDone ? "done" : outcome);
     }
   }
 
@@ -78,6 +85,8 @@ export class GenerationScope {
   /** Call once when the answer is complete. */
   close(): void {
     for (const clean of this.#cleanUp.splice(0)) clean();
+    for (const meter of this.#crowded.values()) meter.close("refused");
+    this.#crowded.clear();
   }
 
   /** Its reader has left: it is told to end, and what it has generated until then is counted. */
@@ -112,6 +121,10 @@ export class GenerationScope {
       this.#context.warnings.push(warningWithWireParam(warning, this.#toWire));
     }
   }
+}
+
+function outcomeOf(error: unknown, { hasStarted }: GenerationMeter): Outcome {
+  return error instanceof LmError && !hasStarted ? "refused" : "error";
 }
 
 function timeoutError(limitMs: number): LmError {

@@ -2,14 +2,14 @@ import type { LogFields } from "../lib/log.ts";
 import type { Connection } from "./deps.ts";
 import type { Caller } from "./permission.ts";
 
-/** How a generation ended. */
-export type Outcome = "done" | "cancelled" | "error";
+/** How a generation ended: refused = it failed before it began, error = later. */
+export type Outcome = "done" | "cancelled" | "refused" | "error";
 
 export interface RequestFacts {
   model: string | null;
   promptTokens: number;
   completionTokens: number;
-  /** The worst of its generations; null = none began. */
+  /** The worst of its generations; null = it had none. */
   outcome: Outcome | null;
 }
 

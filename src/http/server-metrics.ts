@@ -23,7 +23,7 @@ export class ServerMetrics {
   );
   readonly generations = this.#registry.counter(
     "lmserver_generations_total",
-    "Generations by model and outcome: done, cancelled or error.",
+    "Ended generations by model, empty where none was found, and outcome: done, cancelled, refused before they began, or error.",
   );
   readonly promptTokens = this.#registry.counter(
     "lmserver_prompt_tokens_total",

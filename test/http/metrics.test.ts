@@ -5,6 +5,7 @@ import {
   appWith,
   chatBody,
   done,
+  failWith,
   fakeInstance,
   fakeModel,
   finished,
@@ -141,6 +142,76 @@ describe("the tokens of an answer whose reader leaves count, and its log line sa
     });
   });
 });
+
+describe("a generation that ends before it begins counts", () => {
+  const tooLong = new LmError(
+    "context_length_exceeded",
+    { promptTokens: 9, contextLength: 4, param: null },
+    "Too long.",
+  );
+  const assigned = { type: "assigned", model: "acme/tiny" } as const;
+  const ends = [
+    { how: "refused by its model", before: [assigned], error: tooLong, outcome: "refused" },
+    { how: "a bug", before: [assigned], error: new Error("a bug"), outcome: "error" },
+    { how: "a failure after the start", before: [started()], error: tooLong, outcome: "error" },
+    { how: "refused without a model", before: [], error: tooLong, outcome: "refused", model: "" },
+  ];
+  test.each(ends)("$how", async ({ before, error, outcome, model = "acme/tiny" }) => {
+    const app = appWith({ generate: failWith(error, before) });
+    await app.handle(post("/v1/chat/completions", chatBody));
+    expect(generationsOf(await scrape(app))).toEqual([[model, outcome, 1]]);
+  });
+
+  test("cancelled in the queue", async () => {
+    const waits = Promise.withResolvers<void>();
+    const app = appWith({
+      generate: async function* (_request, signal) {
+        yield assigned;
+        const left = new Promise((_, reject) => signal.addEventListener("abort", reject));
+        waits.resolve();
+        await left;
+      },
+    });
+    const leaving = new AbortController();
+    const { signal } = leaving;
+    const answer = app.handle(new Request(post("/v1/chat/completions", chatBody), { signal }));
+    await waits.promise;
+    leaving.abort();
+    await answer;
+    expect(generationsOf(await scrape(app))).toEqual([["acme/tiny", "cancelled", 1]]);
+  });
+
+  test("once, however often it finds the queue full beside others of its request", async () => {
+    const prompt = ["a", "b", "c", "d"];
+    let running = 0;
+    const app = appWith({
+      generate: async function* () {
+        yield assigned;
+        if (running > 0) {
+          throw new LmError("queue_full", { queued: 1, limit: 1, retryAfterMs: 1 }, "Full.");
+        }
+        running += 1;
+        await Bun.sleep(1);
+        yield* [started(), finished(), done];
+        running -= 1;
+      },
+    });
+    expect((await app.handle(post("/v1/completions", { prompt }))).status).toBe(200);
+    expect(generationsOf(await scrape(app))).toEqual([["acme/tiny", "done", 4]]);
+    running = 1;
+    expect((await app.handle(post("/v1/completions", { prompt: "a" }))).status).toBe(503);
+    expect(generationsOf(await scrape(app))).toContainEqual(["acme/tiny", "refused", 1]);
+  });
+});
+
+/** Model, outcome and number of each series. */
+function generationsOf(values: Map<string, number>): (string | number)[][] {
+  return [...values].flatMap(([series, value]) => {
+    const [, model, outcome] =
+      /^lmserver_generations_total\{model="(.*)",outcome="(.*)"\}$/.exec(series) ?? [];
+    return model === undefined || outcome === undefined ? [] : [[model, outcome, value]];
+  });
+}
 
 test("shows what the pool knows", async () => {
   const load = {

@@ -194,3 +194,5 @@ export const textOf = (
 ): string => events.map((event) => (event.type === type ? event.text : "")).join("");
 export const finishedOf = (events: readonly GenerateEvent[]) =>
   events.find((event) => event.type === "finished");
+export const startedOf = (events: readonly GenerateEvent[]) =>
+  events.find((event) => event.type === "started");

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { GenerateRequest } from "../../../src/chat/events.ts";
 import { hasCode } from "../../../src/lib/errors.ts";
-import { answer, chat, finishedOf, run } from "../../support/generate-fixture.ts";
+import { answer, chat, finishedOf, run, startedOf } from "../../support/generate-fixture.ts";
 
 describe("answers in a format", () => {
   test("JSON by a schema is constrained after the reasoning", async () => {
@@ -35,7 +35,9 @@ describe("answers in a format", () => {
     });
     const { events, job } = await run(answer(["[1,1]"]), { input: input(false) });
     expect(job.grammar).toMatchObject({ attach: { kind: "start" } });
-    expect(events[0]).toMatchObject({ warnings: [expect.stringContaining("/uniqueItems")] });
+    expect(startedOf(events)).toMatchObject({
+      warnings: [expect.stringContaining("/uniqueItems")],
+    });
     expect(finishedOf(events)).toMatchObject({ schemaIssues: [expect.anything()] });
     const error = await run([], { input: input(true) }).catch((caught: unknown) => caught);
     expect(hasCode(error, "invalid_request") && error.details).toMatchObject({
@@ -50,7 +52,7 @@ describe("answers in a format", () => {
     const { events } = await run(answer(["[1]"]), {
       input: chat({ format: { kind: "json", schema, strict: false } }),
     });
-    expect(events[0]).toMatchObject({
+    expect(startedOf(events)).toMatchObject({
       type: "started",
       warnings: [expect.stringContaining("uniqueItems")],
     });

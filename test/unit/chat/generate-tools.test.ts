@@ -5,6 +5,7 @@ import {
   answer,
   finishedOf,
   run,
+  startedOf,
   textOf,
   weather,
   withTools,
@@ -111,7 +112,7 @@ describe("arguments that break what no grammar enforces", () => {
   test("are warned of before the answer, and told of with the call and the place", async () => {
     const input = withTools({ tools: [{ ...weather, name: "other" }, tool(false)] });
     const { events } = await run(calls("[1]", "[2, 2]"), { input });
-    expect(events[0]).toMatchObject({
+    expect(startedOf(events)).toMatchObject({
       warnings: [
         "tools[1].parameters: uniqueItems at /properties/tags/uniqueItems is not enforced",
       ],
@@ -142,7 +143,7 @@ describe("arguments that break what no grammar enforces", () => {
   test("a schema of which no grammar can be made is warned of as a whole", async () => {
     const broken = tool(false, { required: ["a"], properties: { a: { $ref: "http://x/y" } } });
     const { events, job } = await run(calls("[1]"), { input: withTools({ tools: [broken] }) });
-    expect(events[0]).toMatchObject({
+    expect(startedOf(events)).toMatchObject({
       warnings: ["tools[0].parameters: the schema at / is not enforced"],
     });
     expect(job.grammar?.gbnf).toContain("get_weather");

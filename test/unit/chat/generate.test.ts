@@ -21,9 +21,10 @@ import {
 import { MODEL_INFO } from "../../support/model-info.ts";
 
 describe("an answer", () => {
-  test("comes as started, text, finished and done", async () => {
+  test("comes as assigned, started, text, finished and done", async () => {
     const { events, job } = await run(answer(["Hel", "lo"]), {});
     expect(events.map((event) => event.type)).toEqual([
+      "assigned",
       "started",
       "text",
       "text",
@@ -200,7 +201,7 @@ describe("a generation that fails", () => {
   });
 
   test("before its first token has nothing to tell", async () => {
-    expect((await failing([])).map(({ type }) => type)).toEqual(["started"]);
+    expect((await failing([])).map(({ type }) => type)).toEqual(["assigned", "started"]);
   });
 });
 

@@ -4,12 +4,13 @@ import { createGenerate, createRenderChat } from "../../../src/chat/generate.ts"
 import type { GenerateJob } from "../../../src/protocol/commands.ts";
 import type { JobEvent } from "../../../src/protocol/events.ts";
 import {
-  answer,
   BASE,
+  answer,
   chat,
   depsWith,
   finishedOf,
   leaseWith,
+  startedOf,
   textOf,
   withTools,
 } from "../../support/generate-fixture.ts";
@@ -115,7 +116,7 @@ test("a budget of nothing ends reasoning that the prompt has opened, for every c
   });
   expect(jobs[0]?.grammar?.attach).toEqual({ kind: "start" });
   expect(textOf(events, "reasoning")).toBe("");
-  expect(events[0]).toMatchObject({ warnings: [] });
+  expect(startedOf(events)).toMatchObject({ warnings: [] });
   expect(events.flatMap((event) => (event.type === "text" ? [event.text] : []))).toEqual([
     "{}",
     "[]",
@@ -174,5 +175,7 @@ test("several choices are not limited, and say so", async () => {
   const script = [...answer(["<think>", "a", "b"], "length", 0), ...answer(["c"], "stop", 1)];
   const { events, jobs } = await ask([script], { input, choices: 2 });
   expect(jobs).toHaveLength(1);
-  expect(events[0]).toMatchObject({ warnings: [expect.stringContaining("several choices")] });
+  expect(startedOf(events)).toMatchObject({
+    warnings: [expect.stringContaining("several choices")],
+  });
 });

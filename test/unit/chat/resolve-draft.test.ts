@@ -5,6 +5,7 @@ import type { OwnedRequest } from "../../../src/chat/events.ts";
 import { createGenerate } from "../../../src/chat/generate.ts";
 import { resolveDraft } from "../../../src/chat/resolve-draft.ts";
 import type { AcquireOptions, Lease } from "../../../src/pool/pool.ts";
+import { startedOf } from "../../support/generate-fixture.ts";
 import { failure, scriptedModel } from "../../support/pool-fixture.ts";
 
 const sized = (name: string, vocabularySize: number, facts: Partial<CatalogModel> = {}) => {
@@ -94,9 +95,10 @@ async function ask(draftModel: string | null, loadedDraft: string | null) {
     ttlSeconds: null,
     draftModel,
   } as OwnedRequest;
-  const started = (await generate(request, new AbortController().signal).next()).value;
+  const events = await Array.fromAsync(generate(request, new AbortController().signal));
+  const started = startedOf(events);
   templates.close();
-  return { options: acquired[0], warnings: started?.type === "started" ? started.warnings : null };
+  return { options: acquired[0], warnings: started?.warnings ?? null };
 }
 
 test("a request's draft model is loaded with its model, and otherwise ignored with a warning", async () => {
