@@ -72,9 +72,10 @@ export class GenerationMeter {
   #time(choice: number): void {
     const nowMs = this.#clock.monotonicMs();
     const previousMs = this.#lastMs[choice];
-    this.#lastMs[choice] = nowMs;
     if (previousMs !== undefined) this.#latency?.itl.observe((nowMs - previousMs) / 1000);
-    else this.#latency?.ttft.observe((nowMs - this.#context.startMs) / 1000);
+    const isFirst = this.#lastMs.length === 0;
+    if (isFirst) this.#latency?.ttft.observe((nowMs - this.#context.startMs) / 1000);
+    this.#lastMs[choice] = nowMs;
   }
 }
 

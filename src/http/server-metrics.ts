@@ -39,7 +39,7 @@ export class ServerMetrics {
   );
   readonly ttft = this.#registry.histogram(
     "lmserver_time_to_first_token_seconds",
-    "Time from arrival of a request to its first generated text.",
+    "Time from arrival of a request to the first generated text of each of its generations.",
     TTFT_SECONDS,
   );
   readonly itl = this.#registry.histogram(

@@ -72,6 +72,30 @@ test("counts requests, tokens and latencies of a generation", async () => {
   expect(values.get("lmserver_request_body_bytes")).toBe(0);
 });
 
+test("the first token of a generation is timed once, however many choices it has", async () => {
+  const clock = manualClock();
+  const app = appWith({
+    deps: { clock },
+    generate: async function* () {
+      yield started();
+      for (const choice of [1, 0, 2]) {
+        await clock.advance(30);
+        yield text("a", choice);
+      }
+      await clock.advance(7);
+      yield text("b", 2);
+      for (const choice of [0, 1, 2]) yield finished({ choice });
+      yield done;
+    },
+  });
+  await (await app.handle(post("/v1/chat/completions", { ...chatBody, n: 3 }))).text();
+  const values = await scrape(app);
+  const model = '{model="acme/tiny"}';
+  expect(values.get(`lmserver_time_to_first_token_seconds_count${model}`)).toBe(1);
+  expect(values.get(`lmserver_time_to_first_token_seconds_sum${model}`)).toBeCloseTo(0.03);
+  expect(values.get(`lmserver_inter_token_seconds_count${model}`)).toBe(1);
+});
+
 describe("the tokens of an answer whose reader leaves count, and its log line says so", () => {
   /** Says so many words, then waits to be told to end. */
   const talking = (words: number, onStart: () => void): Generate =>
