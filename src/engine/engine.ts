@@ -137,7 +137,7 @@ export class Engine {
       ? "queue"
       : (this.#generator?.cancel(jobId) ?? this.#embedder.cancel(jobId));
     if (stage === null) return;
-    this.#events.push({ type: "cancelled", jobId, stage, steps: 0 });
+    this.#events.push({ type: "cancelled", jobId, stage, step: this.#steps });
     this.#wake();
   }
 

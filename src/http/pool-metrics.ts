@@ -27,7 +27,7 @@ export class PoolMetrics {
     this.#muted = total("muted_jobs", "Jobs ended because their engine fell silent about them.");
     this.#cancelSteps = registry.gauge(
       "lmserver_cancel_steps_max",
-      "Most engine steps that a cancel took to have effect.",
+      "Most steps that an engine went on between a cancel and its effect; more than one where steps are shorter than a message's way.",
     );
     this.#inflight = registry.gauge(
       "lmserver_ipc_inflight_bytes",

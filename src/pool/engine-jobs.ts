@@ -26,6 +26,8 @@ export interface Job {
   answering: boolean;
   /** Nobody reads it any more; it stays until the engine says that it is over. */
   abandoned: boolean;
+  /** The last engine step known when it was abandoned. */
+  abandonedStep: number;
   startedMs: number;
   /** Engine step of its last event. */
   lastStep: number;
@@ -54,6 +56,8 @@ export class EngineJobs {
   readonly #jobs = new Map<number, Job>();
   readonly #speed = new SpeedMeter();
   #nextId = 1;
+  /** The last one that the engine told. */
+  #step = 0;
   #checkedStep = 0;
 
   constructor(options: EngineJobsOptions) {
@@ -98,6 +102,7 @@ export class EngineJobs {
       requeued: false,
       answering: false,
       abandoned: false,
+      abandonedStep: 0,
       startedMs: this.#options.clock.monotonicMs(),
       lastStep: 0,
     };
@@ -110,6 +115,7 @@ export class EngineJobs {
   abandon(job: Job, error: unknown): void {
     if (job.abandoned || !this.#jobs.has(job.id)) return;
     job.abandoned = true;
+    job.abandonedStep = this.#step;
     job.events.abort(error);
     if (this.#window.withdraw(job.id)) {
       this.#jobs.delete(job.id);
@@ -132,6 +138,7 @@ export class EngineJobs {
 
   /** Takes the events of one step. @param receivedJobId see the `step` message. */
   step(step: number, events: readonly JobEvent[], receivedJobId: number): void {
+    this.#step = step;
     let read = receivedJobId;
     for (const event of events) {
       read = Math.max(read, event.jobId);
@@ -177,7 +184,8 @@ export class EngineJobs {
     this.#jobs.delete(job.id);
     if (event.type === "cancelled") {
       counters.cancelled[event.stage] += 1;
-      counters.cancelStepsMax = Math.max(counters.cancelStepsMax, event.steps);
+      const steps = event.step - job.abandonedStep;
+      counters.cancelStepsMax = Math.max(counters.cancelStepsMax, steps);
     } else if (event.type === "jobDone" || event.type === "embedded") {
       this.#speed.add(clock.monotonicMs() - job.startedMs);
     }

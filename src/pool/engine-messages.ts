@@ -17,7 +17,7 @@ const EVENT_FIELDS: Readonly<Record<JobEvent["type"], (event: Fields) => boolean
   grammarChecked: (event) => event["problem"] === null || typeof event["problem"] === "string",
   inspected: (event) => isFields(event["status"]) && Array.isArray(event["status"]["slots"]),
   jobFailed: (event) => typeof event["code"] === "string" && typeof event["message"] === "string",
-  cancelled: (event) => isStage(event["stage"]) && isCount(event["steps"]),
+  cancelled: (event) => isStage(event["stage"]) && isCount(event["step"]),
 };
 
 const MESSAGE_FIELDS: Readonly<Record<EngineMessage["type"], (message: Fields) => boolean>> = {

@@ -132,7 +132,7 @@ export interface PoolStatistics {
   queueRefused: number;
   /** Cancelled jobs by the stage in which the engine stopped them. */
   cancelled: Readonly<Record<"queue" | "prefill" | "decode", number>>;
-  /** Most engine steps that a cancel took to have effect. */
+  /** Most steps that an engine went on between a cancel and its effect. */
   cancelStepsMax: number;
   /** Events of jobs that the server no longer knows. */
   staleEvents: number;

@@ -126,8 +126,8 @@ export type JobEvent =
       details: Readonly<Record<string, unknown>>;
       message: string;
     }
-  /** Terminal answer to `cancel`. `stage` says where it took effect, `steps` how many later. */
-  | { type: "cancelled"; jobId: number; stage: "queue" | "prefill" | "decode"; steps: number };
+  /** Terminal answer to `cancel`. `stage` says where it took effect, `step` after which step. */
+  | { type: "cancelled"; jobId: number; stage: "queue" | "prefill" | "decode"; step: number };
 
 /**
  * Why a request had to compute prompt tokens that a stored sequence might have spared:

@@ -83,7 +83,6 @@ test("five hundred cancels at random moments leave the engine idle with its slot
   await until(() => pool.instances()[0]?.running === 0 && pool.instances()[0]?.queued === 0);
   await textOf(lease.generate(jobOf("after", 1), never()));
   expect(pool.instances()[0]).toMatchObject({ starts: 1, load: { running: 0, queued: 0 } });
-  expect(pool.statistics().cancelStepsMax).toBeLessThanOrEqual(1);
   expect(pool.statistics().staleEvents).toBe(0);
   lease.release();
 });

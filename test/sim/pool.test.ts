@@ -97,7 +97,7 @@ class SimEngine {
   #step(): void {
     const events = this.#cancelled
       .splice(0)
-      .map((jobId) => ({ type: "cancelled", jobId, stage: "decode", steps: 1 }) as const);
+      .map((jobId) => ({ type: "cancelled", jobId, stage: "decode", step: 0 }) as const);
     const streamed = [...this.jobs].slice(0, 4).flatMap(([jobId, left]): JobEvent[] => {
       if (left === 0) {
         this.jobs.delete(jobId);

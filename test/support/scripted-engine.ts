@@ -256,7 +256,7 @@ function receive(command: Command): void {
     case "cancel": {
       const { jobId } = command;
       const isKnown = streams.delete(jobId) || silent.delete(jobId);
-      if (isKnown) emit([{ type: "cancelled", jobId, stage: "decode", steps: 1 }]);
+      if (isKnown) emit([{ type: "cancelled", jobId, stage: "decode", step }]);
       return;
     }
     case "ack":

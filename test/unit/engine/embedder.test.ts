@@ -131,7 +131,7 @@ test("a cancel drops the inputs that are not computed", () => {
   engine.cancel(2);
   settle();
   expect(of(1)[0]?.type).toBe("embedded");
-  expect(of(2)).toEqual([{ type: "cancelled", jobId: 2, stage: "queue", steps: 0 }]);
+  expect(of(2)).toEqual([{ type: "cancelled", jobId: 2, stage: "queue", step: 1 }]);
 });
 
 test("base64 holds little-endian floats", () => {

@@ -36,9 +36,9 @@ test("a cancel in the queue, in prefill and while decoding ends the job before t
   expect(context.history).toHaveLength(decodes);
   const ends = [1, 2, 3].map((id) => of(id).at(-1));
   expect(ends).toEqual([
-    { type: "cancelled", jobId: 1, stage: "decode", steps: 0 },
-    { type: "cancelled", jobId: 2, stage: "prefill", steps: 0 },
-    { type: "cancelled", jobId: 3, stage: "queue", steps: 0 },
+    { type: "cancelled", jobId: 1, stage: "decode", step: 2 },
+    { type: "cancelled", jobId: 2, stage: "prefill", step: 2 },
+    { type: "cancelled", jobId: 3, stage: "queue", step: 2 },
   ]);
   expect(engine.isIdle).toBe(true);
 });

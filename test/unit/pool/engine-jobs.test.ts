@@ -79,3 +79,20 @@ test("a job that lost its slot waits for another as long as it takes, and its re
   for (let step = 5_901; step < 7_000; step += 1) jobs.step(step, [], 0);
   expect(counters.mutedJobs).toBe(1);
 });
+
+test("the steps between a cancel and its effect are measured, and the most of them kept", () => {
+  const jobs = newJobs();
+  const [slow, quick] = [jobs.open(generate), jobs.open(generate)];
+  const cancelled = (jobId: number, step: number): JobEvent => {
+    return { type: "cancelled", jobId, stage: "decode", step };
+  };
+  jobs.step(7, [accepted(slow.id), accepted(quick.id)], 0);
+  jobs.abandon(slow, new Error("left"));
+  jobs.step(9, [], 0);
+  jobs.abandon(quick, new Error("left"));
+  // Told with a later step than the one after which it took effect.
+  jobs.step(11, [cancelled(slow.id, 10)], 0);
+  expect(counters.cancelStepsMax).toBe(3);
+  jobs.step(12, [cancelled(quick.id, 10)], 0);
+  expect(counters.cancelStepsMax).toBe(3);
+});

@@ -11,7 +11,7 @@ const good: unknown[] = [
   { type: "loading", seq: 1, fraction: 0.5 },
   { type: "loadFailed", seq: 2, reason: "r" },
   step({ type: "text", jobId: 1, choice: 0, text: "", tokens: 0 }),
-  step({ type: "cancelled", jobId: 1, stage: "queue", steps: 0 }),
+  step({ type: "cancelled", jobId: 1, stage: "queue", step: 0 }),
   step({ type: "grammarChecked", jobId: 1, problem: null }),
 ];
 
@@ -37,7 +37,7 @@ const bad: unknown[] = [
   step({ type: "text", jobId: 1, choice: 0, text: 5, tokens: 0 }),
   step({ type: "text", jobId: 1, choice: 0, text: "", tokens: -1 }),
   step({ type: "wobble", jobId: 1 }),
-  step({ type: "cancelled", jobId: 1, stage: "later", steps: 0 }),
+  step({ type: "cancelled", jobId: 1, stage: "later", step: 0 }),
 ];
 
 test.each(bad.map((message) => ({ message })))("a message is refused: %j", ({ message }) => {

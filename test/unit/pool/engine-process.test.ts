@@ -140,7 +140,7 @@ test("a job that nobody cancelled but the engine did fails", async () => {
   await makeReady();
   const outcome = failure(textOf(engine.run(generate, never())));
   await flush();
-  channel.step([{ type: "cancelled", jobId: 1, stage: "queue", steps: 0 }]);
+  channel.step([{ type: "cancelled", jobId: 1, stage: "queue", step: 0 }]);
   expect((await outcome).code).toBe("internal");
 });
 
