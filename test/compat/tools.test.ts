@@ -218,9 +218,9 @@ describe("calls", () => {
     }
   });
 
-  test("that a stop string cuts end before it, and count as calls", async () => {
+  test("that a stop string cuts end before it, and do not count as whole", async () => {
     const choice = await answer({ stop: "ari" });
-    expect(choice.finish_reason).toBe("tool_calls");
+    expect(choice.finish_reason).toBe("stop");
     expect(functionsOf(choice)).toMatchObject([{ name: "get_weather", arguments: '{"city": "P' }]);
   });
 });
