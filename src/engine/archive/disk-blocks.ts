@@ -5,13 +5,9 @@ import {
   readdirSync,
   readFileSync,
   readSync,
-  renameSync,
   statSync,
-  unlinkSync,
   utimesSync,
-  writeSync,
 } from "node:fs";
-import { open, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../lib/clock.ts";
 import type { Block, BlockFacts } from "./block.ts";
@@ -26,6 +22,7 @@ import {
 import { BlockIndex } from "./block-index.ts";
 import type { BlockStore } from "./block-store.ts";
 import { DiskSpace, TEMPORARY_PREFIX } from "./disk-space.ts";
+import { removeQuietly, writeWhole, writeWholeSync } from "./whole-file.ts";
 
 /** Bytes that may wait to be written, where nothing else is said. */
 const MOST_WAITING_BYTES = 64 * 1024 * 1024;
@@ -144,7 +141,8 @@ export class DiskBlocks implements BlockStore {
       // Removed meanwhile, or another engine wrote the same.
       if (this.index.get(key) === null || this.isPaused) return this.#forget(key);
       for (const gone of await this.#space.makeRoom(bytes)) this.#forget(gone);
-      await this.#writeFile(block);
+      this.#makeFolder();
+      await writeWhole(this.#pathOf(block.facts), this.#temporary(), encodeBlock(block));
       this.#space.add(bytes);
     } catch (error) {
       this.#failed(key, error);
@@ -158,22 +156,14 @@ export class DiskBlocks implements BlockStore {
   #writeNow(block: Block): boolean {
     const { facts, tokens } = block;
     if (this.isPaused || !this.#space.hasRoom(this.#waitingBytes + facts.bytes)) return false;
-    const temporary = this.#temporary();
     try {
       this.#makeFolder();
-      const file = openSync(temporary, "wx", 0o600);
-      try {
-        writevAllSync(file, encodeBlock(block));
-      } finally {
-        closeSync(file);
-      }
-      renameSync(temporary, this.#pathOf(facts));
+      writeWholeSync(this.#pathOf(facts), this.#temporary(), encodeBlock(block));
       this.#space.add(facts.bytes);
       this.index.add(facts);
       this.#tokens.set(facts.key, tokens);
       return true;
     } catch (error) {
-      removeQuietly(temporary);
       this.#failed(facts.key, error);
       return false;
     }
@@ -193,23 +183,6 @@ export class DiskBlocks implements BlockStore {
 
   #makeFolder(): void {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-  }
-
-  async #writeFile(block: Block): Promise<void> {
-    this.#makeFolder();
-    const temporary = this.#temporary();
-    try {
-      const file = await open(temporary, "wx", 0o600);
-      try {
-        await file.writev(encodeBlock(block));
-      } finally {
-        await file.close();
-      }
-      await rename(temporary, this.#pathOf(block.facts));
-    } catch (error) {
-      await unlink(temporary).catch(() => undefined);
-      throw error;
-    }
   }
 
   /** What `body` finds in a file; a file that is gone or damaged is forgotten. */
@@ -248,19 +221,5 @@ export class DiskBlocks implements BlockStore {
 
   #pathOf(facts: BlockFacts): string {
     return join(this.#folder, fileName(facts));
-  }
-}
-
-function writevAllSync(file: number, parts: readonly Uint8Array[]): void {
-  for (const part of parts) {
-    for (let at = 0; at < part.length;) at += writeSync(file, part, at, part.length - at);
-  }
-}
-
-function removeQuietly(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch {
-    // It may be gone already, or was never written.
   }
 }

@@ -1,0 +1,59 @@
+import { closeSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
+import { open, rename, unlink } from "node:fs/promises";
+
+/**
+ * A file that only this user can read, and that appears under its name whole or not at all.
+ * @param temporary path on the same file system, for as long as it is not whole.
+ * @throws Error of the system, such as ENOSPC; nothing is left behind then.
+ */
+export async function writeWhole(
+  path: string,
+  temporary: string,
+  parts: readonly Uint8Array[],
+): Promise<void> {
+  try {
+    const file = await open(temporary, "wx", 0o600);
+    try {
+      for (const part of parts) {
+        // On a full disk a write ends early without an error; the next one has it.
+        for (let at = 0; at < part.length;) at += (await file.write(part, at)).bytesWritten;
+      }
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** As `writeWhole`, before it returns. */
+export function writeWholeSync(
+  path: string,
+  temporary: string,
+  parts: readonly Uint8Array[],
+): void {
+  try {
+    const file = openSync(temporary, "wx", 0o600);
+    try {
+      for (const part of parts) {
+        for (let at = 0; at < part.length;) at += writeSync(file, part, at, part.length - at);
+      }
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    removeQuietly(temporary);
+    throw error;
+  }
+}
+
+export function removeQuietly(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // It may be gone already, or was never written.
+  }
+}
