@@ -7,9 +7,9 @@ import {
   openSync,
   readdirSync,
   readSync,
-  type Stats,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { strangerOf } from "../lib/stranger.ts";
 import { reasonOf } from "./cache-folder.ts";
 import type { BundledFile } from "./manifest.ts";
 
@@ -85,13 +85,4 @@ function damageOf(path: string, file: BundledFile, buffer: Uint8Array<ArrayBuffe
   } finally {
     closeSync(descriptor);
   }
-}
-
-/** Why others may have had a hand in it, or null. */
-function strangerOf(facts: Stats, kind: "file" | "folder"): string | null {
-  if (kind === "file" ? !facts.isFile() : !facts.isDirectory()) return `is not a plain ${kind}`;
-  const user = process.getuid?.();
-  if (user === undefined) return null;
-  if (facts.uid !== user) return `belongs to another user (uid ${facts.uid})`;
-  return (facts.mode & 0o022) === 0 ? null : "may be written by other users";
 }

@@ -15,7 +15,7 @@ export const PROMPT_SETTINGS = {
     fallback: 512 * 2 ** 20,
     minimum: 0,
     maximum: 2 ** 50,
-    help: "Memory for them per model when none are kept on disk; 0 = none (default 512MiB)",
+    help: "Memory for them per model where the disk takes none; 0 = none (default 512MiB)",
   }),
   sharedPrefixCache: words.flagSetting({
     flag: "shared-prefix-cache",

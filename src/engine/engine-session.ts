@@ -95,7 +95,7 @@ export class EngineSession {
           this.#send({ type: "step", load, events, receivedJobId: this.#receivedJobId }),
         onProgress: (fraction) => this.#reportProgress(fraction),
         buildId,
-        onTrouble: (message) => void process.stderr.write(`${message}\n`),
+        onTrouble: (trouble) => this.#send({ type: "trouble", ...trouble }),
       });
       this.#engine = engine;
       this.#send({ type: "ready", model: info });

@@ -3,7 +3,7 @@ import { defined } from "../lib/assert.ts";
 import { LmError } from "../lib/errors.ts";
 import type { Backend, Model, ModelContext } from "../llama/backend.ts";
 import type { LoadOptions } from "../protocol/commands.ts";
-import type { LoadedModelInfo } from "../protocol/events.ts";
+import type { EngineTrouble, LoadedModelInfo } from "../protocol/events.ts";
 import { AdapterSets } from "./adapter-sets.ts";
 import { openArchives } from "./archive/open-archive.ts";
 import { Engine, type SendStep } from "./engine.ts";
@@ -41,7 +41,7 @@ export interface LoadDeps {
   /** Of the program; states of another build are not reused. */
   buildId: string;
   /** Something to be told that stops nobody. */
-  onTrouble: (message: string) => void;
+  onTrouble: (trouble: EngineTrouble) => void;
 }
 
 /**

@@ -11,6 +11,7 @@ export class PoolMetrics {
   readonly #cancelled: Counter;
   readonly #stale: Counter;
   readonly #muted: Counter;
+  readonly #prefixFailures: Counter;
   readonly #cancelSteps: Counter;
   readonly #inflight: Counter;
 
@@ -25,6 +26,10 @@ export class PoolMetrics {
     this.#cancelled = total("cancel", "Cancelled jobs, by the stage they had reached.");
     this.#stale = total("stale_events", "Engine events of jobs that had ended already.");
     this.#muted = total("muted_jobs", "Jobs ended because their engine fell silent about them.");
+    this.#prefixFailures = total(
+      "prefix_cache_disk_failures",
+      "Times that computed prompts could not be kept on disk.",
+    );
     this.#cancelSteps = registry.gauge(
       "lmserver_cancel_steps_max",
       "Most steps that an engine went on between a cancel and its effect; more than one where steps are shorter than a message's way.",
@@ -42,6 +47,7 @@ export class PoolMetrics {
     this.#refused.set(counts.queueRefused);
     this.#stale.set(counts.staleEvents);
     this.#muted.set(counts.mutedJobs);
+    this.#prefixFailures.set(counts.prefixFailures);
     this.#cancelSteps.set(counts.cancelStepsMax);
     this.#inflight.set(counts.ipcInflightBytes);
     for (const [reason, count] of Object.entries(counts.engineExits)) {

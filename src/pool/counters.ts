@@ -9,6 +9,7 @@ export class PoolCounters {
   cancelStepsMax = 0;
   staleEvents = 0;
   mutedJobs = 0;
+  prefixFailures = 0;
   readonly engineExits: Record<EngineExitReason, number> = {
     unloaded: 0,
     load_failed: 0,
@@ -29,6 +30,7 @@ export class PoolCounters {
       cancelStepsMax: this.cancelStepsMax,
       staleEvents: this.staleEvents,
       mutedJobs: this.mutedJobs,
+      prefixFailures: this.prefixFailures,
       ipcInflightBytes,
     };
   }

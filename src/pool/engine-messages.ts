@@ -25,6 +25,7 @@ const MESSAGE_FIELDS: Readonly<Record<EngineMessage["type"], (message: Fields) =
   loading: (message) => typeof message["fraction"] === "number",
   ready: (message) => isFields(message["model"]) && isCount(message["model"]["contextLength"]),
   loadFailed: (message) => typeof message["reason"] === "string",
+  trouble: (message) => isWord(message["cause"]) && typeof message["reason"] === "string",
   step: (message) =>
     isFields(message["load"]) &&
     isCount(message["load"]["step"]) &&
@@ -57,6 +58,10 @@ function isFields(value: unknown): value is Fields {
 
 function isCount(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= 0;
+}
+
+function isWord(value: unknown): boolean {
+  return typeof value === "string" && /^\w{1,40}$/.test(value);
 }
 
 function isStage(value: unknown): boolean {

@@ -15,6 +15,7 @@ import { LoadProgress } from "./load-progress.ts";
 import { causeWords, exitWords, isKilled, lastWords } from "./last-words.ts";
 import type { EngineExitReason } from "./pool.ts";
 import { SilenceLimit } from "./silence-limit.ts";
+import { TroubleLog } from "./trouble-log.ts";
 import { Watchdog } from "./watchdog.ts";
 
 export interface EngineProcessOptions {
@@ -50,6 +51,7 @@ export class EngineProcess {
   readonly #jobs: EngineJobs;
   readonly #watchdog: Watchdog;
   readonly #silence: SilenceLimit;
+  readonly #troubles: TroubleLog;
   readonly #ready = Promise.withResolvers<LoadedModelInfo>();
   readonly #ended = Promise.withResolvers<EngineEnd>();
   #stage: EngineStage = "starting";
@@ -60,7 +62,7 @@ export class EngineProcess {
 
   /** @throws LmError model_load_failed when the system does not start the process. */
   constructor(options: EngineProcessOptions) {
-    const { model, load, maxQueue, limits, clock, counters } = options;
+    const { model, load, maxQueue, limits, clock, log, counters } = options;
     this.#options = options;
     this.#ready.promise.catch(() => {
       // Nobody may be waiting; every failure is also told by `ended`.
@@ -70,6 +72,7 @@ export class EngineProcess {
     const onGone = () => this.#gone();
     this.#ender = new EngineEnder({ channel: this.#channel, limits, clock, onGone });
     this.#progress = new LoadProgress(options.modelBytes);
+    this.#troubles = new TroubleLog(model, log, counters);
     counters.engineStarts += 1;
     this.#jobs = new EngineJobs({
       model,
@@ -211,6 +214,8 @@ export class EngineProcess {
         return this.#becomeReady(message.model);
       case "loadFailed":
         return this.#refuse(lastWords(message.reason));
+      case "trouble":
+        return this.#troubles.add(message);
       case "step":
         return this.#step(message);
     }

@@ -138,6 +138,8 @@ export interface PoolStatistics {
   staleEvents: number;
   /** Jobs ended because the engine kept running but stopped reporting them. */
   mutedJobs: number;
+  /** Times that computed prompts could not be kept on disk. */
+  prefixFailures: number;
   /** Estimated bytes sent to engines and not yet read by them. */
   ipcInflightBytes: number;
 }

@@ -205,6 +205,14 @@ export interface EngineLoad {
   cache?: CacheLoad;
 }
 
+/** Computed prompts cannot be kept where they should be; the engine goes on without. */
+export interface EngineTrouble {
+  /** The system's word, such as ENOSPC, or "unusable". */
+  cause: string;
+  /** For the log: what was tried, with its path. */
+  reason: string;
+}
+
 /** `seq` numbers the messages from 1; the server acknowledges them (see Command `ack`). */
 export type EngineMessage =
   /** The process is up; `buildId` must equal the server's. */
@@ -213,6 +221,8 @@ export type EngineMessage =
   | { type: "ready"; seq: number; model: LoadedModelInfo }
   /** `reason` holds llama.cpp's last error lines. The process exits after it. */
   | { type: "loadFailed"; seq: number; reason: string }
+  /** At any time after `hello`, and again each time. */
+  | ({ type: "trouble"; seq: number } & EngineTrouble)
   /**
    * `receivedJobId` is the largest job id among the commands read so far; with it the server bounds
    * the bytes it has sent ahead of the engine. An engine with running or queued jobs sends a step

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { startServer, type TestServer } from "../support/server.ts";
+import { startServer, type TestServer, until } from "../support/server.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 
 /** Stored prefixes of the product: what outlives it, and who may use what. */
@@ -99,6 +99,20 @@ test("keys share prefixes in memory and on disk only when the server joins them"
   const most = counts[2] ?? 0;
   expect(most).toBeGreaterThan(300);
   expect(counts).toEqual([0, 0, most, most, 0, most]);
+}, 60_000);
+
+test("a folder that cannot be used is told and counted once, and memory is used", async () => {
+  using folder = tempFolder();
+  chmodSync(folder.path, 0o700);
+  writeFileSync(join(folder.path, "prefixes"), "");
+  const server = await startServer({ cacheDir: folder.path, args: ON_DISK });
+  await ask(server);
+  await ask(server);
+  await until("blocks in memory", async () => (await metric(server, "archive_blocks")) > 0);
+  expect(await metric(server, "disk_failures_total")).toBe(1);
+  const told = /EEXIST.*computed prompts are not kept on disk/g;
+  expect(server.stderr().match(told)).toHaveLength(1);
+  await server.stop();
 }, 60_000);
 
 test("nothing is written when the disk is off", async () => {

@@ -100,6 +100,7 @@ const noStatistics: PoolStatistics = {
   cancelStepsMax: 1,
   staleEvents: 0,
   mutedJobs: 0,
+  prefixFailures: 0,
   ipcInflightBytes: 0,
 };
 

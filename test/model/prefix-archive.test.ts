@@ -10,6 +10,7 @@ import { systemClock } from "../../src/lib/clock.ts";
 import type { Backend, Model } from "../../src/llama/backend.ts";
 import { createFfiBackend } from "../../src/llama/ffi-backend.ts";
 import type { GenerateJob, LoadOptions } from "../../src/protocol/commands.ts";
+import type { EngineTrouble } from "../../src/protocol/events.ts";
 import { engineHarness, job, type HarnessOptions } from "../support/engine-harness.ts";
 import { llamaLibraries } from "../support/llama-libraries.ts";
 
@@ -65,8 +66,8 @@ describe.if(libraryDir !== null)("prefixes outside the KV cache of llama.cpp", (
     const { path, model } = modelOf(architecture);
     const load = { ...loadOptions(path, cache), ...over };
     const shape = { contextLength: 2048, memory: { modelBytes: 0, kvBytes: 0, computeBytes: 0 } };
-    const onTrouble = (message: string): void => {
-      throw new Error(message);
+    const onTrouble = ({ reason }: EngineTrouble): void => {
+      throw new Error(reason);
     };
     const { archive } = openArchives(load, model, shape, {
       buildId,

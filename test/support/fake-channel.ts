@@ -66,6 +66,10 @@ export class FakeChannel implements EngineChannel {
     this.#number({ type: "loadFailed", reason });
   }
 
+  trouble(cause: string): void {
+    this.#number({ type: "trouble", cause, reason: `${cause}: it failed` });
+  }
+
   step(events: readonly JobEvent[], receivedJobId?: number): void {
     this.#step += 1;
     const load = { step: this.#step, running: 0, queued: 0, kvCellsUsed: 0, kvCells: 0 };

@@ -26,7 +26,7 @@ const store = new DiskBlocks({
   maxBytes: 2 ** 30,
   ...(atOnce !== "" && { maxWaitingBytes: 0 }),
   clock,
-  onTrouble: (message) => void causes.push(/ENOSPC/.exec(message)?.[0] ?? message),
+  onTrouble: ({ cause }) => void causes.push(cause),
 });
 let written = 0;
 for (; !store.isPaused; written++) {

@@ -1,7 +1,8 @@
 import type { BlockFacts } from "./block.ts";
+import type { BlockLookup } from "./block-store.ts";
 
 /** Blocks by key and by what they follow: the sequences kept in a store, as a tree. */
-export class BlockIndex {
+export class BlockIndex implements BlockLookup {
   readonly #blocks = new Map<string, BlockFacts>();
   readonly #children = new Map<string, Set<BlockFacts>>();
   #bytes = 0;
@@ -53,7 +54,6 @@ export class BlockIndex {
     return !this.#children.has(key);
   }
 
-  /** Blocks that follow `parent` and begin with the tokens of `head`. */
   following(parent: string, head: string): BlockFacts[] {
     return [...(this.#children.get(parent) ?? [])].filter((facts) => facts.head === head);
   }

@@ -1,10 +1,19 @@
-import type { Block } from "./block.ts";
-import type { BlockIndex } from "./block-index.ts";
+import type { Block, BlockFacts } from "./block.ts";
+
+/** What a store holds, without reading it. */
+export interface BlockLookup {
+  /** Blocks. */
+  readonly size: number;
+  readonly bytes: number;
+  get(key: string): BlockFacts | null;
+  /** Blocks that follow `parent` and begin with the tokens of `head`. */
+  following(parent: string, head: string): BlockFacts[];
+}
 
 /** Where blocks are kept outside the KV cache. Synchronous, except for what may take its time. */
 export interface BlockStore {
   /** What is there, as far as this process knows. */
-  readonly index: BlockIndex;
+  readonly index: BlockLookup;
   /** Nothing can be kept for a while: what is given is lost. */
   readonly isPaused: boolean;
   /**

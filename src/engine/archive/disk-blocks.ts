@@ -1,6 +1,5 @@
 import {
   closeSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -10,6 +9,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../lib/clock.ts";
+import { systemCode } from "../../lib/system-code.ts";
+import type { EngineTrouble } from "../../protocol/events.ts";
 import type { Block, BlockFacts } from "./block.ts";
 import {
   decodeBlock,
@@ -19,6 +20,7 @@ import {
   readFileName,
   tokenBytes,
 } from "./block-file.ts";
+import { openBlockFolder } from "./block-folder.ts";
 import { BlockIndex } from "./block-index.ts";
 import type { BlockStore } from "./block-store.ts";
 import { DiskSpace, TEMPORARY_PREFIX } from "./disk-space.ts";
@@ -42,7 +44,9 @@ export interface DiskBlocksOptions {
   maxWaitingBytes?: number;
   clock: Clock;
   /** Told once per trouble. */
-  onTrouble: (message: string) => void;
+  onTrouble: (trouble: EngineTrouble) => void;
+  /** Given each block that was to be written later and could not be. */
+  onLost?: (block: Block) => void;
 }
 
 /**
@@ -63,10 +67,12 @@ export class DiskBlocks implements BlockStore {
   #pausedUntilMs = 0;
   #temporaries = 0;
 
+  /** @throws Error when the folder is not there and cannot be made, or is not the user's alone. */
   constructor(options: DiskBlocksOptions) {
     this.#options = options;
     this.#folder = join(options.folder, options.fingerprint);
     this.#space = new DiskSpace(options.folder, options.maxBytes, options.clock);
+    this.#openFolder();
     for (const facts of this.#list()) this.index.add(facts);
   }
 
@@ -139,13 +145,15 @@ export class DiskBlocks implements BlockStore {
     const { key, bytes } = block.facts;
     try {
       // Removed meanwhile, or another engine wrote the same.
-      if (this.index.get(key) === null || this.isPaused) return this.#forget(key);
+      if (this.index.get(key) === null) return this.#forget(key);
+      if (this.isPaused) return this.#lose(block);
       for (const gone of await this.#space.makeRoom(bytes)) this.#forget(gone);
-      this.#makeFolder();
+      this.#openFolder();
       await writeWhole(this.#pathOf(block.facts), this.#temporary(), encodeBlock(block));
       this.#space.add(bytes);
     } catch (error) {
-      this.#failed(key, error);
+      this.#failed(error);
+      this.#lose(block);
     } finally {
       this.#waiting.delete(key);
       this.#waitingBytes -= bytes;
@@ -157,22 +165,26 @@ export class DiskBlocks implements BlockStore {
     const { facts, tokens } = block;
     if (this.isPaused || !this.#space.hasRoom(this.#waitingBytes + facts.bytes)) return false;
     try {
-      this.#makeFolder();
+      this.#openFolder();
       writeWholeSync(this.#pathOf(facts), this.#temporary(), encodeBlock(block));
       this.#space.add(facts.bytes);
       this.index.add(facts);
       this.#tokens.set(facts.key, tokens);
       return true;
     } catch (error) {
-      this.#failed(facts.key, error);
+      this.#failed(error);
       return false;
     }
   }
 
-  #failed(key: string, error: unknown): void {
+  #failed(error: unknown): void {
     this.#pausedUntilMs = this.#options.clock.monotonicMs() + PAUSE_MS;
-    this.#options.onTrouble(`Prefixes cannot be kept in ${this.#folder}: ${String(error)}`);
-    this.#forget(key);
+    this.#options.onTrouble(troubleOf(error));
+  }
+
+  #lose(block: Block): void {
+    this.#forget(block.facts.key);
+    this.#options.onLost?.(block);
   }
 
   /** Path of a file that is not whole yet. */
@@ -181,8 +193,9 @@ export class DiskBlocks implements BlockStore {
     return join(this.#folder, `${TEMPORARY_PREFIX}${process.pid}-${this.#temporaries}`);
   }
 
-  #makeFolder(): void {
-    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+  #openFolder(): void {
+    openBlockFolder(this.#options.folder);
+    openBlockFolder(this.#folder);
   }
 
   /** What `body` finds in a file; a file that is gone or damaged is forgotten. */
@@ -206,12 +219,7 @@ export class DiskBlocks implements BlockStore {
   }
 
   #list(): BlockFacts[] {
-    let names: string[];
-    try {
-      names = readdirSync(this.#folder);
-    } catch {
-      return []; // nothing was ever kept for this model
-    }
+    const names = readdirSync(this.#folder);
     return names.flatMap((name) => readFileName(name, this.#sizeOf(name)) ?? []);
   }
 
@@ -222,4 +230,10 @@ export class DiskBlocks implements BlockStore {
   #pathOf(facts: BlockFacts): string {
     return join(this.#folder, fileName(facts));
   }
+}
+
+/** What the server is told about a folder that cannot be used. */
+export function troubleOf(error: unknown): EngineTrouble {
+  const reason = error instanceof Error ? error.message : String(error);
+  return { cause: systemCode(error) ?? "unusable", reason };
 }

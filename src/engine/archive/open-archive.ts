@@ -2,7 +2,11 @@ import type { ModelContext } from "../../llama/backend.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { LoadOptions } from "../../protocol/commands.ts";
 import { SHORT_TOKENS } from "../stored-prefix.ts";
-import { DiskBlocks } from "./disk-blocks.ts";
+import type { EngineTrouble } from "../../protocol/events.ts";
+import type { BlockStore } from "./block-store.ts";
+import type { Block } from "./block.ts";
+import { DiskBlocks, type DiskBlocksOptions, troubleOf } from "./disk-blocks.ts";
+import { DiskOrMemoryBlocks } from "./disk-or-memory-blocks.ts";
 import { MemoryBlocks } from "./memory-blocks.ts";
 import { fingerprintOf, type LoadedModel } from "./model-identity.ts";
 import type { ArchiveOptions } from "./prefix-archive.ts";
@@ -21,12 +25,12 @@ type Shape = Pick<ArchiveOptions, "blockTokens" | "leastTokens">;
 export interface ArchiveDeps {
   buildId: string;
   clock: Clock;
-  onTrouble: (message: string) => void;
+  onTrouble: (trouble: EngineTrouble) => void;
 }
 
 /** Where a model's prefixes are kept beyond its KV cache; null = nowhere. */
 export interface Archives {
-  /** On disk, else in memory. */
+  /** On disk, or in memory while that fails. */
   archive: ArchiveOptions | null;
   /** Short ones: in memory. */
   shortArchive: ArchiveOptions | null;
@@ -50,13 +54,24 @@ export function openArchives(
   if (folder === null || diskBytes === 0) return fallback;
   try {
     const fingerprint = fingerprintOf(options, model, { buildId: deps.buildId, contextLength });
-    const { clock, onTrouble } = deps;
-    const store = new DiskBlocks({ folder, fingerprint, maxBytes: diskBytes, clock, onTrouble });
+    const store = onDisk({ folder, fingerprint, maxBytes: diskBytes }, memoryBytes, deps);
     return { archive: { store, fingerprint, ...shape }, shortArchive };
   } catch (error) {
-    deps.onTrouble(`Prefixes are kept in memory only: ${String(error)}`);
+    deps.onTrouble(troubleOf(error));
     return fallback;
   }
+}
+
+function onDisk(
+  options: Pick<DiskBlocksOptions, "folder" | "fingerprint" | "maxBytes">,
+  memoryBytes: number,
+  { clock, onTrouble }: ArchiveDeps,
+): BlockStore {
+  if (memoryBytes === 0) return new DiskBlocks({ ...options, clock, onTrouble });
+  const memory = new MemoryBlocks(memoryBytes);
+  const onLost = (block: Block): void => void memory.write(block);
+  const disk = new DiskBlocks({ ...options, clock, onTrouble, onLost });
+  return new DiskOrMemoryBlocks(disk, memory);
 }
 
 const NOTHING = { folder: null, diskBytes: 0, memoryBytes: 0 };

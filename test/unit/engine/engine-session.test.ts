@@ -1,8 +1,11 @@
 import { expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { EngineSession } from "../../../src/engine/engine-session.ts";
 import type { EngineMessage } from "../../../src/protocol/events.ts";
 import { ENDLESS, FAKE_LOAD, job, stillClock } from "../../support/engine-harness.ts";
 import { FakeBackend, type FakeOptions } from "../../support/fake-backend.ts";
+import { tempFolder } from "../../support/temp-folder.ts";
 
 function start(options: FakeOptions = {}) {
   const sent: EngineMessage[] = [];
@@ -78,6 +81,22 @@ test("a file that is no model is told with the library's words", async () => {
     seq: 2,
     reason: "fake: the file is not a model",
   });
+});
+
+test("a folder that prefixes cannot be kept in is told, and the model loads", () => {
+  using home = tempFolder();
+  const modelPath = join(home.path, "model.gguf");
+  writeFileSync(modelPath, "weights");
+  // The file is where the folder should be.
+  const prefixCache = { folder: modelPath, diskBytes: 1_000, memoryBytes: 1_000 };
+  const { session, sent } = start();
+  session.receive({ type: "load", options: { ...FAKE_LOAD, modelPath, prefixCache } });
+  const reason = `EEXIST: file already exists, mkdir '${modelPath}'`;
+  expect(sent.slice(-2)).toMatchObject([
+    { type: "trouble", seq: 4, cause: "EEXIST", reason },
+    { type: "ready", seq: 5 },
+  ]);
+  session.receive({ type: "shutdown" });
 });
 
 test("an encoder cannot be loaded to generate, but to embed", async () => {

@@ -21,6 +21,7 @@ let clock: ManualClock;
 let counters: PoolCounters;
 let channel: FakeChannel;
 let engine: EngineProcess;
+let warnings: unknown[];
 
 const generate = { type: "generate", job: scriptedJob({ op: "forever" }) } as const;
 const unloaded = new LmError("model_unloaded", { model: "m" }, "unloaded");
@@ -30,6 +31,7 @@ const types = () => channel.received.map(({ type }) => type);
 beforeEach(() => {
   clock = new ManualClock();
   counters = new PoolCounters();
+  warnings = [];
   const { spawn, engines } = fakeSpawner();
   engine = new EngineProcess({
     model: "m",
@@ -40,7 +42,7 @@ beforeEach(() => {
     maxQueue: 2,
     limits: ENGINE_LIMITS,
     clock,
-    log: silentLog,
+    log: { ...silentLog, warn: (_message, fields) => void warnings.push(fields) },
     counters,
     closing: never(),
   });
@@ -64,6 +66,24 @@ test("hello is answered with the load, ready opens it for jobs", async () => {
 
 test("a job before ready is refused", async () => {
   expect((await failure(textOf(engine.run(generate, never())))).code).toBe("model_unloaded");
+});
+
+test("trouble with the disk is counted each time and logged once per cause", async () => {
+  channel.hello();
+  channel.trouble("EACCES");
+  channel.ready();
+  for (const cause of ["ENOSPC", "EACCES", "ENOSPC"]) channel.trouble(cause);
+  expect(warnings).toEqual([
+    { model: "m", cause: "EACCES", reason: "EACCES: it failed" },
+    { model: "m", cause: "ENOSPC", reason: "ENOSPC: it failed" },
+  ]);
+  expect([counters.prefixFailures, engine.stage]).toEqual([4, "ready"]);
+});
+
+test("an engine that invents causes does not fill the log", async () => {
+  await makeReady();
+  for (let number = 0; number < 100; number++) channel.trouble(`E${number}`);
+  expect([warnings.length, counters.prefixFailures]).toEqual([16, 100]);
 });
 
 test("every 64 messages are acknowledged at once", async () => {

@@ -5,34 +5,18 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { type Block, factsOf, rootKey } from "../../../../src/engine/archive/block.ts";
-import { fileBytes, fileName } from "../../../../src/engine/archive/block-file.ts";
+import type { Block } from "../../../../src/engine/archive/block.ts";
 import { DiskBlocks, type DiskBlocksOptions } from "../../../../src/engine/archive/disk-blocks.ts";
 import { MemoryBlocks } from "../../../../src/engine/archive/memory-blocks.ts";
 import { systemClock } from "../../../../src/lib/clock.ts";
+import { block, BLOCK_BYTES, chain, pathIn } from "../../../support/blocks.ts";
 import { tempFolder } from "../../../support/temp-folder.ts";
-
-const ROOT = rootKey("fingerprint", "scope");
-const STATE_BYTES = 1_000;
-const BLOCK_BYTES = fileBytes(16, STATE_BYTES);
-
-function block(seed: number, parent = ROOT): Block {
-  const tokens = Int32Array.from({ length: 16 }, (_, index) => seed * 100 + index);
-  const state = new Uint8Array(STATE_BYTES).fill(seed);
-  return { facts: factsOf(parent, tokens, BLOCK_BYTES), tokens, state };
-}
-
-/** Blocks that follow each other. */
-function chain(...seeds: number[]): Block[] {
-  const blocks: Block[] = [];
-  for (const seed of seeds) blocks.push(block(seed, blocks.at(-1)?.facts.key ?? ROOT));
-  return blocks;
-}
 
 function open(folder: string, over: Partial<DiskBlocksOptions> = {}) {
   const troubles: string[] = [];
@@ -41,13 +25,17 @@ function open(folder: string, over: Partial<DiskBlocksOptions> = {}) {
     fingerprint: "model",
     maxBytes: 1_000_000,
     clock: systemClock,
-    onTrouble: (message) => troubles.push(message),
+    onTrouble: ({ cause }) => troubles.push(cause),
     ...over,
   });
   return { store, troubles };
 }
 
-const pathIn = (folder: string, { facts }: Block): string => join(folder, "model", fileName(facts));
+/** A file where the folder should be refuses even a user who may do everything. */
+function spoil(folder: string): void {
+  rmSync(join(folder, "model"), { recursive: true });
+  writeFileSync(join(folder, "model"), "");
+}
 
 test("a block is read while it is on its way, and by the next process", async () => {
   using folder = tempFolder();
@@ -182,9 +170,8 @@ test("what is used stays", async () => {
 
 test("a folder that cannot be written is told once, and nothing else breaks", async () => {
   using folder = tempFolder();
-  // A file where the folder should be refuses even a user who may do everything.
-  writeFileSync(join(folder.path, "model"), "");
   const { store, troubles } = open(folder.path);
+  spoil(folder.path);
   store.write(block(1));
   store.write(block(2));
   await store.settled();
@@ -215,8 +202,8 @@ test("when much is on its way a block is written at once, unless the cap forbids
 
 test("a block that cannot be written at once is told, and leaves nothing", () => {
   using folder = tempFolder();
-  writeFileSync(join(folder.path, "model"), "");
   const { store, troubles } = open(folder.path, { maxWaitingBytes: 0 });
+  spoil(folder.path);
   store.write(block(1));
   store.write(block(2));
   expect([troubles.length, store.index.size, store.isPaused]).toEqual([1, 0, true]);

@@ -10,7 +10,7 @@ import { tempFolder } from "../../../support/temp-folder.ts";
 
 const endless = { sampling: { ...job("").sampling, ignoreEos: true } };
 
-const inMemory = (maxBytes = 2 ** 30): ArchiveOptions => ({
+const inMemory = (maxBytes = 2 ** 30): ArchiveOptions & { store: MemoryBlocks } => ({
   store: new MemoryBlocks(maxBytes),
   fingerprint: "",
   blockTokens: 32,
@@ -123,7 +123,7 @@ test("the same when nobody rests between them and little may wait for the disk",
     maxBytes: 2 ** 30,
     maxWaitingBytes: 1_000,
     clock: systemClock,
-    onTrouble: (message) => expect(message).toBe("none"),
+    onTrouble: ({ reason }) => expect(reason).toBe("none"),
   });
   expect(chatsInTurns({ ...inMemory(), store }, false)).toBeLessThanOrEqual(1.1);
   await store.settled();
@@ -261,8 +261,8 @@ test("a block that is damaged on disk costs computing the rest, and is told as t
     fingerprint: "model",
     maxBytes: 2 ** 30,
     clock: systemClock,
-    onTrouble: (message) => {
-      throw new Error(message);
+    onTrouble: ({ reason }) => {
+      throw new Error(reason);
     },
   });
   const archive = { store, fingerprint: "model", blockTokens: 32, leastTokens: 256 };
