@@ -8,6 +8,7 @@ import { bannerLines, exposureWarnings } from "./banner.ts";
 import { EXIT, ExitError, type Command, type Terminal } from "./command.ts";
 import { listen, type Listener } from "./listen.ts";
 import { createLog, type LogOptions } from "./log-writer.ts";
+import { keepPrefixCap } from "./prefix-folder.ts";
 import { reloadConfig } from "./reload.ts";
 import { catalogFolders, planServe, SERVE_FLAGS, type ServePlan } from "./serve-config.ts";
 import { wireServer, type Server } from "./server-parts.ts";
@@ -64,9 +65,11 @@ async function runServer(start: Start): Promise<number> {
     aliases: () => live.aliases,
     isStopping: () => signals.stopping.aborted,
   });
-  const { bind, port, shutdownGraceSeconds } = plan.config;
+  const { bind, port, prefixCacheDiskBytes, shutdownGraceSeconds } = plan.config;
   let listener: Listener;
   try {
+    // Beside the start: a folder of many files takes its time.
+    void keepPrefixCap(plan.folders.cacheDir, prefixCacheDiskBytes, { clock: systemClock, log });
     await server.downloads.restore();
     listener = await listen({ bind, port, app: server.app });
   } catch (error) {

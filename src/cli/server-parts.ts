@@ -23,6 +23,7 @@ import { gpuFreeBytes } from "./gpu-memory.ts";
 import { loadPresetOf, modelDefaultsOf } from "./model-defaults.ts";
 import { openResponses } from "./open-responses.ts";
 import { withPredictionFeed } from "./prediction-feed.ts";
+import { prefixFolder } from "./prefix-folder.ts";
 import { catalogFolders, type ServePlan } from "./serve-config.ts";
 
 /** The program's parts, wired. Whoever asked for them closes pool, templates, downloads, responses. */
@@ -157,7 +158,7 @@ function createPool(
       mmap: true,
       speculation: config.speculation,
       prefixCache: {
-        folder: join(folders.cacheDir, "prefixes"),
+        folder: prefixFolder(folders.cacheDir),
         diskBytes: config.prefixCacheDiskBytes,
         memoryBytes: config.prefixCacheMemoryBytes,
       },

@@ -8,7 +8,7 @@ export const PROMPT_SETTINGS = {
     fallback: 4 * 2 ** 30,
     minimum: 0,
     maximum: 2 ** 50,
-    help: "Disk that computed prompts of all models may take, to outlive unload and restart; 0 = none (default 4GiB)",
+    help: "Disk that computed prompts of all models may take, to outlive unload and restart; 0 = none, and what is there goes (default 4GiB)",
   }),
   prefixCacheMemoryBytes: numbers.sizeSetting({
     flag: "prefix-cache-memory",

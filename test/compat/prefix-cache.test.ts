@@ -115,6 +115,28 @@ test("a folder that cannot be used is told and counted once, and memory is used"
   await server.stop();
 }, 60_000);
 
+test("a lower cap holds from the start, and none at all leaves nothing", async () => {
+  using folder = tempFolder();
+  chmodSync(folder.path, 0o700);
+  const start = (cap: string) =>
+    startServer({ cacheDir: folder.path, args: ["--prefix-cache-disk", cap] });
+  const bytes = (): number =>
+    filesIn(folder.path)
+      .map((path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0)
+      .reduce((sum, size) => sum + size, 0);
+  const filling = await start("64MiB");
+  for (const letter of "abcdef") await ask(filling, "", { prompt: `${letter} ${PROMPT}` });
+  await filling.stop();
+  const cap = Math.floor(bytes() / 2);
+  const lower = await start(`${cap}`);
+  await until("half of it", () => bytes() <= cap);
+  await lower.stop();
+  expect(filesIn(folder.path)).not.toEqual([]);
+  const none = await start("0");
+  await until("nothing", () => filesIn(folder.path).length === 0);
+  await none.stop();
+}, 60_000);
+
 test("nothing is written when the disk is off", async () => {
   using folder = tempFolder();
   chmodSync(folder.path, 0o700);

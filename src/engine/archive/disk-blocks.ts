@@ -109,6 +109,10 @@ export class DiskBlocks implements BlockStore {
 
   write(block: Block): boolean {
     const { key, bytes } = block.facts;
+    if (!this.#space.canHold(bytes)) {
+      this.#failed(new Error(`a block of ${bytes} bytes is larger than the cap of all`));
+      return false;
+    }
     if (this.isFull) return this.#writeNow(block);
     this.index.add(block.facts);
     this.#waiting.set(key, block);

@@ -1,6 +1,9 @@
-import { readdir, stat, unlink } from "node:fs/promises";
+import { lstat, readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
+import { assert } from "../../lib/assert.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { strangerOf } from "../../lib/stranger.ts";
+import { systemCode } from "../../lib/system-code.ts";
 import { readFileName } from "./block-file.ts";
 
 /** Names of files that are not whole yet. */
@@ -12,8 +15,7 @@ const SPARE = 0.1;
 
 interface Found {
   path: string;
-  /** null = not a block. */
-  key: string | null;
+  key: string;
   parent: string;
   bytes: number;
   /** When it, or anything that follows it, was last used. */
@@ -45,18 +47,28 @@ export class DiskSpace {
     this.#untilLook -= bytes;
   }
 
+  /** Whether so many bytes fit at all. */
+  canHold(bytes: number): boolean {
+    return bytes <= this.#maxBytes;
+  }
+
   /** Whether so many bytes fit without a look at the folder, as far as this engine knows by now. */
   hasRoom(bytes: number): boolean {
     return (this.#bytes ?? 0) + bytes <= this.#maxBytes;
   }
 
+  /** The cap may be lower than when the blocks were written. @returns bytes above it that could not be removed. */
+  async keepCap(): Promise<number> {
+    await this.makeRoom(0);
+    return Math.max(0, (this.#bytes ?? 0) - this.#maxBytes);
+  }
+
   /**
    * Removes what was used longest ago until `bytes` more fit, sequences from their ends.
    * @returns keys of the removed blocks.
-   * @throws Error when they never fit.
    */
   async makeRoom(bytes: number): Promise<string[]> {
-    if (bytes > this.#maxBytes) throw new Error(`the cap of ${this.#maxBytes} bytes is too small`);
+    assert(this.canHold(bytes), "no room can be made for what never fits");
     const isFull = (this.#bytes ?? 0) + bytes > this.#maxBytes;
     if (this.#bytes !== null && !isFull && this.#untilLook > 0) return [];
     const found = await this.#look();
@@ -67,9 +79,9 @@ export class DiskSpace {
       const goal = Math.max(0, Math.min(this.#maxBytes * (1 - SPARE), this.#maxBytes - bytes));
       for (const file of oldestFirst(found)) {
         if (left <= goal) break;
-        await unlink(file.path).catch(() => undefined);
+        if (!(await isRemoved(file.path))) continue;
         left -= file.bytes;
-        if (file.key !== null) removed.push(file.key);
+        removed.push(file.key);
       }
     }
     this.#bytes = left;
@@ -81,26 +93,38 @@ export class DiskSpace {
     for (const folder of await names(this.#folder)) {
       for (const name of await names(join(this.#folder, folder))) {
         const path = join(this.#folder, folder, name);
-        const facts = await stat(path).catch(() => null);
-        if (facts === null) continue;
+        const facts = await lstat(path).catch(() => null);
+        if (facts?.isFile() !== true) continue;
         const block = readFileName(name, facts.size);
         if (block !== null) {
           const { key, parent } = block;
           found.push({ path, key, parent, bytes: facts.size, usedMs: facts.mtimeMs });
-        } else if (
-          name.startsWith(TEMPORARY_PREFIX) &&
-          this.#clock.now() - facts.mtimeMs > STALE_MS
-        ) {
-          await unlink(path).catch(() => undefined);
+        } else if (name.startsWith(TEMPORARY_PREFIX) && this.#isStale(facts.mtimeMs)) {
+          await isRemoved(path);
         }
       }
     }
     return found;
   }
+
+  /** Where nothing is to be kept, nobody is to be writing. */
+  #isStale(writtenMs: number): boolean {
+    return this.#maxBytes === 0 || this.#clock.now() - writtenMs > STALE_MS;
+  }
 }
 
+/** What lies in a folder of ours; nothing in one that others may write to, or behind a link. */
 async function names(folder: string): Promise<string[]> {
+  const facts = await lstat(folder).catch(() => null);
+  if (facts === null || strangerOf(facts, "folder") !== null) return [];
   return await readdir(folder).catch(() => []);
+}
+
+async function isRemoved(path: string): Promise<boolean> {
+  return await unlink(path).then(
+    () => true,
+    (error: unknown) => systemCode(error) === "ENOENT",
+  );
 }
 
 /** A block is as old as the youngest that follows it, and goes after it. */

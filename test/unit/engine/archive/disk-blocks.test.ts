@@ -179,6 +179,20 @@ test("a folder that cannot be written is told once, and nothing else breaks", as
   expect([store.index.size, store.isPaused, store.isFull]).toEqual([0, true, false]);
 });
 
+test("a block that is larger than the cap is told, and removes no other", async () => {
+  using folder = tempFolder();
+  const before = open(folder.path);
+  before.store.write(block(1));
+  await before.store.settled();
+  const { store, troubles } = open(folder.path, { maxBytes: BLOCK_BYTES + 1 });
+  const [large] = chain(2) as [Block];
+  const facts = { ...large.facts, bytes: BLOCK_BYTES + 2 };
+  expect(store.write({ ...large, facts })).toBe(false);
+  await store.settled();
+  expect([store.index.size, store.isPaused, troubles]).toEqual([1, true, ["unusable"]]);
+  expect(existsSync(pathIn(folder.path, block(1)))).toBe(true);
+});
+
 test("when much is on its way a block is written at once, unless the cap forbids it", async () => {
   using folder = tempFolder();
   const limits = { maxWaitingBytes: BLOCK_BYTES, maxBytes: 3 * BLOCK_BYTES };

@@ -12,7 +12,7 @@ import { tempFolder } from "../../../support/temp-folder.ts";
 function open(folder: string, maxWaitingBytes = 1_000_000) {
   const clock = new ManualClock();
   const causes: string[] = [];
-  const memory = new MemoryBlocks(1_000_000);
+  const memory = new MemoryBlocks(2_000_000);
   const disk = new DiskBlocks({
     folder,
     fingerprint: "model",
@@ -70,11 +70,16 @@ test("the disk is used again when it works again, after what is in memory", asyn
   expect([store.index.size, causes]).toEqual([2, ["EEXIST"]]);
 });
 
-test("a disk at its cap leaves memory alone", async () => {
+test("a disk at its cap leaves memory alone, and one that is too small for a block does not", () => {
   using folder = tempFolder();
-  const { store } = open(folder.path, 0);
-  const [large] = chain(1) as [Block];
-  const facts = { ...large.facts, bytes: 2_000_000 };
-  expect(store.write({ ...large, facts })).toBe(false);
-  expect(store.index.size).toBe(0);
+  const { store, causes } = open(folder.path, 0);
+  const [first, second, third] = chain(1, 2, 3).map((each) => ({
+    ...each,
+    facts: { ...each.facts, bytes: 600_000 },
+  })) as [Block, Block, Block];
+  expect([store.write(first), store.write(second)]).toEqual([true, false]);
+  expect(store.index.size).toBe(1);
+  const facts = { ...third.facts, bytes: 1_000_001 };
+  expect(store.write({ ...third, facts })).toBe(true);
+  expect([store.index.size, causes]).toEqual([2, ["unusable"]]);
 });
