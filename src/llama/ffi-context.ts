@@ -11,6 +11,7 @@ import { FfiSampler } from "./ffi-sampler.ts";
 import { addressOf, type LlamaLibrary } from "./library.ts";
 import { explain } from "./log-tail.ts";
 import type { NativeHandle } from "./native-handle.ts";
+import { isPlausibleState } from "./state-check.ts";
 import { takesAllProcessors } from "./system-cpu.ts";
 import { Threadpool } from "./threadpool.ts";
 import type { NativePointer } from "./native-pointer.ts";
@@ -212,16 +213,7 @@ export class FfiContext implements ModelContext {
   }
 
   restoreSequence(sequence: number, state: Uint8Array): boolean {
-    this.#assertSequence(sequence);
-    const { llama } = this.#library;
-    llama.llama_memory_seq_rm(this.#cache(), sequence, -1, -1);
-    if (state.length === 0) return false;
-    const { pointer } = this;
-    const taken = llama.llama_state_seq_set_data(pointer, state, state.length, sequence);
-    if (Number(taken) === state.length) return true;
-    this.#model.log.collect();
-    llama.llama_memory_seq_rm(this.#cache(), sequence, -1, -1);
-    return false;
+    return this.#restore(sequence, state, null);
   }
 
   saveRange(sequence: number, start: number, end: number, scratch: number): Uint8Array {
@@ -239,7 +231,7 @@ export class FfiContext implements ModelContext {
     this.#assertSequence(sequence);
     assert(this.lastPosition(scratch) === -1, "the scratch sequence is empty");
     const end = this.lastPosition(sequence) + 1 + length;
-    if (!this.restoreSequence(scratch, state)) return false;
+    if (!this.#restore(scratch, state, length)) return false;
     const { llama } = this.#library;
     const memory = this.#cache();
     const first = llama.llama_memory_seq_pos_min(memory, scratch);
@@ -267,6 +259,21 @@ export class FfiContext implements ModelContext {
     this.#threadpool?.dispose();
     this.#logitViews.clear();
     this.#releaseModel();
+  }
+
+  /** @param cells that the state must hold; null = anything that fits. */
+  #restore(sequence: number, state: Uint8Array, cells: number | null): boolean {
+    this.#assertSequence(sequence);
+    const { llama } = this.#library;
+    llama.llama_memory_seq_rm(this.#cache(), sequence, -1, -1);
+    const { contextLength: positions } = this;
+    if (!isPlausibleState(state, { model: this.#model.facts, positions, cells })) return false;
+    const { pointer } = this;
+    const taken = llama.llama_state_seq_set_data(pointer, state, state.length, sequence);
+    if (Number(taken) === state.length) return true;
+    this.#model.log.collect();
+    llama.llama_memory_seq_rm(this.#cache(), sequence, -1, -1);
+    return false;
   }
 
   #cache(): NativePointer {

@@ -81,6 +81,34 @@ test("a prompt is found again after a restart, by damage lost and never wrong", 
   await third.stop();
 }, 60_000);
 
+test("a block that somebody made up, with its checksum, is a miss", async () => {
+  using folder = tempFolder();
+  chmodSync(folder.path, 0o700);
+  const start = () => startServer({ cacheDir: folder.path, args: ON_DISK });
+  const first = await start();
+  const cold = await ask(first);
+  await first.stop();
+  for (const path of filesIn(folder.path)) forge(path);
+  const second = await start();
+  expect(await ask(second)).toEqual(cold);
+  expect(await metric(second, 'misses_total{model="demo",reason="not readable any more"}')).toBe(1);
+  const metrics = await (await fetch(`${second.url}/metrics`)).text();
+  expect(metrics).toContain("\nlmserver_engine_starts_total 1\n");
+  await second.stop();
+}, 60_000);
+
+/** Says that the state holds 268 million cells. */
+function forge(path: string): void {
+  const bytes = new Uint8Array(readFileSync(path));
+  const view = new DataView(bytes.buffer);
+  const stateAt = 24 + 4 * view.getUint32(8, true);
+  view.setUint32(stateAt + 12, 0x0fff_ffff, true);
+  const { xxHash64 } = Bun.hash;
+  const checksum = xxHash64(bytes.subarray(stateAt), xxHash64(bytes.subarray(24, stateAt)));
+  view.setBigUint64(16, checksum, true);
+  writeFileSync(path, bytes);
+}
+
 test("keys share prefixes in memory and on disk only when the server joins them", async () => {
   using folder = tempFolder();
   chmodSync(folder.path, 0o700);

@@ -1,14 +1,7 @@
-import {
-  closeSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  statSync,
-  utimesSync,
-} from "node:fs";
+import { lstatSync, lutimesSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../lib/clock.ts";
+import { strangerOf } from "../../lib/stranger.ts";
 import { systemCode } from "../../lib/system-code.ts";
 import type { EngineTrouble } from "../../protocol/events.ts";
 import type { Block, BlockFacts } from "./block.ts";
@@ -24,7 +17,7 @@ import { openBlockFolder } from "./block-folder.ts";
 import { BlockIndex } from "./block-index.ts";
 import type { BlockStore } from "./block-store.ts";
 import { DiskSpace, TEMPORARY_PREFIX } from "./disk-space.ts";
-import { removeQuietly, writeWhole, writeWholeSync } from "./whole-file.ts";
+import { readOwn, removeQuietly, writeWhole, writeWholeSync } from "./whole-file.ts";
 
 /** Bytes that may wait to be written, where nothing else is said. */
 const MOST_WAITING_BYTES = 64 * 1024 * 1024;
@@ -40,6 +33,8 @@ export interface DiskBlocksOptions {
   fingerprint: string;
   /** Of all folders together. */
   maxBytes: number;
+  /** Of one block: a larger file is none; absent = `maxBytes`. */
+  maxBlockBytes?: number;
   /** Bytes that may wait to be written; absent = 64 MiB. */
   maxWaitingBytes?: number;
   clock: Clock;
@@ -88,14 +83,7 @@ export class DiskBlocks implements BlockStore {
     const known = this.#waiting.get(key)?.tokens ?? this.#tokens.get(key);
     if (known !== undefined) return known;
     const tokens = this.#attempt(key, (facts) => {
-      const bytes = new Uint8Array(tokenBytes(facts));
-      const file = openSync(this.#pathOf(facts), "r");
-      try {
-        const read = readSync(file, bytes, 0, bytes.length, 0);
-        return decodeTokens(bytes.subarray(0, read), facts);
-      } finally {
-        closeSync(file);
-      }
+      return decodeTokens(readOwn(this.#pathOf(facts), tokenBytes(facts)), facts);
     });
     if (tokens !== null) this.#tokens.set(key, tokens);
     return tokens;
@@ -104,7 +92,10 @@ export class DiskBlocks implements BlockStore {
   read(key: string): Block | null {
     const waiting = this.#waiting.get(key);
     if (waiting !== undefined) return waiting;
-    return this.#attempt(key, (facts) => decodeBlock(readFileSync(this.#pathOf(facts)), facts));
+    return this.#attempt(key, (facts) => {
+      // One byte more tells that the file grew.
+      return decodeBlock(readOwn(this.#pathOf(facts), facts.bytes + 1), facts);
+    });
   }
 
   write(block: Block): boolean {
@@ -130,7 +121,7 @@ export class DiskBlocks implements BlockStore {
       if (nowMs - (this.#touched.get(key) ?? -Infinity) < TOUCH_EVERY_MS) continue;
       this.#touched.set(key, nowMs);
       const now = new Date(this.#options.clock.now());
-      this.#attempt(key, () => (utimesSync(this.#pathOf(facts), now, now), true));
+      this.#attempt(key, () => (lutimesSync(this.#pathOf(facts), now, now), true));
     }
   }
 
@@ -223,12 +214,13 @@ export class DiskBlocks implements BlockStore {
   }
 
   #list(): BlockFacts[] {
-    const names = readdirSync(this.#folder);
-    return names.flatMap((name) => readFileName(name, this.#sizeOf(name)) ?? []);
-  }
-
-  #sizeOf(name: string): number {
-    return statSync(join(this.#folder, name), { throwIfNoEntry: false })?.size ?? 0;
+    const { maxBytes, maxBlockBytes = maxBytes } = this.#options;
+    return readdirSync(this.#folder).flatMap((name) => {
+      const facts = lstatSync(join(this.#folder, name), { throwIfNoEntry: false });
+      if (facts === undefined || strangerOf(facts, "file") !== null) return [];
+      if (facts.size > maxBlockBytes) return [];
+      return readFileName(name, facts.size) ?? [];
+    });
   }
 
   #pathOf(facts: BlockFacts): string {

@@ -15,6 +15,8 @@ import type { ArchiveOptions } from "./prefix-archive.ts";
 const BLOCK_BYTES = 4 * 1024 * 1024;
 const LEAST_BLOCK_TOKENS = 32;
 const MOST_BLOCK_TOKENS = 256;
+/** What a block takes beside its part of the cache, of which no state is larger than all. */
+const BLOCK_SPARE_BYTES = 16 * 1024 * 1024;
 /** Most that short prefixes may take: dozens of a small model, a few of a large one. */
 const SHORT_BYTES = 64 * 1024 * 1024;
 /** Each is one block. */
@@ -54,7 +56,11 @@ export function openArchives(
   if (folder === null || diskBytes === 0) return fallback;
   try {
     const fingerprint = fingerprintOf(options, model, { buildId: deps.buildId, contextLength });
-    const store = onDisk({ folder, fingerprint, maxBytes: diskBytes }, memoryBytes, deps);
+    // What the library does not tell is no bound.
+    const stateBytes = memory.kvBytes === 0 ? diskBytes : memory.kvBytes;
+    const maxBlockBytes = stateBytes + BLOCK_SPARE_BYTES;
+    const disk = { folder, fingerprint, maxBytes: diskBytes, maxBlockBytes };
+    const store = onDisk(disk, memoryBytes, deps);
     return { archive: { store, fingerprint, ...shape }, shortArchive };
   } catch (error) {
     deps.onTrouble(troubleOf(error));
@@ -63,7 +69,7 @@ export function openArchives(
 }
 
 function onDisk(
-  options: Pick<DiskBlocksOptions, "folder" | "fingerprint" | "maxBytes">,
+  options: Pick<DiskBlocksOptions, "folder" | "fingerprint" | "maxBytes" | "maxBlockBytes">,
   memoryBytes: number,
   { clock, onTrouble }: ArchiveDeps,
 ): BlockStore {

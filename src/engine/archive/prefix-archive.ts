@@ -114,10 +114,16 @@ export class PrefixArchive implements Archive {
   }
 
   restore(sequence: number, piece: Piece): boolean {
-    const block = this.#options.store.read(piece.key);
+    const { store } = this.#options;
+    if (this.#kv.free < piece.count) return false;
+    const block = store.read(piece.key);
     if (block === null) return false;
-    if (this.#isCuttable) return this.#kv.restore(sequence, block.state, piece.count, piece.used);
-    return this.#kv.restoreWhole(sequence, block.state, piece.count);
+    const isIn = this.#isCuttable
+      ? this.#kv.restore(sequence, block.state, piece.count, piece.used)
+      : this.#kv.restoreWhole(sequence, block.state, piece.count);
+    // It would fail again each time, and keep a good one from being written.
+    if (!isIn) store.remove(piece.key);
+    return isIn;
   }
 
   /** Whether the piece is one of its blocks, still. */

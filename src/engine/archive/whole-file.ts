@@ -1,5 +1,18 @@
-import { closeSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { open, rename, unlink } from "node:fs/promises";
+import { strangerOf } from "../../lib/stranger.ts";
+
+/** No link is followed, and a pipe is opened without waiting for a writer. Windows has no such flags. */
+const READ_OWN = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /**
  * A file that only this user can read, and that appears under its name whole or not at all.
@@ -47,6 +60,27 @@ export function writeWholeSync(
   } catch (error) {
     removeQuietly(temporary);
     throw error;
+  }
+}
+
+/**
+ * The first bytes of a file, fewer where it ends before.
+ * @throws Error of the system, or when it is not a plain file that only this user can write to.
+ */
+export function readOwn(path: string, most: number): Uint8Array {
+  const file = openSync(path, READ_OWN);
+  try {
+    const facts = fstatSync(file);
+    const stranger = strangerOf(facts, "file");
+    if (stranger !== null) throw new Error(`${path} ${stranger}`);
+    const bytes = new Uint8Array(Math.min(most, facts.size));
+    let at = 0;
+    for (let read = -1; at < bytes.length && read !== 0; at += read) {
+      read = readSync(file, bytes, at, bytes.length - at, at);
+    }
+    return bytes.subarray(0, at);
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -1,12 +1,16 @@
 import { expect, test } from "bun:test";
 import {
   chmodSync,
+  chownSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -87,6 +91,55 @@ test.each(DAMAGES)("a file that $name is a miss and goes away", async ({ damage 
   expect(next.read(block(1).facts.key)).toBeNull();
   expect(next.index.size).toBe(0);
   expect(readdirSync(join(folder.path, "model"))).toEqual([]);
+});
+
+const STRANGERS: { name: string; replace: (path: string, copy: string) => void }[] = [
+  { name: "a link to a block", replace: (path, copy) => symlinkSync(copy, path) },
+  { name: "a pipe", replace: (path) => Bun.spawnSync(["mkfifo", path]) },
+  { name: "a folder", replace: (path) => mkdirSync(path) },
+  {
+    name: "a file that others may write to",
+    replace: (path, copy) => {
+      copyFileSync(copy, path);
+      chmodSync(path, 0o666);
+    },
+  },
+];
+
+test.each(STRANGERS)("$name is no block, whenever it came", async ({ replace }) => {
+  using folder = tempFolder();
+  const { store } = open(folder.path);
+  for (const each of chain(1, 2)) store.write(each);
+  await store.settled();
+  const { store: next } = open(folder.path);
+  for (const each of chain(1, 2)) {
+    const path = pathIn(folder.path, each);
+    renameSync(path, `${path}.copy`);
+    replace(path, `${path}.copy`);
+  }
+  const [first, second] = chain(1, 2) as [Block, Block];
+  expect([next.read(first.facts.key), next.tokensOf(second.facts.key)]).toEqual([null, null]);
+  expect(open(folder.path).store.index.size).toBe(0);
+});
+
+test.skipIf(process.getuid?.() !== 0)("a file of another user is no block", async () => {
+  using folder = tempFolder();
+  const { store } = open(folder.path);
+  store.write(block(1));
+  await store.settled();
+  const { store: next } = open(folder.path);
+  chownSync(pathIn(folder.path, block(1)), 12_345, 12_345);
+  expect(open(folder.path).store.index.size).toBe(0);
+  expect(next.read(block(1).facts.key)).toBeNull();
+});
+
+test("a file larger than any block is none", async () => {
+  using folder = tempFolder();
+  const { store } = open(folder.path);
+  store.write(block(1));
+  await store.settled();
+  expect(open(folder.path, { maxBlockBytes: BLOCK_BYTES }).store.index.size).toBe(1);
+  expect(open(folder.path, { maxBlockBytes: BLOCK_BYTES - 1 }).store.index.size).toBe(0);
 });
 
 test("a file under another block's name is a miss", async () => {

@@ -254,6 +254,28 @@ test("requests that come together for an archived prefix read it back once", () 
   expect(find(4, "accepted")?.cachedTokens).toBeGreaterThan(985);
 });
 
+test("a state that the library refuses is a miss, goes, and is saved anew", () => {
+  const { engine, settle, find, text, idle, archive } = setUp({ contextLength: 4_096 });
+  const ask = (id: number): void => {
+    engine.generate(id, job("s".repeat(999), { maxTokens: 4, ...endless }));
+    settle();
+    idle();
+    while (engine.generator?.evictOne() === true);
+  };
+  ask(1);
+  const facts = [...archive.store.index.all()].find(({ count }) => count === 32);
+  const block = archive.store.read(facts?.key ?? "");
+  if (block === null) throw new Error("nothing is archived");
+  archive.store.write({ ...block, state: new TextEncoder().encode("made up") });
+  ask(2);
+  expect(text(2)).toBe(text(1));
+  expect(engine.generator?.cacheLoad.misses.lost).toBe(1);
+  ask(3);
+  // Eight tokens are left behind 31 blocks.
+  expect(find(3, "accepted")?.cachedTokens).toBe(992);
+  expect(engine.generator?.bookkeeping.pinnedCells).toBe(0);
+});
+
 test("a block that is damaged on disk costs computing the rest, and is told as the reason", async () => {
   using folder = tempFolder();
   const store = new DiskBlocks({
