@@ -26,7 +26,7 @@ const store = new DiskBlocks({
   maxBytes: 2 ** 30,
   ...(atOnce !== "" && { maxWaitingBytes: 0 }),
   clock,
-  onTrouble: ({ cause }) => void causes.push(cause),
+  onTrouble: ({ cause, reason }) => void causes.push(reason.includes(folder) ? cause : reason),
 });
 let written = 0;
 for (; !store.isPaused; written++) {

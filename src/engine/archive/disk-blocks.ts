@@ -174,7 +174,7 @@ export class DiskBlocks implements BlockStore {
 
   #failed(error: unknown): void {
     this.#pausedUntilMs = this.#options.clock.monotonicMs() + PAUSE_MS;
-    this.#options.onTrouble(troubleOf(error));
+    this.#options.onTrouble(troubleOf(error, this.#options.folder));
   }
 
   #lose(block: Block): void {
@@ -229,7 +229,9 @@ export class DiskBlocks implements BlockStore {
 }
 
 /** What the server is told about a folder that cannot be used. */
-export function troubleOf(error: unknown): EngineTrouble {
-  const reason = error instanceof Error ? error.message : String(error);
+export function troubleOf(error: unknown, folder: string): EngineTrouble {
+  const said = error instanceof Error ? error.message : String(error);
+  // A failed write names no file.
+  const reason = said.includes(folder) ? said : `${said} (in ${folder})`;
   return { cause: systemCode(error) ?? "unusable", reason };
 }

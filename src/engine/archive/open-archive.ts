@@ -63,7 +63,7 @@ export function openArchives(
     const store = onDisk(disk, memoryBytes, deps);
     return { archive: { store, fingerprint, ...shape }, shortArchive };
   } catch (error) {
-    deps.onTrouble(troubleOf(error));
+    deps.onTrouble(troubleOf(error, folder));
     return fallback;
   }
 }
