@@ -111,7 +111,7 @@ const DISAGREE = Symbol("disagree");
 function readToken(headers: Headers): string | null | typeof DISAGREE {
   const authorization = headers.get("authorization") || null;
   const apiKey = headers.get("x-api-key") || null;
-  const bearer = /^Bearer +(.*\S)$/i.exec(authorization ?? "")?.[1] ?? null;
+  const bearer = /^Bearer +(\S(?:.*\S)?)$/i.exec(authorization ?? "")?.[1] ?? null;
   if (authorization !== null && apiKey !== null && bearer !== apiKey) return DISAGREE;
   const key = bearer ?? apiKey;
   return key === null ? null : inUtf8(key);

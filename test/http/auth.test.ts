@@ -170,6 +170,22 @@ describe("T-B3: where a key may be", () => {
     expect(message).toContain("do not hold the same key");
   });
 
+  test("no header takes long to read, blanks and all", () => {
+    const header = `Bearer ${" ".repeat(500_000)}\u00a0`;
+    const authenticator = new Authenticator(
+      { keys: ["k"], tokens: null, isRequired: true },
+      manualClock(),
+    );
+    // By the square of its length this would take longer than any test may.
+    expect(() => authenticator.check(new Headers({ "x-a": "b" }), "127.0.0.1")).toThrow();
+    expect(() =>
+      authenticator.check(
+        { get: (name: string) => (name === "authorization" ? header : null) } as Headers,
+        "127.0.0.1",
+      ),
+    ).toThrow();
+  });
+
   test("not in the query", async () => {
     const response = await appWith(locked).handle(get("/v1/models?api_key=right-key"));
     expect(response.status).toBe(401);
