@@ -107,5 +107,14 @@ export interface RenderedChat {
   promptTokens: number;
 }
 
+/**
+ * Looks at raw prompts of one model that are not generated from at once.
+ * @throws LmError as the generation of one of them would: its prompt is too long or unreadable.
+ */
+export type CheckPrompts = (
+  requests: readonly GenerateRequest[],
+  signal: AbortSignal,
+) => Promise<void>;
+
 /** Renders and counts without generating. Only for requests whose input is a chat. */
 export type RenderChat = (request: GenerateRequest, signal: AbortSignal) => Promise<RenderedChat>;

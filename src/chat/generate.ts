@@ -113,7 +113,8 @@ export function createRenderChat(deps: GenerateDeps): RenderChat {
   };
 }
 
-async function leaseFor(
+/** The model of a request, loaded. The caller releases the lease. */
+export async function leaseFor(
   deps: GenerateDeps,
   request: GenerateRequest,
   signal: AbortSignal,
@@ -203,7 +204,8 @@ const BUDGET_IGNORED = "reasoningBudget: it is not applied to several choices";
 const createPlainParser = (): Parser =>
   createParser({ format: null, reasoning: null, tools: [], parallel: true, newId: () => "" });
 
-function rawPrompt(prompt: RawPrompt): JobPrompt {
+/** A prompt that no template wrote, for the engine. */
+export function rawPrompt(prompt: RawPrompt): JobPrompt {
   if (prompt.kind === "text") return textPrompt(prompt.text);
   return prompt.kind === "tokens" ? { kind: "tokens", tokens: [...prompt.tokens] } : prompt;
 }

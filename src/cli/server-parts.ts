@@ -7,6 +7,7 @@ import type { Downloads } from "../catalog/download/downloads.ts";
 import type { CatalogModel } from "../catalog/model.ts";
 import { ModelCatalog } from "../catalog/model-catalog.ts";
 import { createChatTemplates, type ChatTemplates } from "../chat/chat-templates.ts";
+import { createCheckPrompts } from "../chat/check-prompts.ts";
 import { createGenerate, createRenderChat } from "../chat/generate.ts";
 import type { Alias } from "../config/request-settings.ts";
 import { createApp } from "../http/app.ts";
@@ -100,6 +101,7 @@ export function wireServer({
       settings: httpSettings(plan),
       generate: withPredictionFeed(logged, logFeed, config.logContent),
       renderChat: createRenderChat(generation),
+      checkPrompts: createCheckPrompts(generation),
       catalog,
       pool,
       tokens: new TokenFile(folders.stateDir),

@@ -1,6 +1,6 @@
 import type { Catalog } from "../catalog/model.ts";
 import type { Downloads } from "../catalog/download/downloads.ts";
-import type { Generate, RenderChat } from "../chat/events.ts";
+import type { CheckPrompts, Generate, RenderChat } from "../chat/events.ts";
 import type { TokenFile } from "../config/tokens.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Log } from "../lib/log.ts";
@@ -58,6 +58,7 @@ export interface Deps {
   settings: HttpSettings;
   generate: Generate;
   renderChat: RenderChat;
+  checkPrompts: CheckPrompts;
   catalog: Pick<Catalog, "list" | "find" | "adapters">;
   pool: Omit<PoolManager, "close">;
   /** Tokens with permissions; null = only keys. */

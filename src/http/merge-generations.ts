@@ -14,13 +14,14 @@ type Step = { source: number } & (
 );
 
 /** Generations of one request that run at the same time; the others wait their turn. */
-const CONCURRENCY = 8;
+export const CONCURRENCY = 8;
 
 /**
  * Runs several generations at once and passes their events on as they come. The first failure ends
- * all of them. Nothing is passed on before each of them has begun: the refusal of one must find the
- * status unsent, whatever the others have computed meanwhile. A generation for which the queue has
- * no room beside the others of its request waits for one of them.
+ * all of them. Nothing is passed on before each of those that run first has begun: the refusal of one
+ * must find the status unsent, whatever the others have computed meanwhile. Those behind them have to
+ * be checked before. A generation for which the queue has no room beside the others of its request
+ * waits for one of them.
  *
  * @param abort Aborted when not all generations reached their end.
  */
@@ -75,7 +76,7 @@ export async function* mergeGenerations(
         advance(source, events);
         held.push({ source, event: step.result.value });
       }
-      if (begun.size === starts.length) yield* held.splice(0);
+      if (begun.size >= Math.min(concurrency, starts.length)) yield* held.splice(0);
     }
   } finally {
     if (running.size > 0) abort.abort();

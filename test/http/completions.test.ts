@@ -1,5 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import type { Generate, GenerateEvent, GenerateRequest } from "../../src/chat/events.ts";
+import type {
+  CheckPrompts,
+  Generate,
+  GenerateEvent,
+  GenerateRequest,
+} from "../../src/chat/events.ts";
+import { defined } from "../../src/lib/assert.ts";
 import { LmError } from "../../src/lib/errors.ts";
 import type { TokenLogprob } from "../../src/protocol/events.ts";
 import {
@@ -250,16 +256,50 @@ describe("several prompts", () => {
     expect(refused.status).toBe(503);
   });
 
-  test("the refusal of a prompt that had to wait its turn still has its status", async () => {
+  test("a prompt that has to wait its turn is checked before anything begins", async () => {
+    const checked: unknown[] = [];
+    let begun = 0;
     const generate: Generate = async function* (request, signal) {
-      const { input } = request;
-      if (input.kind === "prompt" && input.prompt.kind === "text" && input.prompt.text === "p19") {
-        throw new LmError("invalid_request", { param: "prompt", reason: "invalid_value" }, "No.");
-      }
+      begun += 1;
       yield* echoing(request, signal);
     };
+    const refusal = new LmError(
+      "invalid_request",
+      { param: "prompt", reason: "invalid_value" },
+      "No.",
+    );
+    const checkPrompts: CheckPrompts = async (requests) => {
+      checked.push(...requests.map(({ input }) => input));
+      if (checked.length > 12) throw refusal;
+    };
+    const app = appWith({ generate, deps: { checkPrompts } });
+    const ask = () => app.handle(post(PATH, { prompt, stream: true }));
+    expect((await ask()).status).toBe(200);
+    expect(checked).toHaveLength(12);
+    expect(checked[0]).toMatchObject({ prompt: { text: "p8" } });
+    begun = 0;
+    expect((await ask()).status).toBe(400);
+    expect(begun).toBe(0);
+  });
+
+  test("a stream of many prompts begins when those have begun that run first", async () => {
+    const told: string[] = [];
+    const gate = Promise.withResolvers<void>();
+    const generate: Generate = async function* ({ input }) {
+      const name = input.kind === "prompt" && input.prompt.kind === "text" ? input.prompt.text : "";
+      yield started();
+      yield text(name);
+      if (told.push(name) <= 8) await gate.promise;
+      yield finished();
+      yield done;
+    };
     const response = await appWith({ generate }).handle(post(PATH, { prompt, stream: true }));
-    expect(response.status).toBe(400);
+    const reader = defined(response.body, "it streams").getReader();
+    const { value } = await reader.read();
+    expect(new TextDecoder().decode(value)).toContain('"text":"p');
+    expect(told.length).toBeLessThanOrEqual(8);
+    gate.resolve();
+    while (!(await reader.read()).done);
   });
 
   test("a stream waits for the refusal of any prompt before it commits its status", async () => {

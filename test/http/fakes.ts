@@ -120,6 +120,7 @@ export function fakeDeps(options: FakeOptions = {}): Deps {
   return {
     settings: { ...settings, ...options.settings },
     generate: options.generate ?? answer("Hello"),
+    checkPrompts: () => Promise.resolve(),
     renderChat: async (request) => ({
       model: request.model ?? "acme/tiny",
       prompt: "<prompt>",

@@ -1,11 +1,12 @@
 import { noExtras } from "../answer-extras.ts";
 import { GenerationScope, type Server } from "../generation.ts";
 import { jsonResponse } from "../json-response.ts";
-import { mergeGenerations } from "../merge-generations.ts";
+import { CONCURRENCY, mergeGenerations } from "../merge-generations.ts";
 import { holdOpen } from "../request-context.ts";
 import type { PostRoute } from "../route.ts";
 import { streamAnswer } from "../stream-answer.ts";
 import { validator } from "../validate.ts";
+import { withWireParam } from "../wire-param.ts";
 import { checkDraftModel } from "./chat-completions.ts";
 import { checkPromptForm, toCompletionRequests } from "./completions.decode.ts";
 import { completion, completionChunks } from "./completions.encode.ts";
@@ -50,7 +51,12 @@ export function completions(server: Server, beginExtras = noExtras): PostRoute {
       const starts = decoded.requests.map(
         (request) => () => extras.tap(scope.run(request), request),
       );
-      const events = mergeGenerations(starts, scope.abort);
+      const events = checkedFirst(mergeGenerations(starts, scope.abort), async () => {
+        const later = decoded.requests.slice(CONCURRENCY);
+        await deps.checkPrompts(later, scope.abort.signal).catch((error: unknown) => {
+          throw withWireParam(error, decoded.toWire);
+        });
+      });
       if (decoded.stream) {
         const frames = extras.frames(completionChunks(events, decoded, stamp));
         return streamAnswer(server, context, scope, frames);
@@ -63,4 +69,13 @@ export function completions(server: Server, beginExtras = noExtras): PostRoute {
       }
     },
   };
+}
+
+/** Nothing begins before the check has passed. */
+async function* checkedFirst<T>(
+  events: AsyncGenerator<T, void, void>,
+  check: () => Promise<void>,
+): AsyncGenerator<T, void, void> {
+  await check();
+  yield* events;
 }

@@ -1,0 +1,31 @@
+import { assert } from "../lib/assert.ts";
+import { LmError } from "../lib/errors.ts";
+import type { CheckPrompts, GenerateRequest } from "./events.ts";
+import { type GenerateDeps, leaseFor, rawPrompt } from "./generate.ts";
+import type { Lease } from "../pool/pool.ts";
+
+/** Refuses raw prompts as their generation would before it begins, without generating. */
+export function createCheckPrompts(deps: GenerateDeps): CheckPrompts {
+  return async (requests, signal) => {
+    const [first] = requests;
+    if (first === undefined) return;
+    const lease = await leaseFor(deps, first, signal);
+    try {
+      await Promise.all(requests.map((request) => check(lease, request, signal)));
+    } finally {
+      lease.release();
+    }
+  };
+}
+
+async function check(lease: Lease, { input }: GenerateRequest, signal: AbortSignal): Promise<void> {
+  assert(input.kind === "prompt", "a chat is checked by its rendering");
+  const tokens = await lease.tokenize(rawPrompt(input.prompt), signal);
+  const { contextLength } = lease.info;
+  if (tokens.length < contextLength) return;
+  throw new LmError(
+    "context_length_exceeded",
+    { promptTokens: tokens.length, contextLength, param: "prompt" },
+    `'prompt' has ${tokens.length} tokens; the context holds ${contextLength}`,
+  );
+}
