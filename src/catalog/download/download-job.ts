@@ -190,21 +190,26 @@ export class DownloadJob {
     await this.#running;
   }
 
-  /** Stops and removes what this job brought. */
-  async cancel(): Promise<void> {
+  /**
+   * Stops and removes what this job brought.
+   * @param kept Files that another job fetches or has fetched: they stay, with all beside them.
+   */
+  async cancel(kept: ReadonlySet<string>): Promise<void> {
     if (this.#state === "completed") return;
     await this.pause();
     // It may have completed while it was asked to stop.
     if (this.state === "completed") return;
     for (const { target } of this.plan.files) {
       // A projector may be on its way for another quantisation.
-      if (await isLocked(target.lock)) continue;
+      if (kept.has(target.final) || (await isLocked(target.lock))) continue;
       await removeFile(target.part);
       await removeFile(target.journal);
       // Of a process that was killed.
       await removeFile(target.lock);
     }
-    for (const { target } of this.#fetched) await removeFile(target.final);
+    for (const { target } of this.#fetched) {
+      if (!kept.has(target.final)) await removeFile(target.final);
+    }
     this.#end("failed", "It was cancelled.");
   }
 

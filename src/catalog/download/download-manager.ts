@@ -132,7 +132,11 @@ export class DownloadManager implements Downloads {
 
   async cancel(jobId: string): Promise<DownloadSnapshot | null> {
     const job = this.#jobs.get(jobId);
-    await job?.cancel();
+    const others = [...this.#jobs.values()].filter(
+      (other) => other !== job && other.state !== "failed",
+    );
+    const kept = others.flatMap(({ plan }) => plan.files.map(({ target }) => target.final));
+    await job?.cancel(new Set(kept));
     await this.#save();
     return job?.snapshot() ?? null;
   }

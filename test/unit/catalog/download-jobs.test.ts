@@ -327,6 +327,24 @@ test("a job that is cancelled after a restart leaves no file either", async () =
   expect(readdirSync(join(modelsDir, "o/m"))).toEqual(["m-00003-of-00003.gguf"]);
 });
 
+test("cancelling a job that failed leaves what a later one has completed", async () => {
+  using folder = tempFolder();
+  await using hub = await FakeHub.start();
+  for (const n of [1, 2]) hub.add(`o/m/m-0000${n}-of-00002.gguf`, noise(65_536, n));
+  const gone = { status: 404, headers: { "content-length": "0" } };
+  hub.misbehave = ({ path }) =>
+    path.includes("00002-of") && !path.startsWith("/api/") ? gone : null;
+  const { downloads } = downloadsFrom(hub, folder.path, { tools: { connections: 1 } });
+  const failed = await begin(downloads, "o/m");
+  expect(await downloads.settled(failed.id)).toMatchObject({ state: "failed" });
+  hub.misbehave = () => null;
+  const whole = await begin(downloads, "o/m");
+  expect(await downloads.settled(whole.id)).toMatchObject({ state: "completed" });
+  expect(whole.id).not.toBe(failed.id);
+  await downloads.cancel(failed.id);
+  expect(readdirSync(join(folder.path, "o/m"))).toHaveLength(2);
+});
+
 test("cancelling leaves alone what another process is fetching", async () => {
   using folder = tempFolder();
   await using hub = await FakeHub.start();
