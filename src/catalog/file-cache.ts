@@ -1,5 +1,5 @@
 import type { FileStamp } from "./file-stamp.ts";
-import { codeOf } from "./failure-words.ts";
+import { codeOf, isStarvation } from "./failure-words.ts";
 import { UnreadableFile } from "./file-bytes.ts";
 import { scanGguf, type GgufHeader } from "./gguf-scan.ts";
 
@@ -14,6 +14,18 @@ const CONCURRENCY = 4;
 /** Headers of files by path, read again only when size, time or inode changed. */
 export class FileCache {
   #known = new Map<string, ScannedFile>();
+  #isSettled = true;
+  readonly #scan: (path: string) => Promise<GgufHeader>;
+
+  /** @param scan Replaced by tests. */
+  constructor(scan = scanGguf) {
+    this.#scan = scan;
+  }
+
+  /** Whether the last files would give the same again; false = some could not be read at the time. */
+  get isSettled(): boolean {
+    return this.#isSettled;
+  }
 
   /** One result per stamp, in order. Forgets files that are not among the stamps. */
   async scanAll(stamps: readonly FileStamp[]): Promise<ScannedFile[]> {
@@ -24,26 +36,34 @@ export class FileCache {
       if (known !== undefined && isSame(known.stamp, stamp)) results.set(stamp.path, known);
       else waiting.push(stamp);
     }
+    const passing = new Set<string>();
     const worker = async (): Promise<void> => {
       for (let stamp = waiting.pop(); stamp !== undefined; stamp = waiting.pop()) {
-        results.set(stamp.path, await scanFile(stamp));
+        const { file, isPassing } = await this.#look(stamp);
+        results.set(stamp.path, file);
+        if (isPassing) passing.add(stamp.path);
       }
     };
     await Promise.all(Array.from({ length: CONCURRENCY }, worker));
-    this.#known = results;
+    this.#known = new Map([...results].filter(([path]) => !passing.has(path)));
+    this.#isSettled = passing.size === 0;
     return stamps.flatMap((stamp) => results.get(stamp.path) ?? []);
   }
-}
 
-async function scanFile(stamp: FileStamp): Promise<ScannedFile> {
-  try {
-    return { stamp, header: await scanGguf(stamp.path), reason: null };
-  } catch (error) {
-    const reason =
-      error instanceof UnreadableFile
-        ? error.message
-        : `the file cannot be read (${codeOf(error)})`;
-    return { stamp, header: null, reason };
+  /** @returns isPassing: the next look may give something else, though the file is the same. */
+  async #look(stamp: FileStamp): Promise<{ file: ScannedFile; isPassing: boolean }> {
+    try {
+      const header = await this.#scan(stamp.path);
+      return { file: { stamp, header, reason: null }, isPassing: false };
+    } catch (error) {
+      if (error instanceof UnreadableFile) {
+        return { file: { stamp, header: null, reason: error.message }, isPassing: false };
+      }
+      const before = this.#known.get(stamp.path);
+      if (before !== undefined && isStarvation(error)) return { file: before, isPassing: true };
+      const reason = `the file cannot be read (${codeOf(error)})`;
+      return { file: { stamp, header: null, reason }, isPassing: true };
+    }
   }
 }
 

@@ -123,7 +123,8 @@ export class ModelCatalog implements Catalog {
     const isKnown =
       walks.every((walk, index) => walk === this.#walks[index]) && demo === this.#demo;
     // Templates beside models may change without their folder.
-    if (isKnown && walks.every(({ templates }) => templates.length === 0)) return;
+    if (isKnown && this.#files.isSettled && walks.every(({ templates }) => templates.length === 0))
+      return;
     this.#walks = walks;
     this.#demo = demo;
     const stamps = walks.flatMap((walk) => walk.files);

@@ -1,11 +1,11 @@
 import type { Dirent } from "node:fs";
-import { lstat, readdir } from "node:fs/promises";
+import { lstat } from "node:fs/promises";
 import { join } from "node:path";
 import { type FileStamp, isModelName } from "../file-stamp.ts";
 import type { FolderWalk } from "../folder-walk.ts";
 import type { BrokenModel } from "../model.ts";
 import { shardOf, stemOf } from "../model-names.ts";
-import { addStoreFile, readSmallText, realRoot, type StoreWalk } from "./store-file.ts";
+import { addStoreFile, entriesOf, readSmallText, realRoot, type StoreWalk } from "./store-file.ts";
 
 const MAX_DEPTH = 3;
 const MAX_REPOSITORIES = 10_000;
@@ -33,7 +33,7 @@ export async function walkHuggingFace(path: string): Promise<StoreWalk> {
 
 /** Real folders only: a link could lead anywhere. */
 async function foldersIn(path: string): Promise<string[]> {
-  const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
+  const entries = await entriesOf(path);
   return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
 }
 
@@ -115,7 +115,7 @@ async function addFolder(
   relative: string,
   depth: number,
 ): Promise<void> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  const entries = await entriesOf(folder);
   const addEntry = async (entry: Dirent): Promise<void> => {
     const path = join(folder, entry.name);
     const inside = `${relative}/${entry.name}`;

@@ -1,7 +1,6 @@
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { isModelName } from "../file-stamp.ts";
-import { addStoreFile, realRoot, type StoreWalk } from "./store-file.ts";
+import { addStoreFile, entriesOf, realRoot, type StoreWalk } from "./store-file.ts";
 
 /**
  * Models that llama.cpp fetched: plain files named `<owner>_<repo>_<file>.gguf` in one folder. Names
@@ -11,7 +10,7 @@ export async function walkLlamaCpp(path: string): Promise<StoreWalk> {
   const walk: StoreWalk = { files: [], templates: [], broken: [], defaults: new Map() };
   const root = await realRoot(path);
   if (root === null) return walk;
-  const entries = await readdir(root, { withFileTypes: true }).catch(() => []);
+  const entries = await entriesOf(root);
   for (const entry of entries) {
     if (entry.isFile() && entry.name.endsWith(".jinja"))
       walk.templates.push(join(root, entry.name));

@@ -1,8 +1,7 @@
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { ModelDefaults } from "../model.ts";
 import { blobNames, defaultsOf, parseManifest, type OllamaManifest } from "./ollama-manifest.ts";
-import { addStoreFile, readSmallText, realRoot, type StoreWalk } from "./store-file.ts";
+import { addStoreFile, entriesOf, readSmallText, realRoot, type StoreWalk } from "./store-file.ts";
 
 const MAX_MANIFESTS = 10_000;
 /** Models of Ollama's own library name nobody. */
@@ -83,7 +82,7 @@ async function manifestsIn(root: string): Promise<Named[]> {
 }
 
 async function namesIn(path: string, areFolders: boolean): Promise<string[]> {
-  const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
+  const entries = await entriesOf(path);
   return entries
     .filter((entry) => (areFolders ? entry.isDirectory() : entry.isFile()))
     .map(({ name }) => name);

@@ -1,7 +1,7 @@
-import { constants } from "node:fs";
-import { open, realpath, stat } from "node:fs/promises";
+import { constants, type Dirent } from "node:fs";
+import { open, readdir, realpath, stat } from "node:fs/promises";
 import { sep } from "node:path";
-import { codeOf } from "../failure-words.ts";
+import { codeOf, isStarvation } from "../failure-words.ts";
 import { stampOf } from "../file-stamp.ts";
 import type { FolderWalk } from "../folder-walk.ts";
 import type { ModelDefaults } from "../model.ts";
@@ -9,6 +9,17 @@ import type { ModelDefaults } from "../model.ts";
 /** What a foreign store holds. `defaults` by path of the file. */
 export interface StoreWalk extends FolderWalk {
   defaults: ReadonlyMap<string, ModelDefaults>;
+}
+
+/**
+ * What a folder holds; nothing when it is absent or closed to us.
+ * @throws what `readdir` throws when the system has no descriptor left: that says nothing.
+ */
+export function entriesOf(path: string): Promise<Dirent[]> {
+  return readdir(path, { withFileTypes: true }).catch((error: unknown) => {
+    if (isStarvation(error)) throw error;
+    return [];
+  });
 }
 
 /** Real path of a store; null when it cannot be looked at. */

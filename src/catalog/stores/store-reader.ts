@@ -34,7 +34,8 @@ export class StoreReader {
   readonly #walker = new FolderWalker();
   /** When the files of our own folders were looked at. */
   readonly #lookedMs = new Map<string, number>();
-  readonly #known = new Map<string, { walk: StoreWalk; readMs: number }>();
+  /** `readMs`: null = to be read again before it is given out. */
+  readonly #known = new Map<string, { walk: StoreWalk; readMs: number | null }>();
   readonly #reading = new Map<string, Promise<StoreWalk>>();
 
   constructor(clock: Clock) {
@@ -45,7 +46,7 @@ export class StoreReader {
     if (source === "models-dir" || source === "lm-studio") return this.#walkOwn(path, depth);
     const key = `${source}\0${path}`;
     const known = this.#known.get(key);
-    if (known === undefined) return this.#read(key, WALKS[source], path);
+    if (known === undefined || known.readMs === null) return this.#read(key, WALKS[source], path);
     if (this.#clock.monotonicMs() - known.readMs >= FRESH_MS)
       void this.#read(key, WALKS[source], path);
     return known.walk;
@@ -53,7 +54,7 @@ export class StoreReader {
 
   /** The next walk reads every store. */
   forget(): void {
-    this.#known.clear();
+    for (const known of this.#known.values()) known.readMs = null;
     this.#lookedMs.clear();
   }
 
@@ -84,6 +85,12 @@ export class StoreReader {
       .then((walk) => {
         this.#known.set(key, { walk, readMs });
         return walk;
+      })
+      .catch((error: unknown) => {
+        // The store is there; what it holds cannot be seen at the moment.
+        const known = this.#known.get(key)?.walk;
+        if (known === undefined) throw error;
+        return known;
       })
       .finally(() => this.#reading.delete(key));
     this.#reading.set(key, reading);

@@ -5,6 +5,10 @@ import { piece, tinyModel } from "../../../scripts/make-hostile-gguf.ts";
 import { FileCache } from "../../../src/catalog/file-cache.ts";
 import { FolderListings } from "../../../src/catalog/folder-listings.ts";
 import { FolderWalker } from "../../../src/catalog/folder-walk.ts";
+import { UnreadableFile } from "../../../src/catalog/file-bytes.ts";
+import { scanGguf } from "../../../src/catalog/gguf-scan.ts";
+import * as storeFile from "../../../src/catalog/stores/store-file.ts";
+import { StoreReader } from "../../../src/catalog/stores/store-reader.ts";
 import { defined } from "../../../src/lib/assert.ts";
 import { silentLog } from "../../../src/lib/log.ts";
 import { addModel, catalogOf } from "../../support/catalog-fixture.ts";
@@ -357,4 +361,44 @@ test("a walk that finds no file descriptor free takes nothing off the list", asy
   expect(await walker.walk(folder.path)).toBe(before);
   list.mockRestore();
   expect((await walker.walk(folder.path)).files).toHaveLength(2);
+});
+
+test("a file that could not be read for want of a descriptor is read again, and is what it was until then", async () => {
+  using folder = tempFolder();
+  const path = addModel(folder.path, "tiny.gguf");
+  const [stamp] = (await new FolderWalker().walk(folder.path)).files;
+  const [first, changed] = [defined(stamp, "one"), { ...defined(stamp, "one"), modifiedMs: 1 }];
+  let failure: unknown = Object.assign(new Error("too many open files"), { code: "EMFILE" });
+  const cache = new FileCache(async (file) => {
+    if (failure !== null) throw failure;
+    return await scanGguf(file);
+  });
+  expect(await cache.scanAll([first])).toMatchObject([
+    { header: null, reason: "the file cannot be read (EMFILE)" },
+  ]);
+  expect(cache.isSettled).toBe(false);
+  failure = null;
+  const [read] = await cache.scanAll([first]);
+  expect([read?.reason, cache.isSettled]).toEqual([null, true]);
+  failure = Object.assign(new Error("too many open files"), { code: "EMFILE" });
+  expect(await cache.scanAll([changed])).toEqual([defined(read, path)]);
+  expect(cache.isSettled).toBe(false);
+  failure = new UnreadableFile("it is no GGUF file");
+  expect(await cache.scanAll([changed])).toMatchObject([{ reason: "it is no GGUF file" }]);
+  expect(cache.isSettled).toBe(true);
+});
+
+test("a store that cannot be listed for want of a descriptor keeps its models", async () => {
+  using folder = tempFolder();
+  addModel(folder.path, "tiny.gguf");
+  const clock = { now: () => 0, monotonicMs: () => 0, after: () => () => undefined };
+  const reader = new StoreReader(clock);
+  const place = { path: folder.path, source: "llama.cpp" } as const;
+  const before = await reader.walk(place);
+  expect(before.files).toHaveLength(1);
+  const starved = Object.assign(new Error("too many open files"), { code: "EMFILE" });
+  const entries = spyOn(storeFile, "entriesOf").mockRejectedValue(starved);
+  reader.forget();
+  expect(await reader.walk(place)).toBe(before);
+  entries.mockRestore();
 });
