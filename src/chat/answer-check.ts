@@ -1,6 +1,6 @@
 import { LmError } from "../lib/errors.ts";
 import type { AnswerFormat, Tool } from "./conversation.ts";
-import type { GrammarWarning } from "./grammar/plan-grammar.ts";
+import type { GrammarPlan, GrammarWarning } from "./grammar/plan-grammar.ts";
 import { CHECK_STEPS, schemaIssues } from "./grammar/schema-issues.ts";
 import { SchemaDocument } from "./grammar/schema-source.ts";
 import { WorkBudget } from "./grammar/work-budget.ts";
@@ -11,7 +11,7 @@ export interface AnswerIssue {
   text: string;
 }
 
-/** Finds where a finished answer breaks what no grammar enforces. */
+/** Finds where a finished answer breaks what its grammar does not enforce, or only nearly. */
 export interface AnswerCheck {
   /** @param answer A whole answer without calls. */
   answer(answer: string): readonly AnswerIssue[];
@@ -21,19 +21,19 @@ export interface AnswerCheck {
 
 /**
  * The check of one request's answers. null = the grammar enforces all that was asked.
- * @param warnings Of the request's plan: only schemas with keywords that are not enforced matter.
+ * @param plan Of the request. Unless it counts texts nearly, only schemas that it warns of matter.
  */
 export function answerCheck(
   format: AnswerFormat,
   tools: readonly Tool[],
-  warnings: readonly GrammarWarning[],
+  { warnings, isNear }: GrammarPlan,
 ): AnswerCheck | null {
-  if (warnings.length === 0) return null;
+  if (warnings.length === 0 && !isNear) return null;
   const params = new Set(warnings.map(({ param }) => param));
   const checked = new Map(
     tools
       .map((tool, index) => ({ ...tool, param: `tools[${index}].parameters` }))
-      .filter(({ param }) => params.has(param))
+      .filter(({ param }) => isNear || params.has(param))
       .map((tool) => [tool.name, tool]),
   );
   const schemas = new AnswerSchemas();

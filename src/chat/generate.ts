@@ -176,16 +176,16 @@ async function prepare(
     const warnings = isIgnored ? [...chat.warnings, BUDGET_IGNORED] : chat.warnings;
     return { ...chat, warnings, prompt: textPrompt(chat.prompt), textStops };
   }
-  const { grammar, warnings } = planFormat(input.format);
+  const plan = planFormat(input.format);
   return {
     prompt: rawPrompt(input.prompt),
-    grammar,
+    grammar: plan.grammar,
     keepSpecial: [],
     textStops: defaults.stops,
-    warnings: warnings.map(warningText),
+    warnings: plan.warnings.map(warningText),
     budget: null,
     createParser: createPlainParser,
-    check: answerCheck(input.format, [], warnings),
+    check: answerCheck(input.format, [], plan),
   };
 }
 

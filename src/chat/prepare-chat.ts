@@ -44,7 +44,7 @@ export async function prepareChat(
   const { format, reasoning: tags } = await detectFormat(knowledge, lease, signal);
   const reasoning = tags === null ? null : { ...tags, state: stateOf(prompt, tags, options) };
   const tools = callable(options);
-  const { grammar, warnings } = planGrammar({
+  const plan = planGrammar({
     format,
     tools: options.tools,
     choice: options.toolChoice,
@@ -55,12 +55,12 @@ export async function prepareChat(
   const isRead = options.splitReasoning && tags !== null;
   return {
     prompt,
-    grammar,
+    grammar: plan.grammar,
     keepSpecial: keptTexts(format, tags, tools.length > 0),
     textStops: format.textStops,
-    warnings: warnings.map(warningText),
+    warnings: plan.warnings.map(warningText),
     budget: budgetOf(prompt, options, reasoning),
-    check: answerCheck(options.format, options.tools, warnings),
+    check: answerCheck(options.format, options.tools, plan),
     createParser: () =>
       createParser({
         format,

@@ -3,6 +3,7 @@ import type { Tool } from "../../src/chat/conversation.ts";
 import { findFormat } from "../../src/chat/formats/format-table.ts";
 import { countedUntil } from "../../src/chat/grammar/counted-text.ts";
 import { GrammarBuilder } from "../../src/chat/grammar/gbnf.ts";
+import { nearText } from "../../src/chat/grammar/near-text.ts";
 import { planGrammar } from "../../src/chat/grammar/plan-grammar.ts";
 import { defined } from "../../src/lib/assert.ts";
 import { matched } from "../support/grammar-matcher.ts";
@@ -25,16 +26,21 @@ const lengths = [
   { min: 3, max: null },
 ];
 
-test.each([
+const markers = [
   ["</a>", "</a>"],
   ["aab", "abc"],
+  ["aa", "ab"],
   ["abab", "abc"],
   ["]<]x", "]<x"],
   ["<", "<a"],
-])("a text before %p is counted exactly, beginnings of the marker included", (marker, alphabet) => {
+] as const;
+const newBuilder = () => new GrammarBuilder((message) => new Error(message) as never);
+
+const title = "a text before %p is counted exactly, beginnings of the marker included";
+test.each(markers)(title, (marker, alphabet) => {
   const texts = textsOf(alphabet, 5);
   for (const length of lengths) {
-    const builder = new GrammarBuilder((message) => new Error(message) as never);
+    const builder = newBuilder();
     const rule = defined(countedUntil(builder, marker, length), "a rule");
     const fits = texts.filter((text) => {
       const ends = (text + marker).indexOf(marker) === text.length;
@@ -47,6 +53,44 @@ test.each([
     // A text may itself end in the marker, and then holds a shorter one.
     const whole = texts.filter((text) => found.includes(text + marker));
     expect(whole).toEqual(fits);
+  }
+});
+
+test.each(markers)(
+  "no text before %p is lost where lengths are kept nearly",
+  (marker, alphabet) => {
+    const first = marker.charAt(0);
+    const texts = textsOf(alphabet, 5).filter(
+      (text) => (text + marker).indexOf(marker) >= text.length,
+    );
+    const ended = texts.map((text) => text + marker);
+    for (const { min, max } of lengths) {
+      const builder = newBuilder();
+      const rule = nearText(builder, marker, { min, max }, 0);
+      const found = matched(builder.text(rule), ended);
+      const begun = nearText(builder, marker, { min, max }, 1);
+      const tails = ended.filter((text) => text.startsWith(first)).map((text) => text.slice(1));
+      const foundTails = marker.length === 1 ? [] : matched(builder.text(begun), tails);
+      for (const text of texts) {
+        const fits = text.length >= min && text.length <= (max ?? Infinity);
+        const isExact = !text.includes(first) || (min <= 1 && max === null);
+        if (fits || isExact) expect([text, found.includes(text + marker)]).toEqual([text, fits]);
+        if (fits && marker.length > 1 && (text + marker).startsWith(first)) {
+          expect(foundTails).toContain((text + marker).slice(1));
+        }
+      }
+      expect(foundTails.includes(marker.slice(1))).toBe(min === 0 && marker.length > 1);
+    }
+  },
+);
+
+test.each(markers)("what is kept nearly never goes on behind %p", (marker, alphabet) => {
+  const texts = textsOf(alphabet, 5).filter((text) => text.includes(marker));
+  for (const length of lengths) {
+    const builder = newBuilder();
+    const gbnf = builder.text(nearText(builder, marker, length, 0));
+    const within = texts.filter((text) => text.indexOf(marker) < text.length - marker.length);
+    expect(matched(gbnf, within)).toEqual([]);
   }
 });
 
@@ -85,9 +129,9 @@ const cases: readonly Case[] = [
   },
 ];
 
-function plan(format: string, schema: object) {
-  const parameters = { type: "object", properties: { c: schema }, required: ["c"] };
-  const tool: Tool = { name: "f", description: null, parameters, strict: false };
+function plan(format: string, properties: object, strict = false) {
+  const parameters = { type: "object", properties, required: Object.keys(properties) };
+  const tool: Tool = { name: "f", description: null, parameters, strict };
   return planGrammar({
     format: defined(findFormat(format), format),
     tools: [tool],
@@ -98,8 +142,17 @@ function plan(format: string, schema: object) {
   });
 }
 
-const wanted = (format: string, schema: object, texts: readonly string[], call: Case["call"]) => {
-  const { grammar, warnings } = plan(format, schema);
+const grammarOf = (format: string, properties: object): string =>
+  defined(plan(format, properties).grammar, "a grammar").gbnf;
+
+const wanted = (
+  format: string,
+  schema: object,
+  texts: readonly string[],
+  call: Case["call"],
+  strict = false,
+) => {
+  const { grammar, warnings } = plan(format, { c: schema }, strict);
   const found = matched(defined(grammar, "a grammar").gbnf, texts.map(call));
   return { texts: texts.filter((text) => found.includes(call(text))), warnings };
 };
@@ -119,23 +172,79 @@ test.each(cases as Case[])(
   },
 );
 
-test.each(cases as Case[])("a longest length is kept as far as $format can count", (row) => {
+test.each(cases as Case[])("a short maxLength is counted exactly for $format", (row) => {
   const texts = ["", "<\n<", "x".repeat(20), "<".repeat(21), "\n".repeat(21)];
   const few = wanted(row.format, { type: "string", maxLength: 20 }, texts, row.call);
   expect(few).toEqual({ texts: texts.slice(0, 3), warnings: [] });
-  const long = [...texts, "<\n".repeat(5000)];
-  const many = wanted(
-    row.format,
-    { type: "string", minLength: 1, maxLength: 9000 },
-    long,
-    row.call,
-  );
-  const pointer = "/properties/c/maxLength";
-  expect(many).toEqual({
-    texts: long.slice(1),
-    warnings: [{ param: "tools[0].parameters", pointer, keyword: "maxLength" }],
-  });
 });
+
+/** A text of this length that holds the beginnings of the markers, each once it is cut. */
+const cutMarkers = (length: number) => {
+  const ends = ["\n</parameter>", "</arg_value>", '<|"|>', "]<]minimax[>[</", "]]>", "</param>"];
+  const cuts = ends.flatMap((marker) =>
+    Array.from(marker, (_, end) => marker.slice(0, end) + (end % 2 === 0 ? "x" : "<")),
+  );
+  return cuts.join("").repeat(length).slice(0, length).replace(/[^x]$/, "x");
+};
+
+test.each(cases as Case[])("a strict maxLength of any size is no less for $format", (row) => {
+  for (const max of [400, 2500]) {
+    const fitting = [
+      "x".repeat(max),
+      "<".repeat(max),
+      "\n".repeat(max),
+      "]".repeat(max),
+      "<\n".repeat(max / 2),
+      cutMarkers(max),
+    ];
+    const longer = ["x".repeat(max + 1), `${"x".repeat(max)}\n.`, "y".repeat(3 * max)];
+    const schema = { type: "string", minLength: 1, maxLength: max };
+    const found = wanted(row.format, schema, ["", ...fitting, ...longer], row.call, true);
+    expect(found).toEqual({ texts: fitting, warnings: [] });
+  }
+});
+
+test.each(cases as Case[])("a text of $format in which nothing else comes has an end", (row) => {
+  const schema = { type: "string", maxLength: 400 };
+  const texts = ["\n", "<", "]", "x"].map((piece) => piece.repeat(90_000));
+  expect(wanted(row.format, schema, ["", ...texts], row.call).texts).toEqual([""]);
+});
+
+test.each(cases as Case[])("a minLength of any size asks for no more of $format", (row) => {
+  const fitting = ["x".repeat(400), "<".repeat(400), "\n".repeat(400), cutMarkers(400)];
+  const schema = { type: "string", minLength: 400 };
+  const found = wanted(row.format, schema, ["", "x".repeat(399), ...fitting], row.call, true);
+  expect(found).toEqual({ texts: fitting, warnings: [] });
+});
+
+test.each(cases as Case[])("lengths cost the grammar of $format little", ({ format }) => {
+  const size = (rules: (index: number) => object) => {
+    const fields = Array.from({ length: 40 }, (_, index) => [
+      `p${index}`,
+      { type: "string", ...rules(index) },
+    ]);
+    return grammarOf(format, Object.fromEntries(fields)).length;
+  };
+  const free = size(() => ({}));
+  expect(size(() => ({ minLength: 1, maxLength: 200 })) - free).toBeLessThan(8192);
+  expect(size((index) => ({ minLength: index % 4, maxLength: 5 * index + 9 })) - free).toBeLessThan(
+    65_536,
+  );
+});
+
+test.each(cases as Case[])(
+  "many long texts are not too much for a tool of $format",
+  ({ format }) => {
+    const rules = (maxLength: number, type: unknown) => ({ type, minLength: 1, maxLength });
+    const fields = Array.from({ length: 50 }, (_, index) => [
+      [`same${index}`, rules(2000, "string")],
+      [`other${index}`, rules(100 + index, "string")],
+      ...(index < 8 ? [[`maybe${index}`, rules(1900 + index, ["string", "null"])]] : []),
+    ]);
+    const properties = Object.fromEntries(fields.flat());
+    expect(plan(format, properties, true).warnings).toEqual([]);
+  },
+);
 
 test("a text that could be another value keeps its length, and its other characters", () => {
   const call = defined(cases[1], "GLM").call;
@@ -147,6 +256,15 @@ test("a text that could be another value keeps its length, and its other charact
   expect(found(union({ minLength: 3, maxLength: 3 }))).toEqual(
     texts.filter((text) => text === "null" || text.length === 3),
   );
+  const long = [...texts.slice(1), `nul${"<".repeat(197)}`, "<".repeat(200), "x\n<</".repeat(40)];
+  const rules = union({ minLength: 1, maxLength: 200 });
+  const kept = wanted(
+    "glm-4.5",
+    rules,
+    ["", "a".repeat(201), `null ${"a".repeat(196)}`, ...long],
+    call,
+  );
+  expect(kept).toEqual({ texts: long, warnings: [] });
   expect(found({ type: ["string", "array"], items: { type: "boolean" } })).toEqual(
     texts.filter((text) => !/^[[(]/.test(text)),
   );

@@ -1,38 +1,38 @@
 import { literal, type GrammarBuilder } from "./gbnf.ts";
-import { branches, markerSearch, textUntil, type MarkerSearch } from "./until-grammar.ts";
-
-/** Bounds of a number of characters; `max` null = none. */
-export interface TextLength {
-  min: number;
-  max: number | null;
-}
+import { nearText } from "./near-text.ts";
+import {
+  branches,
+  markerSearch,
+  textUntil,
+  type MarkerSearch,
+  type TextLength,
+} from "./until-grammar.ts";
 
 /** Rules for one text: its marker's characters for each character that is counted. */
-const MAX_RULES = 4000;
-
-/** The part of `length` that `countedUntil` counts for this marker. */
-export function countable(marker: string, { min, max }: TextLength): TextLength {
-  const most = Math.floor(MAX_RULES / Array.from(marker).length);
-  return { min: min > most ? 0 : min, max: max !== null && max > most ? null : max };
-}
+const MAX_RULES = 400;
 
 /**
- * As `textUntil`, where the text before the marker has a length of `countable` bounds. The beginning
- * of a marker that is not finished counts once it is known to be text.
+ * As `textUntil`, where the text before the marker has this length. The beginning of a marker that
+ * is not finished counts once it is known to be text. Where counting every character would take
+ * many rules, beginnings of the marker are counted only nearly: no text of this length is lost.
  *
- * @param matched characters of the marker that were read already and count as nothing yet.
+ * @param matched 1 = the marker's first character was read already and counts as nothing yet.
  * @returns null when no text is that long.
  */
 export function countedUntil(
   builder: GrammarBuilder,
   marker: string,
   length: TextLength,
-  matched = 0,
+  matched: 0 | 1 = 0,
 ): string | null {
+  const { min, max } = length;
   const whole = textUntil(builder, marker);
-  if (length.min === 0 && length.max === null) return matched === 0 ? whole : `${whole}-${matched}`;
-  if (length.max !== null && length.max < length.min) return null;
+  if (min === 0 && max === null) return matched === 0 ? whole : `${whole}-${matched}`;
+  if (max !== null && max < min) return null;
   const counter = new Counter(builder, marker);
+  const rules = counter.cost(length);
+  if (rules > builder.places.left) return nearText(builder, marker, length, matched);
+  builder.places.spend(rules);
   counter.define(length);
   return counter.next(length, 0, matched);
 }
@@ -59,6 +59,18 @@ class Counter {
     this.#whole = textUntil(builder, marker);
     // Unlike other rules with hints of their own, so that no name occurs twice.
     this.#prefix = builder.add("close", `( ${literal(marker)} )`);
+  }
+
+  /** Rules that `define` would add; Infinity = too many for one text. */
+  cost({ min, max }: TextLength): number {
+    const most = max ?? min;
+    if ((most + 1) * this.#search.length > MAX_RULES) return Infinity;
+    const lengths = Array.from({ length: most + 1 }, (_, counted) => ({
+      min: Math.max(0, min - counted),
+      max: max === null ? null : max - counted,
+    }));
+    const names = lengths.map((left) => this.#name({ left, matched: 0 }));
+    return names.filter((name) => !this.#builder.has(name)).length * this.#search.length;
   }
 
   /** Defines the rules of all places that a text of this length comes to, from its end on. */

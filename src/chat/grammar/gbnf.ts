@@ -7,6 +7,8 @@ export const MAX_GRAMMAR_BYTES = 256 * 1024;
 export const MAX_REPETITIONS = 2000;
 /** Steps of the search for ambiguity, for one grammar or all patterns of a request: about 50 ms. */
 export const WAYS_STEPS = 200_000;
+/** Rules that count every character of texts up to a marker, for one grammar: about 50 KB. */
+const PLACES = 600;
 /** Rules and rule repetitions of one grammar. */
 const MAX_WORK = 200_000;
 
@@ -65,10 +67,13 @@ export function sequence(...parts: readonly string[]): string {
 export class GrammarBuilder {
   /** For what patterns cost besides. */
   readonly budget: WorkBudget;
+  /** Rules that may count the characters of texts. */
+  readonly places = new WorkBudget(PLACES);
   readonly #rules = new Map<string, string>();
   readonly #names = new Map<string, string>();
   readonly #tooLarge: (message: string) => LmError;
   readonly #maxBytes: number;
+  #isNear = false;
   #bytes = 0;
   #work = 0;
   #serial = 0;
@@ -85,6 +90,15 @@ export class GrammarBuilder {
     this.budget = budget;
     this.#tooLarge = tooLarge;
     this.#maxBytes = maxBytes;
+  }
+
+  /** Whether some text is counted only nearly, so that an answer may be longer or shorter than asked. */
+  get isNear(): boolean {
+    return this.#isNear;
+  }
+
+  countNearly(): void {
+    this.#isNear = true;
   }
 
   /** Counts work that the grammar's size does not show. @throws the error of the constructor. */

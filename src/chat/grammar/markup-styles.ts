@@ -1,5 +1,5 @@
 import { charSet, complement, intersect } from "./char-set.ts";
-import { countable, countedUntil } from "./counted-text.ts";
+import { countedUntil } from "./counted-text.ts";
 import { literal, sequence, type GrammarBuilder } from "./gbnf.ts";
 import { jsonRule } from "./json-rules.ts";
 import { rawText, rawTexts } from "./raw-text.ts";
@@ -63,10 +63,10 @@ export function cdataStyle(close: string): ValueStyle {
       char: (set) => style.text.char(intersect(set, complement(markup))),
       any: () => any,
       free,
-      counted: (builder, wanted) => {
-        const held = countable(CDATA_END, wanted);
-        const section = countedUntil(builder, CDATA_END, held) ?? "";
-        return { whole: whole(builder, section, repeat(builder, any, held.min, held.max)), held };
+      counted: (builder, length) => {
+        const section = countedUntil(builder, CDATA_END, length);
+        if (section === null) return null;
+        return whole(builder, section, repeat(builder, any, length.min, length.max));
       },
     },
     texts: (value) => style.texts(value).filter((text) => !/[<&]/.test(text)),

@@ -36,6 +36,8 @@ export interface GrammarPlan {
   /** null = the model writes freely. */
   grammar: GrammarSpec | null;
   warnings: readonly GrammarWarning[];
+  /** Some length of a text is kept only nearly. */
+  isNear: boolean;
 }
 
 /** Tools together may need more than one schema may. */
@@ -63,7 +65,8 @@ export function planFormat(format: AnswerFormat): GrammarPlan {
     if (format.kind === "grammar") return planOwnGrammar(format.gbnf, null);
     const builder = newBuilder("format", new WorkBudget(WAYS_STEPS));
     const { value, warnings } = answerValue(builder, format);
-    return { grammar: { gbnf: checked(builder, value), attach: { kind: "start" } }, warnings };
+    const gbnf = checked(builder, value);
+    return planOf(builder, { gbnf, attach: { kind: "start" } }, warnings);
   });
 }
 
@@ -91,11 +94,19 @@ function makePlan(asked: GrammarRequest): GrammarPlan {
   return planCalls(request, tools);
 }
 
-const FREE: GrammarPlan = { grammar: null, warnings: [] };
+const FREE: GrammarPlan = { grammar: null, warnings: [], isNear: false };
+
+function planOf(
+  { isNear }: GrammarBuilder,
+  grammar: GrammarSpec,
+  warnings: readonly GrammarWarning[],
+): GrammarPlan {
+  return { grammar, warnings, isNear };
+}
 
 function planOwnGrammar(gbnf: string, reasoning: ReasoningState | null): GrammarPlan {
   validateGbnf(gbnf, "format");
-  return { grammar: { gbnf, attach: attachOf(reasoning) }, warnings: [] };
+  return { ...FREE, grammar: { gbnf, attach: attachOf(reasoning) } };
 }
 
 /** Where a grammar of the whole answer begins: behind reasoning that the prompt has opened. */
@@ -121,7 +132,7 @@ function newBuilder(param: string, budget: WorkBudget): GrammarBuilder {
 function planAnswer(request: CountedRequest, format: AnswerFormat & { kind: "json" }): GrammarPlan {
   const builder = newBuilder("format", request.budget);
   const { expression, warnings } = answerRule(builder, request, format);
-  return { grammar: spec(request, builder, expression), warnings };
+  return planOf(builder, spec(request, builder, expression), warnings);
 }
 
 /** Calls only, as many as the choice wants. */
@@ -129,7 +140,7 @@ function planCalls(request: CountedRequest, tools: readonly NamedTool[]): Gramma
   const parallel = request.parallel && request.choice.kind !== "named";
   const { builder, section, warnings } = callRules(request, tools, parallel);
   const expression = wholeSection(section.starts);
-  return { grammar: spec(request, builder, expression), warnings };
+  return planOf(builder, spec(request, builder, expression), warnings);
 }
 
 /** Calls or the JSON answer. */
@@ -141,17 +152,15 @@ function planEither(
   const { builder, section, warnings } = callRules(request, tools, request.parallel);
   const answer = answerRule(builder, request, format);
   const expression = choice([wholeSection(section.starts), answer.expression]);
-  return {
-    grammar: spec(request, builder, expression),
-    warnings: [...warnings, ...answer.warnings],
-  };
+  const all = [...warnings, ...answer.warnings];
+  return planOf(builder, spec(request, builder, expression), all);
 }
 
 /** Free text, and calls from the first marker on. */
 function planAuto(request: CountedRequest, tools: readonly NamedTool[]): GrammarPlan {
   const { builder, section, warnings } = callRules(request, tools, request.parallel);
   const markers = autoMarkers(request.format, section, tools);
-  if (markers.length === 0) return { grammar: null, warnings };
+  if (markers.length === 0) return { ...FREE, warnings };
   const gbnf = checked(builder, wholeSection(section.starts));
   const { reasoning } = request;
   const tags =
@@ -159,7 +168,7 @@ function planAuto(request: CountedRequest, tools: readonly NamedTool[]): Grammar
       ? null
       : { open: reasoning.state === "open", start: reasoning.start, end: reasoning.end };
   const attach: GrammarAttach = { kind: "marker", markers, reasoning: tags };
-  return { grammar: { gbnf, attach }, warnings };
+  return planOf(builder, { gbnf, attach }, warnings);
 }
 
 /** Texts at which free text turns into a call. */

@@ -1,5 +1,5 @@
 import { charSet, classOf, complement, intersect } from "./char-set.ts";
-import { countable, countedUntil } from "./counted-text.ts";
+import { countedUntil } from "./counted-text.ts";
 import { literal, sequence } from "./gbnf.ts";
 import { textUntil } from "./until-grammar.ts";
 import type { TextStyle } from "./value-style.ts";
@@ -24,10 +24,9 @@ export function rawText(open: string, close: string): TextStyle {
     },
     any: () => classOf(allowed),
     free: (builder) => opened(textUntil(builder, close)),
-    counted: (builder, wanted) => {
-      const held = countable(close, wanted);
-      const text = countedUntil(builder, close, held);
-      return text === null ? null : { whole: opened(text), held };
+    counted: (builder, length) => {
+      const text = countedUntil(builder, close, length);
+      return text === null ? null : opened(text);
     },
     excludes: false,
   };

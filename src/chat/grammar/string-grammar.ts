@@ -21,22 +21,8 @@ export function stringGrammar(
   const inside = byPattern(emitter, rules) ?? byFormat(emitter, rules);
   if (inside !== null) return builder.add("text", sequence(text.open, inside, text.close));
   if (rules.min === 0 && rules.max === null) return text.free(builder, forbidden);
-  return byLength(emitter, rules);
-}
-
-/** Texts without escapes are counted to a few hundred characters; what is beyond is reported. */
-function byLength(emitter: Emitter, rules: StringRules): string | null {
-  const counted = emitter.style.text.counted(emitter.builder, rules);
-  if (counted === null) return null;
-  const { whole, held } = counted;
-  const lost = [
-    ...(held.min < rules.min ? ["/minLength"] : []),
-    ...(held.max !== rules.max ? ["/maxLength"] : []),
-  ];
-  for (const limit of rules.lengthPointers) {
-    if (lost.some((keyword) => limit.pointer.endsWith(keyword))) emitter.report(limit);
-  }
-  return emitter.builder.add("text", whole);
+  const counted = text.counted(builder, rules);
+  return counted === null ? null : builder.add("text", counted);
 }
 
 /** Whether `stringGrammar` can keep forbidden values apart from the rest. */

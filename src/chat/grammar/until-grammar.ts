@@ -1,6 +1,12 @@
 import { charSet, classOf, complement, type CharSet } from "./char-set.ts";
 import type { GrammarBuilder } from "./gbnf.ts";
 
+/** Bounds of a number of characters; `max` null = none. */
+export interface TextLength {
+  min: number;
+  max: number | null;
+}
+
 /** The automaton that looks for a marker. */
 export interface MarkerSearch {
   /** Characters of the marker. */

@@ -1,25 +1,22 @@
 import { charSet, complement } from "./char-set.ts";
-import { countable, countedUntil, type TextLength } from "./counted-text.ts";
+import { countedUntil } from "./counted-text.ts";
 import { literal, sequence, type GrammarBuilder } from "./gbnf.ts";
 import { taggedStyle } from "./markup-styles.ts";
 import type { JsonType } from "./schema-shape.ts";
+import type { TextLength } from "./until-grammar.ts";
 import type { TextStyle, ValueStyle } from "./value-style.ts";
 
 /** As `taggedStyle`, but text that is written freely never reads as a JSON value of `types`. */
 export function untypedStyle(close: string, types: ReadonlySet<JsonType>): ValueStyle {
   const style = taggedStyle(close);
-  const unlike = (builder: GrammarBuilder, held: TextLength): string | null =>
-    textUnlikeJson(builder, { text: style.text, close, held }, types);
+  const unlike = (builder: GrammarBuilder, length: TextLength): string | null =>
+    textUnlikeJson(builder, { text: style.text, close, length }, types);
   return {
     ...style,
     text: {
       ...style.text,
       free: (builder) => unlike(builder, { min: 0, max: null }) ?? "",
-      counted: (builder, wanted) => {
-        const held = countable(close, wanted);
-        const whole = unlike(builder, held);
-        return whole === null ? null : { whole, held };
-      },
+      counted: unlike,
     },
   };
 }
@@ -39,7 +36,7 @@ const BLANKS = " \t\r\n";
 interface Writing {
   text: TextStyle;
   close: string;
-  held: TextLength;
+  length: TextLength;
 }
 
 /** Null when no such text is that long. */
@@ -78,7 +75,7 @@ function goingOn(
 ): string[] {
   const first = writing.close.slice(0, 1);
   const options = unended(builder, writing, start, except + first);
-  const left = remaining(writing.held, start.length);
+  const left = remaining(writing.length, start.length);
   if (left === null) return options;
   // Where the first character of the end may stand, what follows tells whether it is one.
   if (!except.includes(first)) {
@@ -91,11 +88,11 @@ function goingOn(
 /** `start`, then one more character that is none of `except`, and the rest. */
 function unended(
   builder: GrammarBuilder,
-  { text, close, held }: Writing,
+  { text, close, length }: Writing,
   start: string,
   except: string,
 ): string[] {
-  const left = remaining(held, start.length + 1);
+  const left = remaining(length, start.length + 1);
   const rest = left === null ? null : countedUntil(builder, close, left);
   const ranges = Array.from(except, (char) => char.codePointAt(0) ?? 0);
   const char = text.char(complement(charSet(...ranges.map((code) => [code, code] as const))));

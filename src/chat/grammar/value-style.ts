@@ -1,15 +1,9 @@
 import { jsonCharOf, type CharSet } from "./char-set.ts";
-import type { TextLength } from "./counted-text.ts";
 import { literal, sequence, type GrammarBuilder } from "./gbnf.ts";
 import { jsonRule } from "./json-rules.ts";
 import { stringExcept } from "./literal-trie.ts";
 import { repeat } from "./repeat.ts";
-
-/** A whole string, delimiters included, and the part of a wanted length that it keeps. */
-export interface CountedText {
-  whole: string;
-  held: TextLength;
-}
+import type { TextLength } from "./until-grammar.ts";
 
 /** How characters are written between the delimiters of a string. */
 export interface TextStyle {
@@ -22,8 +16,8 @@ export interface TextStyle {
   any(builder: GrammarBuilder): string;
   /** A whole string without rules, delimiters included, that is none of `except`. */
   free(builder: GrammarBuilder, except: readonly string[]): string;
-  /** A string of that length, as far as it can be counted; null when there is none. */
-  counted(builder: GrammarBuilder, wanted: TextLength): CountedText | null;
+  /** A whole string of that length, delimiters included; null when there is none. */
+  counted(builder: GrammarBuilder, length: TextLength): string | null;
   /** Whether `free` keeps to `except`. */
   readonly excludes: boolean;
 }
@@ -65,10 +59,8 @@ const jsonText: TextStyle = {
   char: jsonCharOf,
   any: (builder) => jsonRule(builder, "char"),
   free: stringExcept,
-  counted: (builder, held) => {
-    const chars = repeat(builder, jsonRule(builder, "char"), held.min, held.max);
-    return { whole: sequence(QUOTE, chars, QUOTE), held };
-  },
+  counted: (builder, { min, max }) =>
+    sequence(QUOTE, repeat(builder, jsonRule(builder, "char"), min, max), QUOTE),
   excludes: true,
 };
 

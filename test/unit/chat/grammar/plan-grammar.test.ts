@@ -44,8 +44,12 @@ const object = { kind: "json", schema: { type: "object" }, strict: false } as co
 const hard = { properties: { x: { not: { required: ["y"] } } } };
 
 test("text without tools is free", () => {
-  expect(plan({ tools: [] })).toEqual({ grammar: null, warnings: [] });
-  expect(plan({ choice: { kind: "none" } })).toEqual({ grammar: null, warnings: [] });
+  expect(plan({ tools: [] })).toEqual({ grammar: null, warnings: [], isNear: false });
+  expect(plan({ choice: { kind: "none" } })).toEqual({
+    grammar: null,
+    warnings: [],
+    isNear: false,
+  });
 });
 
 test("auto constrains from a marker on, outside reasoning", () => {
@@ -123,6 +127,7 @@ test("a client's own grammar is checked and used as it is", () => {
   expect(plan({ tools: [], answerFormat: { kind: "grammar", gbnf } })).toEqual({
     grammar: { gbnf, attach: { kind: "start" } },
     warnings: [],
+    isNear: false,
   });
   const bad = refusal({ tools: [], answerFormat: { kind: "grammar", gbnf: "root ::= root" } });
   expect(bad.details).toEqual({ param: "format", reason: "invalid_grammar" });
