@@ -67,6 +67,8 @@ export class ModelInstance {
   /** The load under way has its memory. */
   #hasRoom = false;
   readonly #gone = Promise.withResolvers<void>();
+  /** Its memory is free: it is gone, or loads anew and asks for memory like any other. */
+  #freed = Promise.withResolvers<void>();
   #decided = Promise.withResolvers<void>();
   readonly #ttl: IdleTimer;
 
@@ -138,7 +140,7 @@ export class ModelInstance {
   get state(): InstanceState {
     const stage = this.#engine?.stage ?? this.#lastEnd ?? "starting";
     if (stage === "stopping" || stage === "stopped") return "stopping";
-    if (!this.isEnding) return stage;
+    if (!this.isEnding || stage === "crashed" || stage === "failed") return stage;
     return this.isIdle || this.#stopError !== null ? "stopping" : "draining";
   }
 
@@ -198,17 +200,20 @@ export class ModelInstance {
     await this.#gone.promise;
   }
 
-  /** Ends it as `drain` does, unless all who wait for its memory do without before. */
-  makeWayFor(claimant: ModelInstance): void {
+  /**
+   * Ends it as `drain` does, unless all who wait for its memory do without before. Resolves when
+   * its memory is free.
+   */
+  makeWayFor(claimant: ModelInstance): Promise<void> {
+    const { promise } = this.#freed;
     this.#claimants.add(claimant);
     if (this.isIdle) this.#finish();
+    return promise;
   }
 
   /** `claimant` does not wait for its memory any more. */
   stayFor(claimant: ModelInstance): void {
-    if (!this.#claimants.delete(claimant) || this.isEnding) return;
-    this.#decided.resolve();
-    this.#decided = Promise.withResolvers();
+    if (this.#claimants.delete(claimant)) this.#stayIfUnclaimed();
   }
 
   /** Ends it now; its jobs and waiters fail with `error`. */
@@ -266,6 +271,7 @@ export class ModelInstance {
     try {
       // The engine before this one may still be dying.
       await this.#engine?.ended;
+      this.#giveUpMemory();
       this.#throwIfStopped();
       const engine = await this.#options.start(this, this.#admission.signal);
       this.#hasRoom = true;
@@ -286,6 +292,21 @@ export class ModelInstance {
     }
   }
 
+  /** Who waits for what the engine before held has it now, and not for the next one. */
+  #giveUpMemory(): void {
+    this.#freed.resolve();
+    this.#freed = Promise.withResolvers();
+    if (this.#claimants.size === 0) return;
+    this.#claimants.clear();
+    this.#stayIfUnclaimed();
+  }
+
+  #stayIfUnclaimed(): void {
+    if (this.isEnding) return;
+    this.#decided.resolve();
+    this.#decided = Promise.withResolvers();
+  }
+
   #throwIfStopped(): void {
     if (this.#stopError !== null) throw this.#stopError;
   }
@@ -304,6 +325,7 @@ export class ModelInstance {
   #settle(): void {
     const stays = !this.#jit && this.#wasReady && this.#lastEnd !== null && !this.isEnding;
     if (stays) return;
+    this.#freed.resolve();
     this.#gone.resolve();
     this.#decided.resolve();
     this.#options.onGone(this);

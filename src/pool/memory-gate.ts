@@ -32,7 +32,7 @@ export class MemoryGate {
   }
 
   /**
-   * Gives `instance` its place and runs `start` when those who held it are gone. Others get theirs
+   * Gives `instance` its place and runs `start` when those who held it have left. Others get theirs
    * meanwhile.
    * @param instances all there are, asked when it is this model's turn.
    * @param signal gives the place back, and lets stay whoever was to leave for it alone.
@@ -47,9 +47,8 @@ export class MemoryGate {
   ): Promise<Started> {
     try {
       const reserve = () => this.#reserve(instance, load, instances, signal);
-      const options = await waitFor(this.#inTurn(reserve), signal);
-      const awaited = this.#reservations.awaitedBy(instance);
-      await waitFor(Promise.all(awaited.map(({ gone }) => gone)), signal);
+      const { options, freed } = await waitFor(this.#inTurn(reserve), signal);
+      await waitFor(freed, signal);
       return start(options);
     } catch (error) {
       instance.demand = NOTHING;
@@ -78,7 +77,7 @@ export class MemoryGate {
     load: LoadDefaults,
     instances: () => readonly ModelInstance[],
     signal: AbortSignal,
-  ): Promise<LoadOptions> {
+  ): Promise<{ options: LoadOptions; freed: Promise<unknown> }> {
     const { model } = instance;
     const gpuFree = await this.#gpuFreeBytes(load);
     signal.throwIfAborted();
@@ -109,8 +108,12 @@ export class MemoryGate {
     const victims = plan.victims.map((victim) => victim.instance);
     instance.demand = plan.demand;
     this.#reservations.add(instance, victims);
-    for (const victim of victims) victim.makeWayFor(instance);
-    return { ...toOptions(load), contextLength, purpose, modelPath: model.path };
+    // Asked for at once: a victim that loads anew is free for this one only before.
+    const freed = Promise.all(victims.map((victim) => victim.makeWayFor(instance)));
+    return {
+      options: { ...toOptions(load), contextLength, purpose, modelPath: model.path },
+      freed,
+    };
   }
 
   /** 0 where no layer may or can go to a GPU, null where nobody knows what is free there. */

@@ -19,8 +19,13 @@ export class Reservations<H extends Holder> {
   /** In the order of admission, so that nobody waits for a later one. */
   #all: readonly Reservation<H>[] = [];
 
+  /** One that held memory before has left it since: whoever waited for that waits no longer. */
   add(holder: H, awaited: readonly H[]): void {
-    this.#all = [...this.#all, { holder, awaited: new Set(awaited) }];
+    const before = this.#all.map((one) => ({
+      ...one,
+      awaited: new Set([...one.awaited].filter((other) => other !== holder)),
+    }));
+    this.#all = [...before, { holder, awaited: new Set(awaited) }];
   }
 
   awaitedBy(holder: H): readonly H[] {

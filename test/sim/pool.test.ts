@@ -61,6 +61,8 @@ class SimEngine {
   readonly #faults: () => boolean;
   readonly #onEnding: (engine: SimEngine) => void;
   readonly #cancelled: number[] = [];
+  /** Ticks that it is still there after it was killed. */
+  #lingers: number;
 
   constructor(
     channel: FakeChannel,
@@ -72,6 +74,8 @@ class SimEngine {
     this.#onEnding = onEnding;
     this.#random = random;
     this.#faults = faults;
+    this.#lingers = random(3) * 10;
+    channel.isUnkillable = this.#lingers > 0;
     channel.onCommand = (command) => this.#take(command);
   }
 
@@ -81,6 +85,7 @@ class SimEngine {
 
   tick(): void {
     if (!this.isLive) return;
+    if (this.channel.signals.length > 0) return this.#linger();
     if (this.#wasAskedToEnd) return this.channel.end(0);
     if (this.#faults() && this.#random(150) === 0) return this.#misbehave();
     if (this.#state === "hello") {
@@ -92,6 +97,11 @@ class SimEngine {
       return this.channel.ready();
     }
     if (this.#state === "ready" && this.jobs.size + this.#cancelled.length > 0) this.#step();
+  }
+
+  #linger(): void {
+    this.#lingers -= 1;
+    if (this.#lingers === 0) this.channel.end(null, "SIGKILL");
   }
 
   #step(): void {

@@ -25,22 +25,24 @@ class Memory {
   models: Model[] = [];
   admitted = 0;
   overtook = 0;
+  returned = 0;
 
   constructor(random: (limit: number) => number) {
     this.#random = random;
   }
 
   turn(): void {
-    const kind = this.#random(10);
+    const kind = this.#random(11);
     if (kind < 4) this.admit();
     else if (kind < 7) this.begin();
     else if (kind < 9) this.leave();
-    else this.withdraw();
+    else if (kind < 10) this.withdraw();
+    else this.returnAnew();
     this.check();
   }
 
-  /** One more, for which as many others leave as it needs, the first ones met. */
-  admit(): void {
+  /** One more, or one anew, for which as many others leave as it needs, the first ones met. */
+  admit(again?: Model): void {
     const demand = { ramBytes: 1 + this.#random(60), gpuBytes: this.#random(40) };
     const left: Model[] = [];
     const others = this.models.toSorted(() => this.#random(3) - 1);
@@ -55,7 +57,8 @@ class Memory {
     this.admitted += 1;
     if (left.length === 0 && this.models.some(({ state }) => state === "waiting"))
       this.overtook += 1;
-    const model: Model = { name: this.admitted, demand, state: "waiting", awaited: left };
+    const place = { demand, state: "waiting", awaited: left } as const;
+    const model = Object.assign(again ?? { name: this.admitted }, place);
     this.models.push(model);
     this.#reservations.add(model, left);
   }
@@ -79,6 +82,18 @@ class Memory {
     this.models = this.models.filter((model) => model !== gone);
   }
 
+  /** What was in memory crashes, is free for those who wait for it, and is asked for again. */
+  returnAnew(): void {
+    const present = this.models.filter(({ state }) => state !== "waiting");
+    const crashed = present[this.#random(present.length)];
+    if (crashed === undefined) return;
+    this.models = this.models.filter((model) => model !== crashed);
+    for (const model of this.models)
+      model.awaited = model.awaited.filter((other) => other !== crashed);
+    this.returned += 1;
+    this.admit(crashed);
+  }
+
   withdraw(): void {
     const waiting = this.models.filter(({ state }) => state === "waiting");
     const gone = waiting[this.#random(waiting.length)];
@@ -100,8 +115,9 @@ class Memory {
   }
 }
 
-test("whatever begins, leaves or gives up first, what is in memory fits, and nobody waits for ever", () => {
+test("whatever begins, leaves, returns or gives up first, what is in memory fits, and nobody waits for ever", () => {
   let overtook = 0;
+  let returned = 0;
   for (let seed = 1; seed <= 300; seed += 1) {
     const memory = new Memory(randomOf(seed));
     for (let turn = 0; turn < 120; turn += 1) memory.turn();
@@ -113,6 +129,8 @@ test("whatever begins, leaves or gives up first, what is in memory fits, and nob
     const waiting = memory.models.filter(({ state }) => state === "waiting");
     expect([seed, waiting]).toEqual([seed, []]);
     overtook += memory.overtook;
+    returned += memory.returned;
   }
   expect(overtook).toBeGreaterThan(300);
+  expect(returned).toBeGreaterThan(300);
 });
