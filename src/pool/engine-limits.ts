@@ -2,7 +2,10 @@
 export interface EngineLimits {
   /** Least silence, while jobs run, before an engine is ended; grows with the step time. */
   watchdogMs: number;
-  /** Longest silence while a model loads, and longest wait of a request for a load. */
+  /**
+   * Longest silence while a model loads, and longest wait of a request for a load, or before it for
+   * an instance to leave.
+   */
   loadTimeoutMs: number;
   /** Steps without an event after which an accepted job counts as lost. */
   muteSteps: number;

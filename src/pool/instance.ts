@@ -6,10 +6,10 @@ import type { EngineStatus, LoadedModelInfo } from "../protocol/events.ts";
 import { NOTHING, type Demand } from "./demand.ts";
 import type { EngineEnd } from "./engine-end.ts";
 import type { EngineProcess } from "./engine-process.ts";
-import { queueFull } from "./engine-jobs.ts";
 import { IdleTimer } from "./idle-timer.ts";
 import { statusOf } from "./instance-status.ts";
 import { EngineLease } from "./lease.ts";
+import { refuseWhenFull, stillLoading, UNWANTED_LOAD_MS } from "./load-refusals.ts";
 import type { InstanceState, InstanceStatus, Lease, LoadDefaults } from "./pool.ts";
 import { holds, settingsInEffect } from "./settings-in-effect.ts";
 import { waitFor } from "./wait.ts";
@@ -71,6 +71,7 @@ export class ModelInstance {
   #freed = Promise.withResolvers<void>();
   #decided = Promise.withResolvers<void>();
   readonly #ttl: IdleTimer;
+  readonly #unwanted: IdleTimer;
 
   constructor(options: InstanceOptions) {
     this.#options = options;
@@ -82,6 +83,7 @@ export class ModelInstance {
     this.#ttl = new IdleTimer(options.clock, () => {
       if (this.isIdle) void this.drain("unloaded", unloaded(this.model));
     });
+    this.#unwanted = new IdleTimer(options.clock, () => this.#withdrawUnwanted());
   }
 
   get jit(): boolean {
@@ -254,15 +256,20 @@ export class ModelInstance {
       });
     } finally {
       this.#waiters -= 1;
-      // Who waited too long was told to come back.
+      // Who waited too long was told to come back, and finds the place in the queue kept for a while.
       if (signal.aborted) this.#withdrawUnwanted();
+      else this.#unwanted.arm(this.#isUnwanted ? UNWANTED_LOAD_MS : null);
     }
   }
 
-  /** A request's load that nobody waits for any more evicts nobody. */
+  /** It is a request's load that waits for memory, and nobody waits for it any more. */
+  get #isUnwanted(): boolean {
+    return this.#jit && this.#waiters === 0 && this.#loading !== null && !this.#hasRoom;
+  }
+
+  /** A load that nobody wants evicts nobody. */
   #withdrawUnwanted(): void {
-    if (!this.#jit || this.#waiters > 0 || this.#loading === null || this.#hasRoom) return;
-    void this.stop("unloaded", unloaded(this.model));
+    if (this.#isUnwanted) void this.stop("unloaded", unloaded(this.model));
   }
 
   /** The one load that every waiter shares. Once it has its memory it goes on when all of them leave. */
@@ -275,6 +282,7 @@ export class ModelInstance {
       this.#throwIfStopped();
       const engine = await this.#options.start(this, this.#admission.signal);
       this.#hasRoom = true;
+      this.#unwanted.stop();
       this.#engine = engine;
       void engine.ended.then((end) => this.#engineEnded(engine, end));
       if (this.#stopError !== null) await engine.stop("unloaded", this.#stopError);
@@ -325,6 +333,7 @@ export class ModelInstance {
   #settle(): void {
     const stays = !this.#jit && this.#wasReady && this.#lastEnd !== null && !this.isEnding;
     if (stays) return;
+    this.#unwanted.stop();
     this.#freed.resolve();
     this.#gone.resolve();
     this.#decided.resolve();
@@ -368,20 +377,10 @@ export class ModelInstance {
   }
 
   #refuseWhenFull(): void {
-    const { settings, maxQueue } = this.#options;
-    if (this.#waiters < settings.parallel + maxQueue) return;
-    throw queueFull(this.#waiters, maxQueue, 5_000);
+    refuseWhenFull(this.#waiters, this.settings.parallel, this.#options.maxQueue);
   }
 }
 
 export function unloaded(model: CatalogModel): LmError {
   return new LmError("model_unloaded", { model: model.key }, `Model "${model.key}" was unloaded.`);
-}
-
-function stillLoading(model: CatalogModel): LmError {
-  return new LmError(
-    "model_loading",
-    { model: model.key, retryAfterMs: 10_000 },
-    `Model "${model.key}" is still loading.`,
-  );
 }

@@ -4,6 +4,7 @@ import { invalidRequest, LmError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { LoadOptions } from "../protocol/commands.ts";
 import { PoolCounters } from "./counters.ts";
+import { Departures } from "./departures.ts";
 import type { EngineCommand, SpawnEngine } from "./engine-channel.ts";
 import { engineSpawner } from "./engine-channel.ts";
 import { ENGINE_LIMITS, type EngineLimits } from "./engine-limits.ts";
@@ -60,6 +61,7 @@ export class ModelPool implements PoolManager {
   readonly #closing = new AbortController();
   readonly #histories = new Map<string, History>();
   readonly #instances = new InstanceSet();
+  readonly #departures: Departures;
 
   constructor(options: PoolOptions) {
     this.#options = options;
@@ -67,6 +69,8 @@ export class ModelPool implements PoolManager {
     this.#spawn = options.spawn ?? engineSpawner(options.engine.command, process.env);
     this.#policy = new RestartPolicy(options.clock);
     this.#gate = new MemoryGate(options);
+    const { clock, maxQueue } = options;
+    this.#departures = new Departures(clock, this.#limits.loadTimeoutMs, maxQueue);
   }
 
   async acquire(
@@ -85,12 +89,12 @@ export class ModelPool implements PoolManager {
           await choice.instance.loaded(either);
           break;
         case "outlast":
-          await waitFor(choice.instance.decided, either);
+          await this.#departure(model, choice.instance.decided, either);
           break;
         case "replace":
           void choice.instance.drain("unloaded", unloaded(model));
           // Of those who wait for this the first to do so goes on first: nobody else loads it too.
-          await waitFor(choice.instance.gone, either);
+          await this.#departure(model, choice.instance.gone, either);
           return await this.#createForRequest(model, options).lease(either);
         case "load":
           return await this.#createForRequest(model, options).lease(either);
@@ -185,6 +189,10 @@ export class ModelPool implements PoolManager {
     });
     await instance.drain("shutdown", error);
     cancel();
+  }
+
+  #departure(model: CatalogModel, departure: Promise<void>, signal: AbortSignal): Promise<void> {
+    return this.#departures.wait(model, this.#settingsOf(model).parallel, departure, signal);
   }
 
   #createForRequest(model: CatalogModel, options: AcquireOptions): ModelInstance {

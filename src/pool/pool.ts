@@ -16,7 +16,8 @@ export interface Pool {
   /**
    * Waits until the model is loaded and returns the right to use it. Release exactly once.
    * A load that has its memory goes on when everyone who waited for it has left: the next request
-   * finds it done. One that still waits for memory is withdrawn, and who was to leave for it stays.
+   * finds it done. One that still waits for memory is withdrawn, and who was to leave for it stays:
+   * at once, or 30 s after the last one was told to come back (model_loading).
    * @throws LmError model_load_failed, engine_unstable, insufficient_memory, model_loading (waited
    * too long), queue_full, model_unloaded (the named instance is leaving), server_shutdown,
    * invalid_request (of `contextLength`); `signal.reason` when aborted.

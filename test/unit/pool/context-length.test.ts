@@ -29,6 +29,7 @@ function contextPool(loads: "at once" | "when told" = "at once") {
     };
     queueMicrotask(() => engine.hello());
   });
+  const clock = new ManualClock();
   const pool = new ModelPool({
     engine: { command: [], buildId: BUILD_ID },
     load: LOAD_DEFAULTS,
@@ -36,7 +37,7 @@ function contextPool(loads: "at once" | "when told" = "at once") {
     ttlMs: null,
     keepLastJit: false,
     memoryLimitBytes: null,
-    clock: new ManualClock(),
+    clock,
     log: silentLog,
     spawn,
     availableBytes: () => null,
@@ -50,7 +51,7 @@ function contextPool(loads: "at once" | "when told" = "at once") {
     pool.load(model, { contextLength, ...(identifier !== undefined && { identifier }) }, never());
   /** The context of each instance that is there. */
   const loaded = () => pool.instances().map(({ info }) => info?.contextLength);
-  return { pool, of, load, loaded, engines, contexts, finishLoad };
+  return { pool, clock, of, load, loaded, engines, contexts, finishLoad };
 }
 
 const isContextRefusal = (error: unknown): boolean =>
@@ -128,5 +129,20 @@ test("a load that is under way and in use afterwards refuses a larger context", 
   for (const engine of engines) finishLoad(engine);
   expect(isContextRefusal(await refused)).toBe(true);
   (await holding).release();
+  await pool.close(0);
+});
+
+test("who waits for a larger context waits no longer than for a load", async () => {
+  const { pool, clock, of, engines } = contextPool();
+  await of(1_024);
+  const [leaving] = engines;
+  if (leaving === undefined) throw new Error("an engine was started");
+  leaving.onCommand = () => {};
+  leaving.isUnkillable = true;
+  const refused = failure(of(2_048));
+  clock.advance(600_000);
+  expect((await refused).code).toBe("model_loading");
+  leaving.end(null, "SIGKILL");
+  expect(await of(2_048)).toEqual({ identifier: "m", context: 2_048 });
   await pool.close(0);
 });
