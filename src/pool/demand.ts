@@ -40,15 +40,6 @@ export function fits(demand: Demand, available: Availability): boolean {
   );
 }
 
-/** What is available once `freed` has left. */
-export function after(available: Availability, freed: Demand): Availability {
-  return {
-    ramBytes: available.ramBytes + freed.ramBytes,
-    gpuBytes: available.gpuBytes + freed.gpuBytes,
-    totalBytes: available.totalBytes + totalOf(freed),
-  };
-}
-
 /** Left free on GPUs for compute buffers and other programs when the engine chooses the layers. */
 const GPU_RESERVE_BYTES = 1024 ** 3;
 /** Layers of a model whose header does not say. */

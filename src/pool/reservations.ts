@@ -1,4 +1,4 @@
-import { after, sumOf, type Availability, type Demand } from "./demand.ts";
+import { sumOf, totalOf, type Availability, type Demand } from "./demand.ts";
 
 /** What holds memory, or will: its demand is that of its engine, loaded, loading or promised. */
 export interface Holder {
@@ -11,12 +11,18 @@ interface Reservation<H> {
   awaited: ReadonlySet<H>;
 }
 
+/** Bytes in use, counted as those that may be used are. */
+type Use = Availability;
+
 /**
  * Memory promised to models that begin to load when others have left. A model and those it waits
  * for are never in memory together; everything else may be, and each of these sets has to fit.
  */
 export class Reservations<H extends Holder> {
-  /** In the order of admission, so that nobody waits for a later one. */
+  /**
+   * In the order of admission: each waits only for such as were there before it, so that no two wait
+   * for each other, and one that returns comes last. They begin in any order.
+   */
   #all: readonly Reservation<H>[] = [];
 
   /** One that held memory before has left it since: whoever waited for that waits no longer. */
@@ -45,11 +51,9 @@ export class Reservations<H extends Holder> {
    * @param capacity of everything together. @param holders all there are, those that wait included.
    */
   available(capacity: Availability, holders: readonly H[], left: readonly H[]): Availability {
-    const rests = this.#together(holders, left).map((set) =>
-      after(capacity, negative(sumOf(set.map(({ demand }) => demand)))),
-    );
+    const uses = this.#uses(holders, left);
     const least = (of: keyof Availability) =>
-      Math.max(0, Math.min(...rests.map((rest) => rest[of])));
+      Math.max(0, Math.min(...uses.map((use) => capacity[of] - use[of])));
     return {
       ramBytes: least("ramBytes"),
       gpuBytes: least("gpuBytes"),
@@ -57,20 +61,48 @@ export class Reservations<H extends Holder> {
     };
   }
 
-  /** Who may be in memory together: now, and when each that waits has begun, after all before it. */
-  #together(holders: readonly H[], left: readonly H[]): H[][] {
+  /** The most that is in use: now, and when each that waits has begun, with any of those before it. */
+  #uses(holders: readonly H[], left: readonly H[]): Use[] {
     const staying = holders.filter((holder) => !left.includes(holder));
     const present = staying.filter((holder) => !this.has(holder));
     const begun = this.#all.filter(({ holder }) => staying.includes(holder));
-    const later = begun.map(({ awaited }, index) =>
-      [...present, ...begun.slice(0, index + 1).map(({ holder }) => holder)].filter(
-        (holder) => !awaited.has(holder),
-      ),
-    );
-    return [present, ...later];
+    const later = begun.map(({ awaited }, index) => {
+      const together = [...present, ...begun.slice(0, index + 1).map(({ holder }) => holder)];
+      const others = together.filter((holder) => !awaited.has(holder));
+      return mostUseOf(others, begun.slice(0, index));
+    });
+    return [mostUseOf(present, []), ...later];
   }
 }
 
-function negative({ ramBytes, gpuBytes }: Demand): Demand {
-  return { ramBytes: -ramBytes, gpuBytes: -gpuBytes };
+/**
+ * The most that these use together, each kind of memory on its own: either one that waits, or those
+ * it awaits. Some of what it counts together may still exclude each other, never the other way.
+ */
+function mostUseOf<H extends Holder>(
+  holders: readonly H[],
+  reservations: readonly Reservation<H>[],
+): Use {
+  const last = reservations.at(-1);
+  if (last === undefined || holders.length === 0) return useOf(holders);
+  const before = reservations.slice(0, -1);
+  if (!holders.includes(last.holder)) return mostUseOf(holders, before);
+  const others = holders.filter((holder) => holder !== last.holder);
+  const awaited = others.filter((holder) => last.awaited.has(holder));
+  const rest = others.filter((holder) => !last.awaited.has(holder));
+  const one = combined(useOf([last.holder]), mostUseOf(awaited, before), Math.max);
+  return combined(one, mostUseOf(rest, before), (a, b) => a + b);
+}
+
+function useOf(holders: readonly Holder[]): Use {
+  const sum = sumOf(holders.map(({ demand }) => demand));
+  return { ...sum, totalBytes: totalOf(sum) };
+}
+
+function combined(a: Use, b: Use, combine: (a: number, b: number) => number): Use {
+  return {
+    ramBytes: combine(a.ramBytes, b.ramBytes),
+    gpuBytes: combine(a.gpuBytes, b.gpuBytes),
+    totalBytes: combine(a.totalBytes, b.totalBytes),
+  };
 }

@@ -4,14 +4,20 @@ import {
   type AdmissionRequest,
   type Resident,
 } from "../../../src/pool/admission.ts";
-import { after, sumOf, type Availability } from "../../../src/pool/demand.ts";
+import { sumOf, totalOf, type Availability } from "../../../src/pool/demand.ts";
 
 const ram = (ramBytes: number) => ({ ramBytes, gpuBytes: 0 });
 
 const beside =
   (free: Availability) =>
-  (left: readonly Resident[]): Availability =>
-    after(free, sumOf(left.map(({ demand }) => demand)));
+  (left: readonly Resident[]): Availability => {
+    const freed = sumOf(left.map(({ demand }) => demand));
+    return {
+      ramBytes: free.ramBytes + freed.ramBytes,
+      gpuBytes: free.gpuBytes + freed.gpuBytes,
+      totalBytes: free.totalBytes + totalOf(freed),
+    };
+  };
 
 interface Named extends Resident {
   name: string;

@@ -74,6 +74,22 @@ test.each(evictions)("what fits beside all loads while another waits for $name",
   await pool.close(0);
 });
 
+test("what fits beside all loads while two of other kinds wait", async () => {
+  const { pool, states } = gatedPool({ keepLastJit: true });
+  const busy = [await pool.acquire(big, never()), await pool.acquire(embedding, never())];
+  const waiting = [
+    pool.acquire(other, never()),
+    pool.acquire(modelOf("second", 50, { kind: "embedding" }), never()),
+  ];
+  await flush();
+  await pool.load(small, {}, never());
+  expect(states()).toMatchObject({ big: "draining", embedding: "draining", small: "ready" });
+  for (const lease of busy) lease.release();
+  for (const lease of await Promise.all(waiting)) lease.release();
+  expect(states()).toEqual({ other: "ready", second: "ready", small: "ready" });
+  await pool.close(0);
+});
+
 test("the place of one that waits is given to nobody else", async () => {
   const { pool, states } = gatedPool();
   const busy = await pool.acquire(big, never());

@@ -134,3 +134,35 @@ test("whatever begins, leaves, returns or gives up first, what is in memory fits
   expect(overtook).toBeGreaterThan(300);
   expect(returned).toBeGreaterThan(300);
 });
+
+/** Pairs of models of which the second waits for the first, and how much is left beside all. */
+function leftBeside(pairs: readonly (readonly [Holder, Holder])[]) {
+  const reservations = new Reservations<Holder>();
+  for (const [busy, waiting] of pairs) reservations.add(waiting, [busy]);
+  const { ramBytes, gpuBytes, totalBytes } = reservations.available(CAPACITY, pairs.flat(), []);
+  return [ramBytes, gpuBytes, totalBytes];
+}
+
+const needs = (ramBytes: number, gpuBytes: number): Holder => ({ demand: { ramBytes, gpuBytes } });
+
+test("one that waits and the one it waits for never count both, whoever else waits", () => {
+  const chat = [needs(40, 0), needs(45, 0)] as const;
+  const embedding = [needs(20, 0), needs(15, 0)] as const;
+  expect(leftBeside([chat])).toEqual([55, 60, 85]);
+  expect(leftBeside([chat, embedding])).toEqual([35, 60, 65]);
+});
+
+test("of two that are never in memory together each kind of memory keeps the larger demand", () => {
+  const pair = [needs(40, 5), needs(10, 30)] as const;
+  expect(leftBeside([pair, [needs(1, 1), needs(1, 1)]])).toEqual([59, 29, 83]);
+});
+
+test("of a row in which each waits for all before it one counts, the largest", () => {
+  const reservations = new Reservations<Holder>();
+  const row = [needs(30, 0), needs(60, 0), needs(50, 0)];
+  for (const [index, holder] of row.entries())
+    if (index > 0) reservations.add(holder, row.slice(0, index));
+  const pair = [needs(20, 0), needs(20, 0)] as const;
+  reservations.add(pair[1], [pair[0]]);
+  expect(reservations.available(CAPACITY, [...row, ...pair], []).ramBytes).toBe(20);
+});
