@@ -1,12 +1,10 @@
 import type { LmError } from "../../lib/errors.ts";
-import { WorkBudget } from "./work-budget.ts";
+import { RequestBudgets, WorkBudget } from "./work-budget.ts";
 
 /** Largest grammar text that is handed to the engine, in bytes. */
 export const MAX_GRAMMAR_BYTES = 256 * 1024;
 /** llama.cpp refuses a repetition of more rules than this. Source: llama-grammar.cpp. */
 export const MAX_REPETITIONS = 2000;
-/** Steps of the search for ambiguity, for one grammar or all patterns of a request: about 50 ms. */
-export const WAYS_STEPS = 200_000;
 /** Rules that count every character of texts up to a marker, for one grammar: about 50 KB. */
 const PLACES = 600;
 /** Rules and rule repetitions of one grammar. */
@@ -65,8 +63,8 @@ export function sequence(...parts: readonly string[]): string {
  * bodies share one name, so that a schema repeated a hundred times costs its text once.
  */
 export class GrammarBuilder {
-  /** For what patterns cost besides. */
-  readonly budget: WorkBudget;
+  /** For what its schemas cost besides. */
+  readonly budgets: RequestBudgets;
   /** Rules that may count the characters of texts. */
   readonly places = new WorkBudget(PLACES);
   readonly #rules = new Map<string, string>();
@@ -80,14 +78,14 @@ export class GrammarBuilder {
 
   /**
    * @param tooLarge makes the error thrown when a limit is exceeded.
-   * @param budget for what its patterns cost besides; shared where a request has several grammars.
+   * @param budgets for what its schemas cost besides; shared where a request has several grammars.
    */
   constructor(
     tooLarge: (message: string) => LmError,
     maxBytes: number = MAX_GRAMMAR_BYTES,
-    budget: WorkBudget = new WorkBudget(WAYS_STEPS),
+    budgets: RequestBudgets = new RequestBudgets(),
   ) {
-    this.budget = budget;
+    this.budgets = budgets;
     this.#tooLarge = tooLarge;
     this.#maxBytes = maxBytes;
   }

@@ -3,7 +3,7 @@ import type { GrammarAttach, GrammarSpec } from "../../protocol/commands.ts";
 import type { AnswerFormat, Tool, ToolChoice } from "../conversation.ts";
 import type { ToolFormat } from "../formats/format.ts";
 import { answerInFrame, reasoningLead, type ReasoningState } from "./answer-frame.ts";
-import { choice, GrammarBuilder, sequence, WAYS_STEPS } from "./gbnf.ts";
+import { choice, GrammarBuilder, sequence } from "./gbnf.ts";
 import { findGrammarProblem } from "./grammar-check.ts";
 import { RecentResults } from "./recent-results.ts";
 import { schemaGrammar } from "./schema-grammar.ts";
@@ -13,7 +13,7 @@ import type { NamedTool } from "./tool-arguments.ts";
 import { toolGrammar, type ToolGrammar } from "./tool-grammar.ts";
 import { wholeSection } from "./tool-section.ts";
 import { validateGbnf } from "./validate-gbnf.ts";
-import { WorkBudget } from "./work-budget.ts";
+import { RequestBudgets } from "./work-budget.ts";
 
 export interface GrammarRequest {
   format: ToolFormat;
@@ -63,7 +63,7 @@ export function planFormat(format: AnswerFormat): GrammarPlan {
   return FORMAT_PLANS.get(JSON.stringify(format), () => {
     if (format.kind === "text") return FREE;
     if (format.kind === "grammar") return planOwnGrammar(format.gbnf, null);
-    const builder = newBuilder("format", new WorkBudget(WAYS_STEPS));
+    const builder = newBuilder("format", new RequestBudgets());
     const { value, warnings } = answerValue(builder, format);
     const gbnf = checked(builder, value);
     return planOf(builder, { gbnf, attach: { kind: "start" } }, warnings);
@@ -72,13 +72,13 @@ export function planFormat(format: AnswerFormat): GrammarPlan {
 
 const FORMAT_PLANS = new RecentResults<GrammarPlan>(16);
 
-/** A request, and what its patterns may cost. */
+/** A request, and what its schemas may cost. */
 interface CountedRequest extends GrammarRequest {
-  budget: WorkBudget;
+  budgets: RequestBudgets;
 }
 
 function makePlan(asked: GrammarRequest): GrammarPlan {
-  const request: CountedRequest = { ...asked, budget: new WorkBudget(WAYS_STEPS) };
+  const request: CountedRequest = { ...asked, budgets: new RequestBudgets() };
   const { answerFormat, reasoning } = request;
   const tools = callableTools(request);
   if (answerFormat.kind === "grammar") {
@@ -123,14 +123,14 @@ function callableTools({ tools, choice: toolChoice }: GrammarRequest): NamedTool
   return allowed === null ? named : named.filter(({ tool }) => allowed.includes(tool.name));
 }
 
-function newBuilder(param: string, budget: WorkBudget): GrammarBuilder {
+function newBuilder(param: string, budgets: RequestBudgets): GrammarBuilder {
   const tooLarge = (message: string) => invalidSchema(param, "", message);
-  return new GrammarBuilder(tooLarge, MAX_TOOL_GRAMMAR_BYTES, budget);
+  return new GrammarBuilder(tooLarge, MAX_TOOL_GRAMMAR_BYTES, budgets);
 }
 
 /** The answer is JSON. */
 function planAnswer(request: CountedRequest, format: AnswerFormat & { kind: "json" }): GrammarPlan {
-  const builder = newBuilder("format", request.budget);
+  const builder = newBuilder("format", request.budgets);
   const { expression, warnings } = answerRule(builder, request, format);
   return planOf(builder, spec(request, builder, expression), warnings);
 }
@@ -213,7 +213,7 @@ function callRules(
     return strictCallRules(request, tools, parallel);
   } catch (error) {
     if (!(error instanceof LmError) || request.choice.kind !== "auto") throw error;
-    const usable = tools.map((named) => withUsableSchema(named, request.budget));
+    const usable = tools.map((named) => withUsableSchema(named, request.budgets));
     const rules = strictCallRules(request, usable, parallel);
     const replaced = usable.filter((named, index) => named !== tools[index]);
     const warnings = replaced.map(({ param }) => ({ param, ...WHOLE_SCHEMA }));
@@ -229,7 +229,7 @@ function strictCallRules(
   tools: readonly NamedTool[],
   parallel: boolean,
 ): CallRules {
-  const builder = newBuilder("tools", request.budget);
+  const builder = newBuilder("tools", request.budgets);
   const section = toolGrammar(builder, request.format, tools, parallel);
   const warnings = section.unsupported.map(({ tool, keyword }) => {
     if (tool.tool.strict) throw unsupportedKeyword(tool.param, keyword);
@@ -239,10 +239,10 @@ function strictCallRules(
 }
 
 /** The tool as it is, or without its schema when no grammar can be made of it. */
-function withUsableSchema(named: NamedTool, budget: WorkBudget): NamedTool {
+function withUsableSchema(named: NamedTool, budgets: RequestBudgets): NamedTool {
   const { tool, param } = named;
   try {
-    schemaGrammar(tool.parameters ?? {}, param, budget);
+    schemaGrammar(tool.parameters ?? {}, param, budgets);
     return named;
   } catch (error) {
     if (!(error instanceof LmError) || tool.strict) throw error;

@@ -37,11 +37,12 @@ export function patternGrammar(
   length: LengthRange,
   text: TextStyle,
 ): PatternGrammar {
-  if (builder.budget.left === 0) throw new UnsupportedPattern(TOO_COMPLEX);
-  builder.budget.spend(pattern.length);
+  const budget = builder.budgets.patterns;
+  if (budget.left === 0) throw new UnsupportedPattern(TOO_COMPLEX);
+  budget.spend(pattern.length);
   const alone = new GrammarBuilder((message) => invalidSchema("format", "", message));
   const { expression } = written(alone, pattern, length, text);
-  requireFit(alone.text(expression), builder.budget);
+  requireFit(alone.text(expression), budget);
   return written(builder, pattern, length, text);
 }
 

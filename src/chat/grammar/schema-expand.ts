@@ -138,8 +138,8 @@ export class SchemaExpander {
 
   /** Reports a `oneOf` whose members overlap: the grammar takes it as `anyOf`. */
   reportOverlap(list: unknown, pointer: string, members: readonly Located[]): void {
-    const { budget } = this.#builder;
-    const isExclusive = this.#exclusive.get(list) ?? areExclusive(members, this.#document, budget);
+    const { unions } = this.#builder.budgets;
+    const isExclusive = this.#exclusive.get(list) ?? areExclusive(members, this.#document, unions);
     this.#exclusive.set(list, isExclusive);
     if (!isExclusive) this.#report({ schema: null, pointer: childPointer(pointer, "oneOf") });
   }

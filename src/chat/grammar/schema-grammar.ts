@@ -3,7 +3,7 @@ import { GrammarBuilder, MAX_GRAMMAR_BYTES } from "./gbnf.ts";
 import { findGrammarProblem } from "./grammar-check.ts";
 import { SchemaRules, type UnsupportedKeyword } from "./schema-rules.ts";
 import { invalidSchema, SchemaDocument } from "./schema-source.ts";
-import type { WorkBudget } from "./work-budget.ts";
+import type { RequestBudgets } from "./work-budget.ts";
 
 export interface SchemaGrammar {
   /** GBNF with the start symbol `root`. */
@@ -17,14 +17,18 @@ export interface SchemaGrammar {
  * the keywords listed as unsupported. Object properties appear in declared order.
  *
  * @param param names the request field in errors.
- * @param budget shared with the other schemas of the request; a pattern it does not last for is
+ * @param budgets shared with the other schemas of the request; what they do not last for is
  *   unsupported.
  * @throws LmError invalid_request (invalid_json_schema) when the schema is malformed, refers to
  *   another document, is too large or complex, or can never be satisfied.
  */
-export function schemaGrammar(schema: unknown, param: string, budget?: WorkBudget): SchemaGrammar {
+export function schemaGrammar(
+  schema: unknown,
+  param: string,
+  budgets?: RequestBudgets,
+): SchemaGrammar {
   const tooLarge = (message: string) => invalidSchema(param, "", message);
-  const builder = new GrammarBuilder(tooLarge, MAX_GRAMMAR_BYTES, budget);
+  const builder = new GrammarBuilder(tooLarge, MAX_GRAMMAR_BYTES, budgets);
   const rules = new SchemaRules(builder, new SchemaDocument(schema, param));
   const gbnf = builder.text(rules.root());
   checkSchemaGrammar(gbnf, param);

@@ -55,7 +55,7 @@ export class SchemaRules implements Emitter {
     this.#nested = nested;
     const report = (located: Located) => this.report(located);
     this.#expander = new SchemaExpander(this.#document, builder, report);
-    this.#listed = new ListedValues(new SchemaCheck(document, builder.budget), report);
+    this.#listed = new ListedValues(new SchemaCheck(document, builder.budgets.values), report);
   }
 
   /** The rule for the whole document. */

@@ -1,8 +1,7 @@
 import { invalidRequest } from "../../lib/errors.ts";
 import { findGrammarProblem, type GrammarProblem } from "./grammar-check.ts";
-import { WAYS_STEPS } from "./gbnf.ts";
 import { judgeWays } from "./grammar-ways.ts";
-import { WorkBudget } from "./work-budget.ts";
+import { WAYS_STEPS, WorkBudget } from "./work-budget.ts";
 
 /**
  * Checks a grammar that a client wrote before it reaches an engine: syntax, size, undefined rules,

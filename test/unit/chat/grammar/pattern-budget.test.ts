@@ -1,11 +1,14 @@
 import { expect, test } from "bun:test";
 import type { Tool } from "../../../../src/chat/conversation.ts";
 import { findFormat } from "../../../../src/chat/formats/format-table.ts";
-import { WAYS_STEPS } from "../../../../src/chat/grammar/gbnf.ts";
 import { judgeWays } from "../../../../src/chat/grammar/grammar-ways.ts";
 import { planGrammar } from "../../../../src/chat/grammar/plan-grammar.ts";
 import { schemaGrammar } from "../../../../src/chat/grammar/schema-grammar.ts";
-import { WorkBudget } from "../../../../src/chat/grammar/work-budget.ts";
+import {
+  RequestBudgets,
+  WAYS_STEPS,
+  WorkBudget,
+} from "../../../../src/chat/grammar/work-budget.ts";
 import { defined } from "../../../../src/lib/assert.ts";
 
 const withPatterns = (patterns: readonly string[]) => ({
@@ -20,9 +23,12 @@ const many = (count: number, make: (index: number) => string): string[] =>
 
 /** The patterns that are not enforced, and the steps that the schema took. */
 function convert(patterns: readonly string[]): { missed: string[]; steps: number } {
-  const budget = new WorkBudget(WAYS_STEPS);
-  const { unsupported } = schemaGrammar(withPatterns(patterns), "format", budget);
-  return { missed: unsupported.map(({ pointer }) => pointer), steps: WAYS_STEPS - budget.left };
+  const budgets = new RequestBudgets();
+  const { unsupported } = schemaGrammar(withPatterns(patterns), "format", budgets);
+  return {
+    missed: unsupported.map(({ pointer }) => pointer),
+    steps: WAYS_STEPS - budgets.patterns.left,
+  };
 }
 
 /** Patterns as they are written for dates, names, numbers and addresses. */
@@ -57,11 +63,11 @@ test("the same pattern at a hundred places is searched once, and read each time"
 });
 
 test("forty patterns of 650 groups are not all read", () => {
-  const budget = new WorkBudget(WAYS_STEPS);
+  const budgets = new RequestBudgets();
   const patterns = many(40, (index) => `^${"(a|b)?".repeat(650)}c${index}$`);
-  const { unsupported } = schemaGrammar(withPatterns(patterns), "format", budget);
+  const { unsupported } = schemaGrammar(withPatterns(patterns), "format", budgets);
   expect(unsupported).toHaveLength(40);
-  expect(budget.left).toBe(0);
+  expect(budgets.patterns.left).toBe(0);
 });
 
 test("patterns that no grammar expresses cost their length", () => {
@@ -95,6 +101,43 @@ test.each([
   ["nested counts", "^(a{1,20}){1,20}$"],
 ])("a pattern with %s is not enforced", (_, pattern) => {
   expect(convert([pattern]).missed).toEqual(["/properties/k0/pattern"]);
+});
+
+test("a tool whose patterns take all of it costs another tool neither oneOf nor listed values", () => {
+  const costly = many(
+    12,
+    (index) => `^([a-zA-Z0-9]([a-zA-Z0-9-]{0,5${index}}[a-zA-Z0-9])?\\.)+[a-zA-Z]{2,}$`,
+  );
+  const kind = (name: string) => ({
+    type: "object",
+    properties: { k: { const: name } },
+    required: ["k"],
+    additionalProperties: false,
+  });
+  const tools: Tool[] = [
+    { name: "a", description: null, parameters: withPatterns(costly), strict: false },
+    {
+      name: "b",
+      description: null,
+      parameters: {
+        type: "object",
+        properties: {
+          union: { oneOf: [kind("a"), kind("b")] },
+          listed: { enum: [{ x: 1 }], properties: { x: { type: "integer" } } },
+        },
+      },
+      strict: true,
+    },
+  ];
+  const { warnings } = planGrammar({
+    format: defined(findFormat("hermes"), "hermes"),
+    tools,
+    choice: { kind: "auto", allowed: null },
+    parallel: true,
+    answerFormat: { kind: "text" },
+    reasoning: null,
+  });
+  expect(warnings.map(({ keyword }) => keyword)).toContain("pattern");
 });
 
 test("every look at a place in the grammar counts", () => {
