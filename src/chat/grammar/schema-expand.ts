@@ -1,5 +1,5 @@
 import type { GrammarBuilder } from "./gbnf.ts";
-import { areExclusive } from "./one-of.ts";
+import { areExclusive, type Union } from "./one-of.ts";
 import { restrict } from "./schema-restrict.ts";
 import { anyShape, type JsonType, type Shape, ALL_TYPES } from "./schema-shape.ts";
 import {
@@ -38,8 +38,16 @@ export type Report = (located: Located) => void;
 
 /** The subschemas that each alternative of a conjunction satisfies: once more changes nothing. */
 class Applied {
+  /** The whole conjunction. */
+  readonly all: readonly Located[];
+  /** Each `oneOf` whose members were compared. */
+  readonly compared = new Set<unknown>();
   readonly #schemas = new Set<unknown>();
   readonly #order: unknown[] = [];
+
+  constructor(all: readonly Located[]) {
+    this.all = all;
+  }
 
   has(schema: unknown): boolean {
     return this.#schemas.has(schema);
@@ -66,8 +74,6 @@ export class SchemaExpander {
   readonly #report: Report;
   /** Subschemas that were applied before. */
   readonly #seen = new Set<unknown>();
-  /** What is known of each `oneOf`. */
-  readonly #exclusive = new Map<unknown, boolean>();
 
   constructor(document: SchemaDocument, builder: GrammarBuilder, report: Report) {
     this.#document = document;
@@ -78,7 +84,7 @@ export class SchemaExpander {
   /** The alternatives of the conjunction; none when nothing can satisfy it. */
   expand(all: readonly Located[], pointer: string): readonly Shape[] {
     let shapes: readonly Shape[] = [anyShape(pointer)];
-    const applied = new Applied();
+    const applied = new Applied(all);
     for (const located of all) shapes = this.#apply(located, shapes, new Set(), applied);
     return shapes;
   }
@@ -113,7 +119,10 @@ export class SchemaExpander {
       if (schema[keyword] === undefined) continue;
       const before = next;
       const members = this.#members(located, keyword);
-      if (keyword === "oneOf") this.reportOverlap(schema[keyword], pointer, members);
+      if (keyword === "oneOf" && !applied.compared.has(schema[keyword])) {
+        applied.compared.add(schema[keyword]);
+        this.reportOverlap({ list: schema[keyword], members, beside: applied.all }, pointer);
+      }
       next = members.flatMap((member) =>
         applied.within(() => this.#apply(member, before, inner, applied)),
       );
@@ -137,11 +146,9 @@ export class SchemaExpander {
   }
 
   /** Reports a `oneOf` whose members overlap: the grammar takes it as `anyOf`. */
-  reportOverlap(list: unknown, pointer: string, members: readonly Located[]): void {
-    const { unions } = this.#builder.budgets;
-    const isExclusive = this.#exclusive.get(list) ?? areExclusive(members, this.#document, unions);
-    this.#exclusive.set(list, isExclusive);
-    if (!isExclusive) this.#report({ schema: null, pointer: childPointer(pointer, "oneOf") });
+  reportOverlap(union: Union, pointer: string): void {
+    if (areExclusive(union, this.#document, this.#builder.budgets.unions)) return;
+    this.#report({ schema: null, pointer: childPointer(pointer, "oneOf") });
   }
 
   #members(located: Located, keyword: string): readonly Located[] {

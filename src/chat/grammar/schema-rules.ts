@@ -154,7 +154,9 @@ export class SchemaRules implements Emitter {
     }
     if (keyword !== "anyOf" && keyword !== "oneOf") return undefined;
     const members = membersOf(schema, pointer, keyword, this.#document);
-    if (keyword === "oneOf") this.#expander.reportOverlap(schema[keyword], pointer, members);
+    if (keyword === "oneOf") {
+      this.#expander.reportOverlap({ list: schema[keyword], members, beside: [] }, pointer);
+    }
     const rules = members.map((member, index) => this.visit([member], `${hint}-${index}`));
     return this.#either(
       hint,

@@ -19,6 +19,13 @@ const closed = (name: string) => ({
   additionalProperties: false,
 });
 
+const open = (name: string, more: object = {}) => ({
+  type: "object",
+  properties: { [name]: { type: "string" } },
+  required: [name],
+  ...more,
+});
+
 const exclusive: [name: string, schema: object][] = [
   ["types", { oneOf: [{ type: "string" }, { type: ["integer", "null"] }, { type: "array" }] }],
   ["values", { oneOf: [{ const: "a", title: "A" }, { enum: ["b", 1] }] }],
@@ -47,6 +54,41 @@ const exclusive: [name: string, schema: object][] = [
     },
   ],
   ["names that the other may not have", { oneOf: [closed("a"), closed("b")] }],
+  ["names, where the grammar writes only declared ones", { oneOf: [open("a"), open("b")] }],
+  [
+    "required names and a kind with a default",
+    {
+      oneOf: [
+        { type: "object", properties: { t: { const: "c", default: "c" }, n: {} }, required: ["n"] },
+        { type: "object", properties: { t: { const: "d", default: "d" }, m: {} }, required: ["m"] },
+      ],
+    },
+  ],
+  [
+    "names that only one of two parts declares",
+    {
+      description: "x",
+      properties: { id: { type: "integer" } },
+      required: ["id"],
+      oneOf: [{ $ref: "#/$defs/a" }, { allOf: [open("b")] }],
+      $defs: { a: open("a") },
+    },
+  ],
+  ["required names", { oneOf: [{ required: ["a"] }, { required: ["b"] }] }],
+  [
+    "ranges",
+    {
+      oneOf: [
+        { type: "integer", minimum: 0, maximum: 5 },
+        { type: "number", minimum: 10 },
+        { type: "integer", exclusiveMinimum: 5, maximum: 10, exclusiveMaximum: true },
+      ],
+    },
+  ],
+  [
+    "ranges, beside the type",
+    { type: "number", oneOf: [{ minimum: 3 }, { exclusiveMaximum: 3, minimum: 0 }] },
+  ],
   ["one member", { oneOf: [{ minLength: 3 }] }],
   [
     "types, beside other keywords",
@@ -76,7 +118,23 @@ const overlapping: [name: string, oneOf: object[]][] = [
       { type: "object", properties: { kind: { const: "b" } } },
     ],
   ],
-  ["names that only differ in what is required", [{ required: ["a"] }, { required: ["b"] }]],
+  [
+    "names that only differ in what is required",
+    ["a", "b"].map((name) => ({ ...open("a"), ...open("b"), required: [name] })),
+  ],
+  ["names where others are allowed", [open("a", { additionalProperties: true }), open("b")]],
+  ["names that a pattern gives", [open("a", { patternProperties: { "^x": {} } }), open("b")]],
+  ["names of an alternative", [{ ...open("a"), anyOf: [{ required: ["b"] }, {}] }, open("b")]],
+  ["an alternative without names", [{ type: "object", anyOf: [{}, open("a")] }, open("b")]],
+  ["listed objects", [{ enum: [{ a: "x", b: "y" }], ...open("a") }, open("b")]],
+  [
+    "numbers or objects in both",
+    ["a", "b"].map((kind) => ({ ...shape(kind), type: ["object", "integer"] })),
+  ],
+  [
+    "ranges of what need not be a number",
+    [{ type: ["string", "number"], maximum: 5 }, { minimum: 10 }],
+  ],
   ["equal objects", [{ const: { a: 1, b: 2 } }, { const: { b: 2, a: 1 } }]],
 ];
 
@@ -87,15 +145,46 @@ test.each(overlapping)("oneOf with %s is reported", (_, oneOf) => {
   ).toEqual(["/oneOf"]);
 });
 
-test("a schema that asks for 100^8 comparisons ends early, and counts as overlapping", () => {
+test.each([
+  ["more names", { properties: { b: { type: "string" } } }],
+  ["any name", { additionalProperties: true }],
+  ["names by a pattern", { patternProperties: { "^b": true } }],
+  ["another name in an alternative", { anyOf: [{ required: ["b"] }, { minProperties: 1 }] }],
+])("oneOf beside what allows %s is reported", (_, beside) => {
+  const schema = { type: "object", ...beside, oneOf: [open("a"), open("b")] };
+  expect(reported(schema)).toContain("/oneOf");
+  const nested = { allOf: [{ oneOf: schema.oneOf }, { ...schema, oneOf: undefined }] };
+  expect(reported(nested)).toContain("/allOf/0/oneOf");
+});
+
+test.each([
+  ["values", { enum: ["a", ["a"], 1] }],
+  ["values of an alternative", { anyOf: [{ enum: ["a"] }, { type: "object" }] }],
+])("oneOf beside properties without a type, and %s, is reported", (_, beside) => {
+  const schema = { ...open("a"), type: undefined, ...beside };
+  const oneOf = [{ required: ["a"] }, { properties: { a: { const: 1 } } }];
+  expect(reported({ ...schema, oneOf })).toContain("/oneOf");
+});
+
+test("a schema of 100^8 ways is read once, and counts as overlapping", () => {
   const levels = Array.from({ length: 8 }, (_, level) => {
     const next = level === 7 ? { type: "string" } : { $ref: `#/$defs/d${level + 1}` };
-    return [`d${level}`, { allOf: Array.from({ length: 100 }, () => next) }] as const;
+    return [`d${level}`, { allOf: Array.from({ length: 100 }, () => ({ ...next })) }] as const;
   });
-  const member = { $ref: "#/$defs/d0" };
-  const schema = { $defs: Object.fromEntries(levels), oneOf: [member, member] };
-  const located = [0, 1].map((index) => ({ schema: member, pointer: `/oneOf/${index}` }));
-  const budget = new WorkBudget(1000);
-  expect(areExclusive(located, new SchemaDocument(schema, "format"), budget)).toBeFalse();
-  expect(budget.left).toBe(0);
+  const list = [{ $ref: "#/$defs/d0" }, { $ref: "#/$defs/d0" }];
+  const schema = { $defs: Object.fromEntries(levels), oneOf: list };
+  const members = list.map((member, index) => ({ schema: member, pointer: `/oneOf/${index}` }));
+  const budget = new WorkBudget(20_000);
+  const union = { list, members, beside: [] };
+  expect(areExclusive(union, new SchemaDocument(schema, "format"), budget)).toBeFalse();
+  expect(budget.left).toBeGreaterThan(1000);
+});
+
+test("a spent budget counts as overlapping", () => {
+  const list = [open("a"), open("b")];
+  const members = list.map((member, index) => ({ schema: member, pointer: `/oneOf/${index}` }));
+  const document = new SchemaDocument({ oneOf: list }, "format");
+  const union = { list, members, beside: [] };
+  expect(areExclusive(union, document, new WorkBudget(200))).toBeTrue();
+  expect(areExclusive(union, document, new WorkBudget(20))).toBeFalse();
 });
