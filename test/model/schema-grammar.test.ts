@@ -54,27 +54,57 @@ const tables: Record<string, readonly Case[]> = {
       refuses: ["{}", '{"abc":1}'],
     },
     {
-      name: "a pattern and a format are reported where a string is left",
+      name: "patterns; who lists a value vouches for its format",
       schema: {
         properties: {
           a: { enum: ["bbbb", "a"], pattern: "^a$" },
           b: { enum: ["2020-01-01"], format: "date" },
-          c: { enum: ["abc", 5], minLength: 4, pattern: "^a$" },
+          c: { enum: ["abc", 5], minLength: 4, pattern: "^a" },
+          d: { type: "string", format: "enum", enum: ["A", "B"] },
         },
       },
-      accepts: ['{"a":"a","b":"2020-01-01","c":5}'],
-      refuses: ['{"c":"abc"}'],
-      unsupported: ["/properties/a/pattern", "/properties/b/format"],
+      accepts: ['{"a":"a","b":"2020-01-01","c":5,"d":"B"}'],
+      refuses: ['{"c":"abc"}', '{"a":"bbbb"}', '{"d":"C"}'],
     },
     {
-      name: "a pattern inside is reported unless the value breaks something else",
+      name: "patterns inside",
       schema: {
-        enum: [{ a: "x" }, { a: "xxxx" }],
-        properties: { a: { pattern: "^x", maxLength: 2 } },
+        enum: [{ a: "x" }, { a: "xxxx" }, { a: "y" }, { b: "x" }, { b: "z", d: "2020" }],
+        properties: { a: { pattern: "^x", maxLength: 2 }, d: { format: "date" } },
+        patternProperties: { "^b": { pattern: "z" } },
+        additionalProperties: false,
       },
-      accepts: ['{"a":"x"}'],
-      refuses: ['{"a":"xxxx"}'],
-      unsupported: ["/properties/a/pattern"],
+      accepts: ['{"a":"x"}', '{"b":"z","d":"2020"}'],
+      refuses: ['{"a":"xxxx"}', '{"a":"y"}', '{"b":"x"}'],
+    },
+    {
+      name: "names that no declaration and no pattern covers",
+      schema: {
+        enum: [{ ab: 1 }, { c: 1 }, { c: null }],
+        patternProperties: { "^a": { type: "integer" } },
+        additionalProperties: { type: "null" },
+        propertyNames: { pattern: "^[a-c]+$" },
+      },
+      accepts: ['{"ab":1}', '{"c":null}'],
+      refuses: ['{"c":1}'],
+    },
+    {
+      name: "patterns that cannot be decided are reported where a string is left",
+      schema: {
+        properties: {
+          a: { enum: ["a", "bbbb"], pattern: "(?=a)", maxLength: 2 },
+          b: { enum: ["abc", 5], minLength: 4, pattern: "(?=a)" },
+          c: { enum: [{ x: "y" }], patternProperties: { "(?=x)": true } },
+          d: { enum: [{ x: "y" }], properties: { x: { not: { format: "date" } } } },
+        },
+      },
+      accepts: ['{"a":"a","b":5,"c":{"x":"y"},"d":{"x":"y"}}'],
+      refuses: ['{"a":"bbbb"}', '{"b":"abc"}'],
+      unsupported: [
+        "/properties/a/pattern",
+        "/properties/c/patternProperties/(?=x)",
+        "/properties/d/properties/x/not",
+      ],
     },
     {
       name: "alternatives inside are decided",

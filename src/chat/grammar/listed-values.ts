@@ -4,6 +4,7 @@ import type {
   ArrayRules,
   NumberRules,
   ObjectRules,
+  PatternRule,
   RestRule,
   Shape,
   StringRules,
@@ -36,10 +37,14 @@ export class ListedValues {
     return !isSchemaObject(value) || this.#keepsObject(shape.object, value);
   }
 
-  #keepsString({ min, max, patterns, formats }: StringRules, value: string): boolean {
-    this.#undecided.push(...patterns, ...formats);
+  #keepsString({ min, max, patterns }: StringRules, value: string): boolean {
     const length = Array.from(value).length;
-    return length >= min && (max === null || length <= max);
+    if (length < min || (max !== null && length > max)) return false;
+    return patterns.every((located) => {
+      const matches = this.#check.patterns.matches(located.schema, value);
+      if (matches === null) this.#undecided.push(located);
+      return matches !== false;
+    });
   }
 
   #keepsArray({ min, max, prefix, rest }: ArrayRules, value: readonly unknown[]): boolean {
@@ -52,33 +57,47 @@ export class ListedValues {
     if (names.length < rules.min || (rules.max !== null && names.length > rules.max)) return false;
     if (![...rules.required].every((name) => Object.hasOwn(value, name))) return false;
     this.#undecided.push(...rules.unenforced);
-    // No pattern of a client runs here: any of them may be about any name.
-    for (const { pointer } of rules.patterns) this.#undecided.push({ schema: null, pointer });
     return names.every((name) => {
       const declared = rules.properties.get(name) ?? [];
       return (
         this.#satisfies(rules.names, name) &&
         this.#satisfies(declared, value[name]) &&
+        rules.patterns.every((rule) => this.#keepsPattern(rule, name, value[name])) &&
         rules.rest.every((rest) => this.#keepsRest(rest, name, value[name]))
       );
     });
   }
 
+  #keepsPattern(
+    { pattern, pointer, value: rules }: PatternRule,
+    name: string,
+    value: unknown,
+  ): boolean {
+    const matches = this.#check.patterns.matches(pattern, name);
+    if (matches === null) this.#undecided.push({ schema: null, pointer });
+    return matches !== true || this.#satisfies(rules, value);
+  }
+
   #keepsRest({ value: rule, names, patterns }: RestRule, name: string, value: unknown): boolean {
     if (names.has(name)) return true;
-    if (patterns.size === 0) return this.#satisfies([rule], value);
-    this.#undecided.push(rule);
+    const results = [...patterns].map((pattern) => this.#check.patterns.matches(pattern, name));
+    if (results.every((matches) => matches === false)) return this.#satisfies([rule], value);
+    if (!results.includes(true)) this.#undecided.push(rule);
     return true;
   }
 
   #satisfies(all: readonly Located[], value: unknown): boolean {
     return all.every((located) => {
       const { breaks, undecided } = this.#check.judge(located, value);
-      this.#undecided.push(...undecided.map((pointer) => ({ schema: null, pointer })));
+      this.#undecided.push(...undecided.filter((each) => !isFormat(each)));
       return !breaks;
     });
   }
 }
+
+/** Who lists a value vouches for its format. The grammars of formats know only usual forms. */
+const isFormat = ({ schema, pointer }: Located): boolean =>
+  typeof schema === "string" && pointer.endsWith("/format");
 
 function keepsNumber({ min, max, steps }: NumberRules, value: number): boolean {
   const isAbove = min === null || value > min.value || (value === min.value && !min.exclusive);

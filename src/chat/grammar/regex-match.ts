@@ -1,5 +1,6 @@
 import { contains } from "./char-set.ts";
 import { parseRegex, UnsupportedPattern, type RegexNode } from "./regex-parse.ts";
+import type { WorkBudget } from "./work-budget.ts";
 
 /** Work for one text; JavaScript's own matcher would know no bound. */
 const MAX_STEPS = 20_000;
@@ -23,6 +24,39 @@ export class PatternMatcher {
     const search = new Search(Array.from(text));
     const found = search.run(this.#root);
     return { matches: search.steps > MAX_STEPS ? null : found, steps: search.steps };
+  }
+}
+
+/** UTF-16 units of a text that a pattern is tried on. */
+const MAX_TEXT = 1000;
+/** Steps of a search in the time of a step of a budget. */
+const SEARCH_STEPS_PER_STEP = 4;
+
+/** Patterns of a client, each read once, and tried as long as a budget lasts. */
+export class PatternMatchers {
+  readonly #budget: WorkBudget;
+  readonly #known = new Map<string, PatternMatcher>();
+
+  constructor(budget: WorkBudget) {
+    this.#budget = budget;
+  }
+
+  /** Whether `pattern` matches anywhere in `text`; null = it cannot be told. */
+  matches(pattern: unknown, text: string): boolean | null {
+    if (typeof pattern !== "string" || text.length > MAX_TEXT || this.#budget.left === 0)
+      return null;
+    const { matches, steps } = this.#matcher(pattern).match(text);
+    this.#budget.spend(1 + Math.floor(steps / SEARCH_STEPS_PER_STEP));
+    return matches;
+  }
+
+  #matcher(pattern: string): PatternMatcher {
+    const known = this.#known.get(pattern);
+    if (known !== undefined) return known;
+    this.#budget.spend(pattern.length);
+    const matcher = new PatternMatcher(pattern);
+    this.#known.set(pattern, matcher);
+    return matcher;
   }
 }
 
@@ -65,7 +99,7 @@ class Search {
     { item, min, max }: RegexNode & { kind: "repeat" },
     starts: ReadonlySet<number>,
   ): ReadonlySet<number> {
-    let found: ReadonlySet<number> = min === 0 ? starts : new Set();
+    const found = new Set(min === 0 ? starts : []);
     let reached = starts;
     const most = max ?? Number.POSITIVE_INFINITY;
     for (let count = 1; count <= most; count++) {
@@ -73,7 +107,7 @@ class Search {
       // Where an item may be empty, nothing changes any more at some point.
       const settled = next.size === reached.size && next.isSubsetOf(reached);
       const isNew = !next.isSubsetOf(found);
-      if (count >= min || settled) found = found.union(next);
+      if (count >= min || settled) for (const at of next) found.add(at);
       if (next.size === 0 || settled || (count >= min && !isNew)) break;
       reached = next;
     }

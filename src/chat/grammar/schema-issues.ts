@@ -1,4 +1,5 @@
 import { JsonEquality } from "./json-equality.ts";
+import { PatternMatchers } from "./regex-match.ts";
 import { asObject, KEYWORDS } from "./schema-keywords.ts";
 import {
   SchemaDocument,
@@ -24,8 +25,8 @@ const MAX_ISSUES = 20;
 
 /**
  * Where a finished answer breaks its schema: for keywords that the grammar did not hold to. Bounded
- * in work, whatever the schema: what was not looked at counts as fine. `pattern`,
- * `patternProperties` and `format` are not looked at, since no pattern of a client runs here.
+ * in work, whatever the schema: what was not looked at counts as fine. Patterns are tried by our
+ * own matcher, on short texts; `format` is not looked at.
  *
  * @returns null when `text` is not JSON, for example when the answer was cut.
  */
@@ -45,22 +46,25 @@ export function schemaIssues(
 
 interface Judgement {
   breaks: boolean;
-  undecided: readonly string[];
+  /** Keywords, and subschemas that there was no time for. */
+  undecided: readonly Located[];
 }
 
 /** Compares values with the schemas of one document. */
 export class SchemaCheck {
+  readonly patterns: PatternMatchers;
   readonly #document: SchemaDocument;
   readonly #budget: WorkBudget;
   readonly #equality: JsonEquality;
   #depth = 0;
-  /** Pointers of keywords that were met and not decided. */
-  #undecided = new Set<string>();
+  /** What was met and not decided, by pointer. */
+  #undecided = new Map<string, Located>();
 
   constructor(document: SchemaDocument, budget: WorkBudget) {
     this.#document = document;
     this.#budget = budget;
     this.#equality = new JsonEquality(budget);
+    this.patterns = new PatternMatchers(budget);
   }
 
   run(value: unknown): readonly SchemaIssue[] {
@@ -68,12 +72,12 @@ export class SchemaCheck {
     return this.#issues(schema, value, pointer, "").slice(0, MAX_ISSUES);
   }
 
-  /** Whether a value surely breaks a schema, and otherwise where it may: pointers of keywords. */
+  /** Whether a value surely breaks a schema, and otherwise what was not decided. */
   judge({ schema, pointer }: Located, value: unknown): Judgement {
     const outer = this.#undecided;
-    this.#undecided = new Set();
+    this.#undecided = new Map();
     const breaks = this.#issues(schema, value, pointer, "").length > 0;
-    const undecided = breaks ? [] : [...this.#undecided];
+    const undecided = breaks ? [] : [...this.#undecided.values()];
     this.#undecided = outer;
     return { breaks, undecided };
   }
@@ -81,7 +85,7 @@ export class SchemaCheck {
   /** As `judge`, where what is undecided leaves the whole undecided. */
   #breaks(located: Located, value: unknown): boolean {
     const { breaks, undecided } = this.judge(located, value);
-    for (const pointer of undecided) this.#undecided.add(pointer);
+    this.#leaveOpen(undecided);
     return breaks;
   }
 
@@ -90,11 +94,11 @@ export class SchemaCheck {
     if (!isSchemaObject(schema)) return [{ instance, schema: pointer }];
     this.#budget.spend(costOf(schema) + VISIT * (1 + sizeOf(value)));
     if (this.#budget.left === 0 || this.#depth > MAX_DEPTH) {
-      this.#undecided.add(pointer);
+      this.#leaveOpen([{ schema, pointer }]);
       return [];
     }
     for (const keyword of undecidedFor(value)) {
-      if (schema[keyword] !== undefined) this.#undecided.add(childPointer(pointer, keyword));
+      if (schema[keyword] !== undefined) this.#leaveOpen([at(schema, pointer, keyword)]);
     }
     this.#depth += 1;
     const issues = this.#allIssues(schema, value, pointer, instance);
@@ -112,30 +116,37 @@ export class SchemaCheck {
       ([keyword, holds]) =>
         schema[keyword] !== undefined && !holds(schema[keyword], value, schema, this.#equality),
     ).map(([keyword]) => keyword);
+    if (this.#breaksPattern(at(schema, pointer, "pattern"), value)) broken.push("pattern");
     broken.push(...this.#brokenCombinations(schema, value, pointer));
     const own = broken.map((keyword) => ({ instance, schema: childPointer(pointer, keyword) }));
     return [...own, ...this.#deeper(schema, value, pointer, instance)];
   }
 
+  #breaksPattern(located: Located, value: unknown): boolean {
+    if (located.schema === undefined || typeof value !== "string") return false;
+    const matches = this.patterns.matches(located.schema, value);
+    if (matches === null) this.#leaveOpen([located]);
+    return matches === false;
+  }
+
   /** Keywords that compare several subschemas with the same value. */
   #brokenCombinations(schema: SchemaObject, value: unknown, pointer: string): string[] {
-    const at = (keyword: string): Located => ({
-      schema: schema[keyword],
-      pointer: childPointer(pointer, keyword),
-    });
     const broken = ["anyOf", "oneOf"].filter(
-      (keyword) => schema[keyword] !== undefined && this.#breaksChoice(at(keyword), value),
+      (keyword) =>
+        schema[keyword] !== undefined && this.#breaksChoice(at(schema, pointer, keyword), value),
     );
     if (schema["not"] !== undefined) {
-      const { breaks, undecided } = this.judge(at("not"), value);
-      if (!breaks && undecided.length === 0) broken.push("not");
-      for (const one of undecided) this.#undecided.add(one);
+      const located = at(schema, pointer, "not");
+      const { breaks, undecided } = this.judge(located, value);
+      if (undecided.length > 0) this.#leaveOpen([located]);
+      else if (!breaks) broken.push("not");
     }
     if (schema["if"] !== undefined) {
-      const { breaks, undecided } = this.judge(at("if"), value);
+      const located = at(schema, pointer, "if");
+      const { breaks, undecided } = this.judge(located, value);
       const branch = breaks ? "else" : "then";
-      for (const one of undecided) this.#undecided.add(one);
-      if (undecided.length === 0 && this.#breaks(at(branch), value)) broken.push(branch);
+      if (undecided.length > 0) this.#leaveOpen([located]);
+      else if (this.#breaks(at(schema, pointer, branch), value)) broken.push(branch);
     }
     if (schema["$ref"] !== undefined) {
       const target = this.#document.resolve(schema["$ref"], pointer);
@@ -153,9 +164,11 @@ export class SchemaCheck {
       })),
       [value],
     );
-    if (pointer.endsWith("/oneOf") && holding > 1) return true;
+    const isOneOf = pointer.endsWith("/oneOf");
+    if (isOneOf && holding > 1) return true;
     if (holding + open.length === 0) return true;
-    if (holding === 0 || pointer.endsWith("/oneOf")) this.#leaveOpen(open);
+    if (isOneOf && open.length > 0) this.#leaveOpen([{ schema, pointer }]);
+    else if (holding === 0) this.#leaveOpen(open.flat());
     return false;
   }
 
@@ -163,15 +176,15 @@ export class SchemaCheck {
   #count(
     all: readonly Located[],
     values: readonly unknown[],
-  ): { holding: number; open: readonly (readonly string[])[] } {
+  ): { holding: number; open: readonly (readonly Located[])[] } {
     const judged = all.flatMap((located) => values.map((value) => this.judge(located, value)));
     const fitting = judged.filter(({ breaks }) => !breaks).map(({ undecided }) => undecided);
     const open = fitting.filter((undecided) => undecided.length > 0);
     return { holding: fitting.length - open.length, open };
   }
 
-  #leaveOpen(open: readonly (readonly string[])[]): void {
-    for (const pointer of open.flat()) this.#undecided.add(pointer);
+  #leaveOpen(undecided: readonly Located[]): void {
+    for (const located of undecided) this.#undecided.set(located.pointer, located);
   }
 
   #deeper(schema: SchemaObject, value: unknown, pointer: string, instance: string): SchemaIssue[] {
@@ -206,7 +219,7 @@ export class SchemaCheck {
       const max = Number(schema["maxContains"] ?? items.length);
       if (holding + open.length < min || holding > max) {
         issues.push({ instance, schema: located.pointer });
-      } else this.#leaveOpen(open);
+      } else if (open.length > 0) this.#leaveOpen([located]);
     }
     return issues;
   }
@@ -217,21 +230,11 @@ export class SchemaCheck {
     pointer: string,
     instance: string,
   ): SchemaIssue[] {
-    const properties = isSchemaObject(schema["properties"]) ? schema["properties"] : {};
-    // A name that a pattern may cover is not looked at.
-    const covered = schema["patternProperties"] !== undefined;
-    const issues = Object.entries(value).flatMap(([name, member]) => {
-      const declared = Object.hasOwn(properties, name);
-      if (!declared && covered) return [];
-      const keys = declared ? ["properties", name] : ["additionalProperties"];
-      const rule: unknown = declared ? properties[name] : schema["additionalProperties"];
-      return this.#issues(
-        rule,
-        member,
-        childPointer(pointer, ...keys),
-        childPointer(instance, name),
-      );
-    });
+    const issues = Object.entries(value).flatMap(([name, member]) =>
+      this.#rulesOf(schema, name, pointer).flatMap((rule) =>
+        this.#issues(rule.schema, member, rule.pointer, childPointer(instance, name)),
+      ),
+    );
     if (schema["propertyNames"] !== undefined) {
       const located = {
         schema: schema["propertyNames"],
@@ -251,15 +254,40 @@ export class SchemaCheck {
     }
     return issues;
   }
+
+  /** What the value of a property owes. */
+  #rulesOf(schema: SchemaObject, name: string, pointer: string): readonly Located[] {
+    const properties = asObject(schema["properties"]);
+    const rules: Located[] = [];
+    if (Object.hasOwn(properties, name)) {
+      rules.push({ schema: properties[name], pointer: childPointer(pointer, "properties", name) });
+    }
+    let isOpen = false;
+    for (const [pattern, rule] of Object.entries(asObject(schema["patternProperties"]))) {
+      const located = {
+        schema: rule,
+        pointer: childPointer(pointer, "patternProperties", pattern),
+      };
+      const matches = this.patterns.matches(pattern, name);
+      if (matches === true) rules.push(located);
+      if (matches !== null) continue;
+      isOpen = true;
+      this.#leaveOpen([located]);
+    }
+    return rules.length > 0 || isOpen ? rules : [at(schema, pointer, "additionalProperties")];
+  }
 }
+
+const at = (schema: SchemaObject, pointer: string, keyword: string): Located => ({
+  schema: schema[keyword],
+  pointer: childPointer(pointer, keyword),
+});
 
 /** Keywords that are not looked at, by what they speak of. */
 function undecidedFor(value: unknown): readonly string[] {
-  if (typeof value === "string") return ["pattern", "format", ...REFERENCES];
+  if (typeof value === "string") return ["format", ...REFERENCES];
   if (Array.isArray(value)) return ["unevaluatedItems", ...REFERENCES];
-  return isSchemaObject(value)
-    ? ["patternProperties", "unevaluatedProperties", ...REFERENCES]
-    : REFERENCES;
+  return isSchemaObject(value) ? ["unevaluatedProperties", ...REFERENCES] : REFERENCES;
 }
 
 const REFERENCES: readonly string[] = ["$dynamicRef", "$recursiveRef"];

@@ -73,7 +73,7 @@ export interface ObjectRules {
   rest: readonly RestRule[];
   /** Rules about names that depend on more than the names that stand here. */
   unenforced: readonly Located[];
-  patterns: readonly { pattern: string; pointer: string; value: readonly Located[] }[];
+  patterns: readonly PatternRule[];
   /** Rules for the names themselves. */
   names: readonly Located[];
   min: number;
@@ -85,6 +85,13 @@ export interface RestRule {
   value: Located;
   names: ReadonlySet<string>;
   patterns: ReadonlySet<string>;
+}
+
+/** A member of `patternProperties`: for names that match. */
+export interface PatternRule {
+  pattern: string;
+  pointer: string;
+  value: readonly Located[];
 }
 
 /** The shape of the schema `true`. */

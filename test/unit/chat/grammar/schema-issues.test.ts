@@ -57,8 +57,24 @@ const cases: [schema: unknown, value: unknown, broken: string[]][] = [
   [{ not: { type: "string", pattern: "^b" } }, 1, []],
   [{ oneOf: [{ pattern: "^a" }, { pattern: "^b" }] }, "a", []],
   [{ oneOf: [{ pattern: "^a" }, { minLength: 1 }, { maxLength: 5 }] }, "a", ["/oneOf"]],
-  [{ anyOf: [{ pattern: "^a" }, { type: "null" }] }, "b", []],
-  [{ contains: { pattern: "^a" }, maxContains: 1 }, ["b", "c"], []],
+  [{ anyOf: [{ pattern: "^a" }, { type: "null" }] }, "b", ["/anyOf"]],
+  [{ anyOf: [{ pattern: "(?=a)" }, { type: "null" }] }, "b", []],
+  [{ not: { pattern: "(?=a)" } }, "a", []],
+  [{ properties: { a: { pattern: "^x" } } }, { a: "y" }, ["/properties/a/pattern"]],
+  [{ pattern: "^a*$" }, "b".repeat(1001), []],
+  [{ not: { format: "date" } }, "a", []],
+  [
+    { properties: { a: true }, patternProperties: { "^a": { type: "null" } } },
+    { a: 1 },
+    ["/patternProperties/^a/type"],
+  ],
+  [
+    { patternProperties: { "^a": { type: "null" } }, additionalProperties: false },
+    { ab: null, b: 1 },
+    ["/additionalProperties"],
+  ],
+  [{ patternProperties: { "(?=a)": false }, additionalProperties: false }, { a: 1 }, []],
+  [{ contains: { pattern: "^a" }, maxContains: 1 }, ["b", "c"], ["/contains"]],
   [{ contains: { pattern: "^a" } }, [1], []],
   [JSON.parse('{"if":{"pattern":"^a"},"then":{"minLength":9}}'), "b", []],
   [{ pattern: "^(a+)+$", patternProperties: { "^(a+)+$": false } }, "a".repeat(50), []],
@@ -111,6 +127,11 @@ test.each([
   ["names that need others", { dependentRequired: Object.fromEntries(large.entries()) }, {}],
   ["a long text", { minLength: 2 }, "x".repeat(900_000)],
   ["a value to write out", { uniqueItems: true }, [large]],
+  [
+    "texts to try a pattern on",
+    { items: { pattern: "^(a*b?)*c$" } },
+    Array(99).fill("ab".repeat(400)),
+  ],
 ])("its length counts: %s", (_, schema, value) => {
   expect(stepsOf(schema, value)).toBeGreaterThan(10_000);
 });
