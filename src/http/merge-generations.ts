@@ -14,20 +14,21 @@ type Step = { source: number } & (
 );
 
 /** Generations of one request that run at the same time; the others wait their turn. */
-export const CONCURRENCY = 8;
+const CONCURRENCY = 8;
 
 /**
  * Runs several generations at once and passes their events on as they come. The first failure ends
  * all of them. Nothing is passed on before each of those that run first has begun: the refusal of one
- * must find the status unsent, whatever the others have computed meanwhile. Those behind them have to
- * be checked before. A generation for which the queue has no room beside the others of its request
- * waits for one of them.
+ * must find the status unsent, whatever the others have computed meanwhile. A generation for which the
+ * queue has no room beside the others of its request waits for one of them.
  *
  * @param abort Aborted when not all generations reached their end.
+ * @param checkFrom Refuses what the generations from this index on would, before any of them runs.
  */
 export async function* mergeGenerations(
   starts: readonly (() => Events)[],
   abort: AbortController,
+  checkFrom: (index: number) => Promise<void>,
 ): AsyncGenerator<MergedEvent, void, void> {
   const [only] = starts;
   // Nearly every request has one generation, which needs no race.
@@ -35,6 +36,7 @@ export async function* mergeGenerations(
     for await (const event of only()) yield { source: 0, event };
     return;
   }
+  if (starts.length > CONCURRENCY) await checkFrom(CONCURRENCY);
   const waiting = [...starts.entries()];
   const running = new Map<number, Events>();
   const steps = new Map<number, Promise<Step>>();

@@ -1,7 +1,7 @@
 import { noExtras } from "../answer-extras.ts";
 import { GenerationScope, type Server } from "../generation.ts";
 import { jsonResponse } from "../json-response.ts";
-import { CONCURRENCY, mergeGenerations } from "../merge-generations.ts";
+import { mergeGenerations } from "../merge-generations.ts";
 import { holdOpen } from "../request-context.ts";
 import type { PostRoute } from "../route.ts";
 import { streamAnswer } from "../stream-answer.ts";
@@ -51,8 +51,8 @@ export function completions(server: Server, beginExtras = noExtras): PostRoute {
       const starts = decoded.requests.map(
         (request) => () => extras.tap(scope.run(request), request),
       );
-      const events = checkedFirst(mergeGenerations(starts, scope.abort), async () => {
-        const later = decoded.requests.slice(CONCURRENCY);
+      const events = mergeGenerations(starts, scope.abort, async (index) => {
+        const later = decoded.requests.slice(index);
         await deps.checkPrompts(later, scope.abort.signal).catch((error: unknown) => {
           throw withWireParam(error, decoded.toWire);
         });
@@ -69,13 +69,4 @@ export function completions(server: Server, beginExtras = noExtras): PostRoute {
       }
     },
   };
-}
-
-/** Nothing begins before the check has passed. */
-async function* checkedFirst<T>(
-  events: AsyncGenerator<T, void, void>,
-  check: () => Promise<void>,
-): AsyncGenerator<T, void, void> {
-  await check();
-  yield* events;
 }
