@@ -25,6 +25,18 @@ export const LOAD_DEFAULTS: Omit<LoadDefaults, "draft"> = {
   speculation: "off",
 };
 
+/** A pool that holds nothing back: room for every model, no TTL. */
+export const POOL_DEFAULTS = {
+  engine: { command: [], buildId: BUILD_ID },
+  load: LOAD_DEFAULTS,
+  maxQueue: 8,
+  ttlMs: null,
+  keepLastJit: false,
+  memoryLimitBytes: null,
+  log: silentLog,
+  availableBytes: () => null,
+} satisfies Partial<PoolOptions>;
+
 /** Command line of the scripted engine, as this build or as another. */
 export function scriptedCommand(buildId = BUILD_ID): string[] {
   return [process.execPath, join(import.meta.dir, "scripted-engine.ts"), "--build-id", buildId];

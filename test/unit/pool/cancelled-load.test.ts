@@ -1,10 +1,9 @@
 import { expect, test } from "bun:test";
-import { silentLog } from "../../../src/lib/log.ts";
 import { ModelPool } from "../../../src/pool/model-pool.ts";
 import type { LoadRequest } from "../../../src/pool/pool.ts";
 import { fakeSpawner } from "../../support/fake-channel.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
-import { BUILD_ID, LOAD_DEFAULTS, never, scriptedModel } from "../../support/pool-fixture.ts";
+import { never, POOL_DEFAULTS, scriptedModel } from "../../support/pool-fixture.ts";
 
 const model = scriptedModel({ name: "m" });
 const flush = () => new Promise((resolve) => setImmediate(resolve));
@@ -16,16 +15,10 @@ function slowPool() {
     queueMicrotask(() => engine.hello());
   });
   const pool = new ModelPool({
-    engine: { command: [], buildId: BUILD_ID },
-    load: LOAD_DEFAULTS,
-    maxQueue: 8,
+    ...POOL_DEFAULTS,
     ttlMs: 60_000,
-    keepLastJit: false,
-    memoryLimitBytes: null,
     clock: new ManualClock(),
-    log: silentLog,
     spawn,
-    availableBytes: () => null,
   });
   /** A load on purpose whose caller has left when `cancel` has resolved. */
   const load = (request: LoadRequest = {}) => {

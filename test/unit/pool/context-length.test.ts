@@ -1,17 +1,9 @@
 import { expect, test } from "bun:test";
 import { hasCode } from "../../../src/lib/errors.ts";
-import { silentLog } from "../../../src/lib/log.ts";
 import { ModelPool } from "../../../src/pool/model-pool.ts";
 import { type FakeChannel, fakeSpawner } from "../../support/fake-channel.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
-import {
-  BUILD_ID,
-  failure,
-  LOAD_DEFAULTS,
-  never,
-  scriptedModel,
-  until,
-} from "../../support/pool-fixture.ts";
+import { failure, never, POOL_DEFAULTS, scriptedModel, until } from "../../support/pool-fixture.ts";
 
 const model = scriptedModel({ name: "m" }, { maxContextLength: 8_192 });
 
@@ -31,16 +23,9 @@ function contextPool(loads: "at once" | "when told" = "at once") {
   });
   const clock = new ManualClock();
   const pool = new ModelPool({
-    engine: { command: [], buildId: BUILD_ID },
-    load: LOAD_DEFAULTS,
-    maxQueue: 8,
-    ttlMs: null,
-    keepLastJit: false,
-    memoryLimitBytes: null,
+    ...POOL_DEFAULTS,
     clock,
-    log: silentLog,
     spawn,
-    availableBytes: () => null,
   });
   const of = async (contextLength: number, name = "m") => {
     const lease = await pool.acquire(model, never(), { name, contextLength });

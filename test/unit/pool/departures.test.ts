@@ -1,14 +1,13 @@
 import { expect, test } from "bun:test";
-import { silentLog } from "../../../src/lib/log.ts";
 import { estimateMemory } from "../../../src/pool/fit.ts";
 import { ModelPool } from "../../../src/pool/model-pool.ts";
 import { fakeSpawner } from "../../support/fake-channel.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import {
-  BUILD_ID,
   failure,
   LOAD_DEFAULTS,
   never,
+  POOL_DEFAULTS,
   scriptedModel,
 } from "../../support/pool-fixture.ts";
 
@@ -28,16 +27,12 @@ async function crowdedPool() {
   const clock = new ManualClock();
   const fit = { ...LOAD_DEFAULTS, contextLength: 1_024, purpose: "generate" } as const;
   const pool = new ModelPool({
-    engine: { command: [], buildId: BUILD_ID },
+    ...POOL_DEFAULTS,
     load: { ...LOAD_DEFAULTS, parallel: 2 },
     maxQueue: 1,
-    ttlMs: null,
-    keepLastJit: false,
     memoryLimitBytes: estimateMemory(busy, fit).totalBytes * 1.5,
     clock,
-    log: silentLog,
     spawn,
-    availableBytes: () => null,
     limits: { loadTimeoutMs: 60_000 },
   });
   const lease = await pool.acquire(busy, never());

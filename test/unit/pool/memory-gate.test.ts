@@ -1,15 +1,14 @@
 import { expect, test } from "bun:test";
 import type { CatalogModel } from "../../../src/catalog/model.ts";
-import { silentLog } from "../../../src/lib/log.ts";
 import { estimateMemory } from "../../../src/pool/fit.ts";
 import { ModelPool, type PoolOptions } from "../../../src/pool/model-pool.ts";
 import { fakeSpawner } from "../../support/fake-channel.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import {
-  BUILD_ID,
   failure,
   LOAD_DEFAULTS,
   never,
+  POOL_DEFAULTS,
   scriptedModel,
 } from "../../support/pool-fixture.ts";
 
@@ -38,16 +37,10 @@ function gatedPool(options: Partial<PoolOptions> = {}) {
     queueMicrotask(() => engine.hello());
   });
   const pool = new ModelPool({
-    engine: { command: [], buildId: BUILD_ID },
-    load: LOAD_DEFAULTS,
-    maxQueue: 8,
-    ttlMs: null,
-    keepLastJit: false,
+    ...POOL_DEFAULTS,
     memoryLimitBytes: bytesOf(big) + bytesOf(small) + bytesOf(embedding),
     clock: new ManualClock(),
-    log: silentLog,
     spawn,
-    availableBytes: () => null,
     ...options,
   });
   const states = () =>

@@ -1,19 +1,18 @@
 import { expect, test } from "bun:test";
 import { defined } from "../../../src/lib/assert.ts";
-import { silentLog } from "../../../src/lib/log.ts";
 import { ModelPool, type PoolOptions } from "../../../src/pool/model-pool.ts";
 import type { LoadRequest } from "../../../src/pool/pool.ts";
 import { fakeSpawner } from "../../support/fake-channel.ts";
 import { MODEL_INFO } from "../../support/model-info.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import {
-  BUILD_ID,
   failure,
   LOAD_DEFAULTS,
   never,
   scriptedJob,
   scriptedModel,
   textOf,
+  POOL_DEFAULTS,
 } from "../../support/pool-fixture.ts";
 
 const model = scriptedModel({ name: "m" });
@@ -29,16 +28,10 @@ function readyPool(options: Partial<PoolOptions> = {}, contextLength = MODEL_INF
     queueMicrotask(() => channel.hello());
   });
   return new ModelPool({
-    engine: { command: [], buildId: BUILD_ID },
-    load: LOAD_DEFAULTS,
-    maxQueue: 8,
+    ...POOL_DEFAULTS,
     ttlMs: 60_000,
-    keepLastJit: false,
-    memoryLimitBytes: null,
     clock: new ManualClock(),
-    log: silentLog,
     spawn,
-    availableBytes: () => null,
     ...options,
   });
 }

@@ -1,10 +1,9 @@
 import { expect, test } from "bun:test";
-import { silentLog } from "../../../src/lib/log.ts";
 import { estimateMemory } from "../../../src/pool/fit.ts";
 import { ModelPool } from "../../../src/pool/model-pool.ts";
 import { fakeSpawner } from "../../support/fake-channel.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
-import { BUILD_ID, LOAD_DEFAULTS, never, scriptedModel } from "../../support/pool-fixture.ts";
+import { LOAD_DEFAULTS, never, POOL_DEFAULTS, scriptedModel } from "../../support/pool-fixture.ts";
 
 const first = scriptedModel({ name: "first" });
 const second = scriptedModel({ name: "second" });
@@ -21,16 +20,10 @@ async function faultedPool(how: "by request" | "on purpose") {
   });
   const fit = { ...LOAD_DEFAULTS, contextLength: 1_024, purpose: "generate" } as const;
   const pool = new ModelPool({
-    engine: { command: [], buildId: BUILD_ID },
-    load: LOAD_DEFAULTS,
-    maxQueue: 8,
-    ttlMs: null,
-    keepLastJit: false,
+    ...POOL_DEFAULTS,
     memoryLimitBytes: estimateMemory(first, fit).totalBytes * 1.5,
     clock: new ManualClock(),
-    log: silentLog,
     spawn,
-    availableBytes: () => null,
   });
   if (how === "on purpose") await pool.load(first, {}, never());
   else (await pool.acquire(first, never())).release();

@@ -74,6 +74,16 @@ test("patterns that no grammar expresses cost their length", () => {
   expect(convert(many(50, (index) => `${"x".repeat(4000)}(?=${index})`)).steps).toBe(WAYS_STEPS);
 });
 
+const warningsOf = (tools: Tool[]) =>
+  planGrammar({
+    format: defined(findFormat("hermes"), "hermes"),
+    tools,
+    choice: { kind: "auto", allowed: null },
+    parallel: true,
+    answerFormat: { kind: "text" },
+    reasoning: null,
+  }).warnings;
+
 test("the tools of a request share it", () => {
   const tools: Tool[] = many(10, String).map((name) => ({
     name: `tool${name}`,
@@ -81,14 +91,7 @@ test("the tools of a request share it", () => {
     parameters: withPatterns(many(10, (index) => `start${name}${index}.*middle.*end`)),
     strict: false,
   }));
-  const { warnings } = planGrammar({
-    format: defined(findFormat("hermes"), "hermes"),
-    tools,
-    choice: { kind: "auto", allowed: null },
-    parallel: true,
-    answerFormat: { kind: "text" },
-    reasoning: null,
-  });
+  const warnings = warningsOf(tools);
   expect(warnings.some(({ param }) => param === "tools[0].parameters")).toBeFalse();
   expect(warnings.filter(({ param }) => param === "tools[9].parameters")).toHaveLength(10);
 });
@@ -129,14 +132,7 @@ test("a tool whose patterns take all of it costs another tool neither oneOf nor 
       strict: true,
     },
   ];
-  const { warnings } = planGrammar({
-    format: defined(findFormat("hermes"), "hermes"),
-    tools,
-    choice: { kind: "auto", allowed: null },
-    parallel: true,
-    answerFormat: { kind: "text" },
-    reasoning: null,
-  });
+  const warnings = warningsOf(tools);
   expect(warnings.map(({ keyword }) => keyword)).toContain("pattern");
 });
 
