@@ -7,6 +7,7 @@ const MERGES = ["Ġ t", "h e", "i n", "r e", "o n", "a t", "e n", "Ġt he", "in 
 const NORMAL = 1;
 const CONTROL = 3;
 const USER_DEFINED = 4;
+const UNUSED = 5;
 
 const CONTROLS = [
   "<|endoftext|>",
@@ -21,18 +22,22 @@ const MARKERS = ["<think>", "</think>", "<tool_call>", "</tool_call>"];
 /**
  * A vocabulary that can spell any text: the 256 bytes in GPT-2's printable form, a few joins, the
  * control tokens of ChatML and of fill-in-the-middle, and markers as plain text tokens.
+ * @param leastTokens where there are fewer, as many that no text has come after them.
  */
-export function byteVocabulary(): {
+export function byteVocabulary(leastTokens = 0): {
   entries: ReadonlyMap<string, MetadataValue>;
   tokenCount: number;
 } {
   const bytes = Array.from({ length: 256 }, (_, byte) => printable(byte));
   const joins = MERGES.map((pair) => pair.replace(" ", ""));
-  const tokens = [...bytes, ...joins, ...CONTROLS, ...MARKERS];
-  const types = tokens.map((token) => {
+  const used = [...bytes, ...joins, ...CONTROLS, ...MARKERS];
+  const usedTypes = used.map((token) => {
     if (CONTROLS.includes(token)) return CONTROL;
     return MARKERS.includes(token) ? USER_DEFINED : NORMAL;
   });
+  const missing = Math.max(0, leastTokens - used.length);
+  const tokens = [...used, ...Array.from({ length: missing }, (_, index) => `<unused${index}>`)];
+  const types = [...usedTypes, ...Array<number>(missing).fill(UNUSED)];
   const id = (token: string): MetadataValue => ({ type: "u32", value: tokens.indexOf(token) });
   const entries = new Map<string, MetadataValue>([
     ["tokenizer.ggml.model", { type: "string", value: "gpt2" }],

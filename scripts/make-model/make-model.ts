@@ -34,6 +34,8 @@ export interface MakeModelOptions {
   seed?: number;
   /** A GGUF whose vocabulary is used; default: the built-in byte vocabulary. */
   vocabularyPath?: string;
+  /** Least tokens of the built-in vocabulary; unused ones fill it up. */
+  vocabularyTokens?: number;
   /** Jinja text. */
   chatTemplate?: string;
   /** Default: none for decoders, mean for encoders. */
@@ -53,7 +55,7 @@ export function makeModel(options: MakeModelOptions): { sizeBytes: number; param
   const shape = completeShape(architecture, options.shape ?? {});
   const vocabulary = options.vocabularyPath
     ? readTokenizer(options.vocabularyPath)
-    : byteVocabulary();
+    : byteVocabulary(options.vocabularyTokens);
   const plans = planTensors(architecture, shape, vocabulary.tokenCount, type);
   const pooling = options.pooling ?? (isEncoder(architecture) ? "mean" : null);
   const metadata = new Map<string, MetadataValue>([

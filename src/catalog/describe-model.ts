@@ -126,6 +126,9 @@ function quantizationOf(
   return (fileType === null ? null : FILE_TYPES.get(fileType)) ?? shards[0].mainTensorType;
 }
 
+/** One of these stands in the header of each recurrent or hybrid architecture. Source: llama-arch.cpp. */
+const STATE_SIZES = ["ssm.state_size", "shortconv.l_cache", "wkv.head_size", "kda.head_dim"];
+
 function headerFacts(
   architecture: string,
   shards: readonly [GgufHeader, ...GgufHeader[]],
@@ -149,6 +152,7 @@ function headerFacts(
       null,
     ),
     slidingWindow: number("attention.sliding_window"),
+    isRecurrent: STATE_SIZES.some((key) => number(key) !== null),
     vocabularySize: metadata.tokenCount,
     expertCount: number("expert_count"),
   };

@@ -33,6 +33,9 @@ const WANTED = new Set([
   "expert_used_count",
   "vocab_size",
   "ssm.state_size",
+  "shortconv.l_cache",
+  "wkv.head_size",
+  "kda.head_dim",
 ]);
 const WANTED_EXACT = new Set([
   "general.architecture",

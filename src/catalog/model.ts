@@ -16,6 +16,8 @@ export interface ModelHeader {
   feedForwardLength?: number | null;
   /** Tokens; null = full attention. */
   slidingWindow: number | null;
+  /** Some layers or all keep a state in place of keys and values; absent = none does. */
+  isRecurrent?: boolean;
   vocabularySize: number;
   expertCount: number | null;
 }

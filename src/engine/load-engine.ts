@@ -4,6 +4,7 @@ import { LmError } from "../lib/errors.ts";
 import type { Backend, Model, ModelContext } from "../llama/backend.ts";
 import type { LoadOptions } from "../protocol/commands.ts";
 import type { EngineTrouble, LoadedModelInfo } from "../protocol/events.ts";
+import { MOST_CONTEXT, sequencesFor } from "../protocol/generating.ts";
 import { AdapterSets } from "./adapter-sets.ts";
 import { openArchives } from "./archive/open-archive.ts";
 import { Engine, type SendStep } from "./engine.ts";
@@ -13,17 +14,6 @@ import { loadEmbedding } from "./load-embedder.ts";
 import { decodeLenient, PieceTable } from "./pieces.ts";
 import { ThreadGovernor } from "./thread-governor.ts";
 
-/** Longest context when none was asked for. */
-const MOST_CONTEXT = 32_768;
-/**
- * Sequences beside the slots' own, for stored prefixes; what is archived needs none. The library keeps
- * a row of logits for each.
- */
-const STORED_SEQUENCES = 28;
-/** Whole states are large: a few are kept per slot where prefixes cannot be shared. */
-const STORED_STATES_PER_SLOT = 1;
-/** Most sequence ids a context can have. Source: llama.cpp, LLAMA_MAX_SEQ. */
-const MOST_SEQUENCES = 256;
 /**
  * Weights up to this size generate with one thread: threads meet after every operation, and each of
  * these takes less time than the meeting, most of all when another process wants a processor. Texts
@@ -165,14 +155,12 @@ function createContext(
   const contextLength =
     options.contextLength ?? Math.min(facts.trainContextLength || MOST_CONTEXT, MOST_CONTEXT);
   const isWhole = facts.isRecurrent || facts.isHybrid || facts.slidingWindow > 0;
-  const stored = isWhole ? options.parallel * STORED_STATES_PER_SLOT : STORED_SEQUENCES;
   const context = model.createContext({
     ...shared(options),
     threads,
     purpose: "generate",
     contextLength,
-    // One more for the archive's work.
-    sequences: Math.min(options.parallel + stored + 1, MOST_SEQUENCES),
+    sequences: sequencesFor(options.parallel, isWhole),
     batchCapacity: Math.max(options.batchCapacity, options.parallel),
   });
   // The library rounds up; a request may not use what it was not promised.

@@ -1,6 +1,7 @@
 import { freemem } from "node:os";
 import { assert } from "../lib/assert.ts";
 import { LmError } from "../lib/errors.ts";
+import { MAX_SEQUENCES, MICRO_BATCH } from "../protocol/generating.ts";
 import type { ContextOptions, ModelContext } from "./backend.ts";
 import type { ModelHost } from "./model-host.ts";
 import { addressOf } from "./library.ts";
@@ -12,7 +13,6 @@ import {
   CONTEXT_PARAMS_SIZE,
   FLASH_ATTENTION,
   GGML_TYPE,
-  MAX_SEQUENCES,
   POOLING,
   writeField,
 } from "./structs.ts";
@@ -20,9 +20,6 @@ import {
 const MEBIBYTE = 1024 * 1024;
 
 const MAX_POSITION = 2 ** 31 - 1;
-
-/** Most tokens computed at once; a larger batch is split. llama.cpp's own default. */
-const MICRO_BATCH = 512;
 
 export interface NativeContext {
   handle: NativeHandle;

@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
 import { defined } from "../lib/assert.ts";
+import { MOST_CONTEXT } from "../protocol/generating.ts";
 import type { ModelOptions } from "./backend.ts";
 import { listDevices } from "./devices.ts";
 import { addressOf, type LlamaLibrary } from "./library.ts";
@@ -8,8 +9,6 @@ import { MODEL_PARAMS, MODEL_PARAMS_SIZE, writeField } from "./structs.ts";
 
 /** `n_gpu_layers` for all layers. */
 const ALL_LAYERS = -1;
-/** Context assumed when none is asked for. */
-const DEFAULT_CONTEXT_LENGTH = 32_768;
 /** Left free on each GPU for compute buffers and for other programs. */
 const RESERVE_BYTES = 1024 ** 3;
 
@@ -84,7 +83,7 @@ function readShape(library: LlamaLibrary, options: ModelOptions): OffloadShape |
       layerCount: llama.llama_model_n_layer(model),
       // K and V, two bytes per element: an upper bound for the cache types that are smaller.
       kvBytesPerTokenLayer: (llama.llama_model_n_embd(model) / heads) * kvHeads * 2 * 2,
-      contextLength: options.contextLength ?? Math.min(trained, DEFAULT_CONTEXT_LENGTH),
+      contextLength: options.contextLength ?? Math.min(trained, MOST_CONTEXT),
     };
   } finally {
     llama.llama_model_free(defined(model, "the model was loaded"));

@@ -143,9 +143,6 @@ export const LOAD_MODE = { none: 0, mmap: 1 } as const;
 /** `LLAMA_DEFAULT_SEED`: the sampler picks a random seed. */
 export const RANDOM_SEED = 0xffff_ffff;
 
-/** `LLAMA_MAX_SEQ`. */
-export const MAX_SEQUENCES = 256;
-
 export function readField(view: DataView, at: Field): number {
   switch (at.kind) {
     case "i32":

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import type { CatalogModel, ModelHeader } from "../catalog/model.ts";
 import type { KvType } from "../protocol/commands.ts";
 import { EMBED_SEQUENCES, laneShape, MOST_EMBED_CONTEXT } from "../protocol/embedding.ts";
+import { MICRO_BATCH, MOST_CONTEXT, sequencesFor } from "../protocol/generating.ts";
 
 /** Bytes per element of each KV cache type. Source: ggml.h, block sizes of 32 elements. */
 const KV_BYTES: Readonly<Record<KvType, number>> = {
@@ -15,7 +16,6 @@ const KV_BYTES: Readonly<Record<KvType, number>> = {
   q4_0: 18 / 32,
 };
 
-const DEFAULT_MAX_CONTEXT = 32_768;
 const DEFAULT_MIN_CONTEXT = 4_096;
 const CONTEXT_STEP = 256;
 /** The runtime and libraries of an engine process beside the model's own buffers. */
@@ -55,10 +55,11 @@ const ENCODER = /bert|t5encoder|gemma-embedding/;
 /** What a loaded model needs, with its draft model. */
 export function estimateMemory(model: CatalogModel, asked: FitOptions): MemoryEstimate {
   const { draft, ...options } = asked;
-  const main = estimateOne(model, options);
+  const main = estimateOne(model, options, sequencesFor(options.parallel, isWhole(model)));
   if (draft === undefined) return main;
   const { adapters: _adapters, ...shape } = options;
-  const beside = estimateOne(draft.model, shape);
+  // It stores nothing.
+  const beside = estimateOne(draft.model, shape, options.parallel);
   return {
     weightBytes: safe(main.weightBytes + beside.weightBytes),
     kvBytes: safe(main.kvBytes + beside.kvBytes),
@@ -72,8 +73,9 @@ export function estimateMemory(model: CatalogModel, asked: FitOptions): MemoryEs
  * What one model needs. The KV cache has one key and one value row per layer, head and token;
  * compute buffers hold the widest activations of one batch and the logits. Header numbers are
  * untrusted: everything is clamped to safe integers, so that a header full of lies is refused.
+ * @param sequences of a context that generates.
  */
-function estimateOne(model: CatalogModel, asked: FitOptions): MemoryEstimate {
+function estimateOne(model: CatalogModel, asked: FitOptions, sequences: number): MemoryEstimate {
   const header = model.header ?? null;
   const options = asked.purpose === "embed" ? embedOptions(model, asked) : asked;
   const adapterBytes = (asked.adapters ?? []).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
@@ -82,7 +84,7 @@ function estimateOne(model: CatalogModel, asked: FitOptions): MemoryEstimate {
   const shape = header === null ? null : shapeOf(model, header);
   const isCacheless = ENCODER.test(model.architecture);
   const kvBytes = shape === null || isCacheless ? 0 : kvCacheBytes(shape, options);
-  const computeBytes = shape === null ? 0 : computeBufferBytes(shape, options);
+  const computeBytes = shape === null ? 0 : computeBufferBytes(shape, options, sequences);
   const tableBytes = (shape?.vocabularySize ?? 0) * VOCABULARY_ENTRY_BYTES;
   const lanes = asked.purpose === "embed" ? lanesBytes(kvBytes + computeBytes, asked.threads) : 0;
   const totalBytes = safe(
@@ -100,7 +102,7 @@ export function automaticContext(
   options: Omit<FitOptions, "contextLength">,
   availableBytes: number,
 ): number {
-  const most = Math.min(model.maxContextLength, DEFAULT_MAX_CONTEXT);
+  const most = Math.min(model.maxContextLength, MOST_CONTEXT);
   const least = Math.min(most, DEFAULT_MIN_CONTEXT);
   const fits = (contextLength: number) =>
     estimateMemory(model, { ...options, contextLength }).totalBytes <= availableBytes;
@@ -185,6 +187,11 @@ function shapeOf(model: CatalogModel, header: ModelHeader): Shape {
   };
 }
 
+/** Whether its memory is kept whole or not at all, as far as the header says. */
+function isWhole({ header }: CatalogModel): boolean {
+  return header?.isRecurrent === true || count(header?.slidingWindow) > 0;
+}
+
 function kvCacheBytes(shape: Shape, options: FitOptions): number {
   const { keyLength, valueLength, kvHeads } = shape;
   const headBytes = keyLength * KV_BYTES[options.kvTypeK] + valueLength * KV_BYTES[options.kvTypeV];
@@ -197,16 +204,12 @@ function kvCacheBytes(shape: Shape, options: FitOptions): number {
 
 /** Width of feed-forward layers in embeddings, where the header does not say. */
 const FEED_FORWARD_FACTOR = 4;
-/** Most rows of one decode. */
-const MICRO_BATCH = 512;
-/** Sequences of an engine beside its slots: each keeps its outputs. */
-const OTHER_SEQUENCES = 60;
 
 /**
  * The widest moment of a decode: a layer with its activations and the attention mask, or the
  * logits. The factors are those of llama.cpp's graphs, checked against its own numbers.
  */
-function computeBufferBytes(shape: Shape, options: FitOptions): number {
+function computeBufferBytes(shape: Shape, options: FitOptions, sequences: number): number {
   const { embeddingSize, feedForward, vocabularySize, heads } = shape;
   const isEmbed = options.purpose === "embed";
   const rows = isEmbed ? options.batchCapacity : Math.min(options.batchCapacity, MICRO_BATCH);
@@ -218,7 +221,7 @@ function computeBufferBytes(shape: Shape, options: FitOptions): number {
   const logits = isEmbed ? 0 : rows * (vocabularySize + 2 * embeddingSize) * 4;
   const outputs = isEmbed
     ? EMBED_SEQUENCES * (vocabularySize + embeddingSize)
-    : (options.parallel + OTHER_SEQUENCES) * vocabularySize;
+    : sequences * vocabularySize;
   return safe(Math.max(layer, logits) + outputs * 4);
 }
 

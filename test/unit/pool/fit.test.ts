@@ -39,9 +39,32 @@ test("a draft model counts with weights, cache and buffers of its own, in the sa
   const both = estimateMemory(model(), { ...asked, draft: { model: small } });
   expect(both.weightBytes).toBe(6 * GIB);
   expect(both.kvBytes).toBe(alone.kvBytes * 1.25);
-  expect(both.computeBytes).toBe(alone.computeBytes + beside.computeBytes);
+  // It stores nothing and keeps a row of scores for each slot alone.
+  expect(both.computeBytes).toBe(
+    alone.computeBytes + beside.computeBytes - 29 * header.vocabularySize * 4,
+  );
   expect(both.totalBytes).toBeLessThan(alone.totalBytes + beside.totalBytes);
   expect(both.totalBytes).toBeGreaterThan(alone.totalBytes + beside.kvBytes + GIB);
+});
+
+const outputs = [
+  { name: "with prefixes that are shared", facts: {}, parallel: 4, rows: 4 + 28 + 1 },
+  { name: "with a sliding window", facts: { slidingWindow: 512 }, parallel: 4, rows: 4 + 4 + 1 },
+  { name: "with recurrent layers", facts: { isRecurrent: true }, parallel: 4, rows: 4 + 4 + 1 },
+  { name: "with more slots than sequences", facts: {}, parallel: 250, rows: 256 },
+];
+
+test.each(outputs)("a row of scores is kept for each sequence: $name", (row) => {
+  const asked = { ...fit, contextLength: 4_096, parallel: row.parallel };
+  // The layers are wider than the scores of a decode.
+  const bytes = (vocabularySize: number, draft?: { model: CatalogModel }): number => {
+    const own = model({ header: { ...header, ...row.facts, vocabularySize } });
+    return estimateMemory(own, { ...asked, ...(draft && { draft }) }).computeBytes;
+  };
+  expect(bytes(2_000) - bytes(1_000)).toBe(row.rows * 1_000 * 4);
+  const drafting = (vocabularySize: number): number =>
+    bytes(1_000, { model: model({ header: { ...header, vocabularySize } }) });
+  expect(drafting(2_000) - drafting(1_000)).toBe(row.parallel * 1_000 * 4);
 });
 
 test("heads may differ per layer", () => {
