@@ -1,8 +1,6 @@
 import type { Catalog, CatalogModel } from "../catalog/model.ts";
 import { invalidRequest, LmError } from "../lib/errors.ts";
-
-/** Padding at the end of a vocabulary may differ by so many tokens. */
-const SIZE_DIFFERENCE = 128;
+import { VOCABULARY_PADDING } from "../protocol/generating.ts";
 
 /**
  * The installed model that is to draft for `main`, by what the headers of both say; the engine
@@ -35,7 +33,11 @@ function whyUnsuited(main: CatalogModel, draft: CatalogModel): string | null {
   if (draft.kind !== "llm") return "it is an embedding model";
   if (main.kind !== "llm") return "an embedding model says nothing";
   const [mainSize, draftSize] = [main, draft].map(({ header }) => header?.vocabularySize ?? null);
-  if (mainSize != null && draftSize != null && Math.abs(mainSize - draftSize) > SIZE_DIFFERENCE) {
+  if (
+    mainSize != null &&
+    draftSize != null &&
+    Math.abs(mainSize - draftSize) > VOCABULARY_PADDING
+  ) {
     return `its vocabulary has ${draftSize} tokens instead of ${mainSize}`;
   }
   const isOther = (field: "bosText" | "eosText"): boolean =>

@@ -29,6 +29,7 @@ export const DEFAULT_MAX_CHOICES = 16;
 export const MAX_PROMPTS = 128;
 export const MAX_EMBEDDING_INPUTS = 2_048;
 export const MAX_SCHEMA_BYTES = MIB;
+/** Of a client, and of what is made of a schema. */
 export const MAX_GRAMMAR_BYTES = 256 * KIB;
 export const MAX_BEST_OF = 20;
 /** LoRA adapters of one loaded model. */

@@ -7,6 +7,9 @@ export const MICRO_BATCH = 512;
 /** Most sequence ids a context can have. Source: llama.cpp, `LLAMA_MAX_SEQ`. */
 export const MAX_SEQUENCES = 256;
 
+/** Padding at the end of a draft model's vocabulary may differ by so many tokens. Source: llama.cpp, speculative. */
+export const VOCABULARY_PADDING = 128;
+
 /** Sequences beside the slots' own, for stored prefixes; what is archived needs none. */
 const STORED_SEQUENCES = 28;
 /** Whole states are large: a few are kept per slot where prefixes cannot be shared. */

@@ -1,8 +1,7 @@
 import type { LmError } from "../../lib/errors.ts";
+import { MAX_GRAMMAR_BYTES } from "../../lib/limits.ts";
 import { RequestBudgets, WorkBudget } from "./work-budget.ts";
 
-/** Largest grammar text that is handed to the engine, in bytes. */
-export const MAX_GRAMMAR_BYTES = 256 * 1024;
 /** llama.cpp refuses a repetition of more rules than this. Source: llama-grammar.cpp. */
 export const MAX_REPETITIONS = 2000;
 /** Rules that count every character of texts up to a marker, for one grammar: about 50 KB. */

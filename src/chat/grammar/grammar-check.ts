@@ -1,6 +1,6 @@
+import { MAX_GRAMMAR_BYTES } from "../../lib/limits.ts";
 import { GbnfParser, type GbnfElement, type GbnfRule } from "./gbnf-parse.ts";
 import { longestEmptyRun } from "./empty-runs.ts";
-import { MAX_GRAMMAR_BYTES } from "./gbnf.ts";
 
 export interface GrammarProblem {
   /** Continues "the grammar ..."; without a full stop. */

@@ -1,5 +1,6 @@
 import { invalidRequest } from "../../lib/errors.ts";
-import { GrammarBuilder, MAX_GRAMMAR_BYTES } from "./gbnf.ts";
+import { MAX_GRAMMAR_BYTES } from "../../lib/limits.ts";
+import { GrammarBuilder } from "./gbnf.ts";
 import { findGrammarProblem } from "./grammar-check.ts";
 import { SchemaRules, type UnsupportedKeyword } from "./schema-rules.ts";
 import { invalidSchema, SchemaDocument } from "./schema-source.ts";

@@ -1,13 +1,12 @@
 import type { Vocabulary } from "../../llama/backend.ts";
+import { VOCABULARY_PADDING } from "../../protocol/generating.ts";
 
-/** Padding at the end of a vocabulary may differ by so many tokens. Source: llama.cpp, speculative. */
-const SIZE_DIFFERENCE = 128;
 /** Tokens whose bytes are compared, evenly spread, besides those that steer. */
 const SAMPLES = 8192;
 
 /** Why one model's tokens mean nothing to the other; null when they are the same. */
 export function vocabularyMismatch(main: Vocabulary, draft: Vocabulary): string | null {
-  if (Math.abs(main.size - draft.size) > SIZE_DIFFERENCE) {
+  if (Math.abs(main.size - draft.size) > VOCABULARY_PADDING) {
     return `it has ${draft.size} tokens instead of ${main.size}`;
   }
   if (main.bos !== draft.bos || main.eos !== draft.eos || main.addsBos !== draft.addsBos) {
