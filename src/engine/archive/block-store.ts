@@ -21,9 +21,12 @@ export interface BlockStore {
    * when it is not.
    */
   readonly isFull: boolean;
-  /** @returns null when the block is gone or damaged; it is then no longer in the index. */
+  /**
+   * @returns null when the block is gone or damaged, and then no longer in the index, or cannot be read
+   * right now.
+   */
   tokensOf(key: string): Int32Array | null;
-  /** @returns null when the block is gone or damaged; it is then no longer in the index. */
+  /** @returns null as `tokensOf`. */
   read(key: string): Block | null;
   /**
    * Keeps a block that is not in the index; others may have to go for it.

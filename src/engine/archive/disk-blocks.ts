@@ -17,7 +17,7 @@ import { openBlockFolder } from "./block-folder.ts";
 import { BlockIndex } from "./block-index.ts";
 import type { BlockStore } from "./block-store.ts";
 import { DiskSpace, TEMPORARY_PREFIX } from "./disk-space.ts";
-import { readOwn, removeQuietly, writeWhole, writeWholeSync } from "./whole-file.ts";
+import { readOwn, removeQuietly, StrangersFile, writeWhole, writeWholeSync } from "./whole-file.ts";
 
 /** Bytes that may wait to be written, where nothing else is said. */
 const MOST_WAITING_BYTES = 64 * 1024 * 1024;
@@ -193,18 +193,24 @@ export class DiskBlocks implements BlockStore {
     openBlockFolder(this.#folder);
   }
 
-  /** What `body` finds in a file; a file that is gone or damaged is forgotten. */
+  /**
+   * What `body` finds in a file. One that is gone, damaged or no block any more is forgotten; one that
+   * the system does not give right now, as where no descriptor is free, is whole and stays.
+   */
   #attempt<Value>(key: string, body: (facts: BlockFacts) => Value | null): Value | null {
     const facts = this.index.get(key);
     if (facts === null) return null;
-    let value: Value | null = null;
     try {
-      value = body(facts);
-    } catch {
-      value = null; // gone, or not readable: it counts as never written
+      const value = body(facts);
+      if (value === null) this.remove(key);
+      return value;
+    } catch (error) {
+      const code = systemCode(error);
+      const isStranger = error instanceof StrangersFile;
+      if (code === null && !isStranger) throw error;
+      if (isStranger || code === "ENOENT") this.remove(key);
+      return null;
     }
-    if (value === null) this.remove(key);
-    return value;
   }
 
   #forget(key: string): void {

@@ -10,6 +10,7 @@ import {
 } from "node:fs";
 import { open, rename, unlink } from "node:fs/promises";
 import { strangerOf } from "../../lib/stranger.ts";
+import { systemCode } from "../../lib/system-code.ts";
 
 /** No link is followed, and a pipe is opened without waiting for a writer. Windows has no such flags. */
 const READ_OWN = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
@@ -63,16 +64,19 @@ export function writeWholeSync(
   }
 }
 
+/** It is not a plain file, or others than this user can write to it. */
+export class StrangersFile extends Error {}
+
 /**
  * The first bytes of a file, fewer where it ends before.
- * @throws Error of the system, or when it is not a plain file that only this user can write to.
+ * @throws StrangersFile; Error of the system.
  */
 export function readOwn(path: string, most: number): Uint8Array {
-  const file = openSync(path, READ_OWN);
+  const file = openOwn(path);
   try {
     const facts = fstatSync(file);
     const stranger = strangerOf(facts, "file");
-    if (stranger !== null) throw new Error(`${path} ${stranger}`);
+    if (stranger !== null) throw new StrangersFile(`${path} ${stranger}`);
     const bytes = new Uint8Array(Math.min(most, facts.size));
     let at = 0;
     for (let read = -1; at < bytes.length && read !== 0; at += read) {
@@ -81,6 +85,16 @@ export function readOwn(path: string, most: number): Uint8Array {
     return bytes.subarray(0, at);
   } finally {
     closeSync(file);
+  }
+}
+
+function openOwn(path: string): number {
+  try {
+    return openSync(path, READ_OWN);
+  } catch (error) {
+    // What READ_OWN does not follow, and what cannot be opened at all.
+    const isOther = ["ELOOP", "ENXIO"].includes(systemCode(error) ?? "");
+    throw isOther ? new StrangersFile(`${path} is not a plain file`) : error;
   }
 }
 

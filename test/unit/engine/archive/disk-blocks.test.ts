@@ -122,6 +122,42 @@ test.each(STRANGERS)("$name is no block, whenever it came", async ({ replace }) 
   expect(open(folder.path).store.index.size).toBe(0);
 });
 
+test("a block that the system does not give right now stays", async () => {
+  using folder = tempFolder();
+  const { store } = open(folder.path);
+  const [first, second, third] = chain(1, 2, 3) as [Block, Block, Block];
+  for (const each of [first, second, third]) store.write(each);
+  await store.settled();
+  const { store: next } = open(folder.path);
+  const [there, aside] = [join(folder.path, "model"), join(folder.path, "aside")];
+  renameSync(there, aside);
+  writeFileSync(there, "");
+  expect([next.read(first.facts.key), next.tokensOf(second.facts.key)]).toEqual([null, null]);
+  next.touch([third.facts.key]);
+  rmSync(there);
+  renameSync(aside, there);
+  expect(next.index.size).toBe(3);
+  expect(next.read(first.facts.key)).toEqual(first);
+  expect(next.tokensOf(second.facts.key)).toEqual(second.tokens);
+  expect(open(folder.path).store.index.size).toBe(3);
+});
+
+test("a block whose file another engine removed is forgotten", async () => {
+  using folder = tempFolder();
+  const { store } = open(folder.path);
+  const blocks = chain(1, 2, 3) as [Block, Block, Block];
+  for (const each of blocks) store.write(each);
+  await store.settled();
+  const { store: next } = open(folder.path);
+  for (const each of blocks) rmSync(pathIn(folder.path, each));
+  next.touch([blocks[0].facts.key]);
+  expect([next.read(blocks[1].facts.key), next.tokensOf(blocks[2].facts.key)]).toEqual([
+    null,
+    null,
+  ]);
+  expect(next.index.size).toBe(0);
+});
+
 test.skipIf(process.getuid?.() !== 0)("a file of another user is no block", async () => {
   using folder = tempFolder();
   const { store } = open(folder.path);
