@@ -2,6 +2,7 @@ import { systemClock } from "../lib/clock.ts";
 import { dieWithParent, forbidMemoryDumps, forbidNewPrivileges } from "../llama/process-guard.ts";
 import type { Command } from "../protocol/commands.ts";
 import { EngineSession, type SessionOptions } from "./engine-session.ts";
+import { Outbox } from "./outbox.ts";
 
 /** What differs between the real engine and one over a fake backend. */
 export type EngineProcessOptions = Pick<
@@ -11,6 +12,9 @@ export type EngineProcessOptions = Pick<
 
 /** A terminal sends Ctrl-C to every process of its group; the server decides when engines end. */
 const IGNORED_SIGNALS = ["SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
+
+/** Longest wait at the end until a server reads the last messages. */
+const FLUSH_MS = 2_000;
 
 /**
  * Makes this process an engine: it obeys the IPC channel it was started with until it is told to
@@ -27,10 +31,13 @@ export async function runEngineProcess(options: EngineProcessOptions): Promise<n
   if (process.platform !== "win32") {
     for (const signal of IGNORED_SIGNALS) process.on(signal, () => undefined);
   }
+  const outbox = new Outbox((message, onSent) => {
+    process.send?.(message, undefined, undefined, onSent);
+  });
   const session = new EngineSession({
     ...options,
     clock: systemClock,
-    send: (message) => process.send?.(message),
+    send: (message) => outbox.send(message),
   });
   const orphaned = new Promise<number>((resolve) => {
     process.on("disconnect", () => resolve(0));
@@ -46,12 +53,7 @@ export async function runEngineProcess(options: EngineProcessOptions): Promise<n
   });
   const ended = session.over.then((end) => (end === "shutdown" ? 0 : 1));
   const code = await Promise.race([orphaned, failed, ended]);
-  await flushed();
+  // Without a server nobody calls back for what was on its way.
+  await Promise.race([outbox.empty, orphaned, Bun.sleep(FLUSH_MS)]);
   return code;
-}
-
-/** Waits until the messages sent so far have left this process. */
-async function flushed(): Promise<void> {
-  if (!process.connected) return;
-  await new Promise<void>((resolve) => setTimeout(resolve, 20));
 }

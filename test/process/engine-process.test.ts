@@ -76,6 +76,18 @@ test("a model that cannot be loaded is told before the process ends", async () =
   expect(messages.at(-1)).toMatchObject({ type: "loadFailed" });
 });
 
+test("a last message that the server is slow to read arrives whole", async () => {
+  const bytes = 5_000_000;
+  const { child, send, until, has, messages } = start("--reason-bytes", String(bytes));
+  await until(() => has("hello"));
+  send({ type: "load", options: { ...FAKE_LOAD, modelPath: "corrupt" } });
+  // A server that computes something else meanwhile.
+  Bun.sleepSync(500);
+  expect(await child.exited).toBe(1);
+  const last = messages.at(-1);
+  expect(last?.type === "loadFailed" && last.reason.length).toBeGreaterThanOrEqual(bytes);
+});
+
 test("signals of the terminal and the shell do not end it", async () => {
   const { child, send, until, told } = await loaded();
   for (const signal of ["SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const) child.kill(signal);

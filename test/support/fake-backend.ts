@@ -32,6 +32,8 @@ export interface FakeOptions {
   isFull?: (attempt: number) => boolean;
   /** Milliseconds of work per decode, spent for real. */
   decodeMs?: (tokens: number) => number;
+  /** Least length of the reason for which a corrupt file is refused; absent = 0. */
+  reasonBytes?: number;
   /** How long a decode apart takes; absent = a turn of the loop. */
   apart?: (context: FakeContext) => Promise<void>;
   /** Replaces an embedding; for vectors that are not finite. */
@@ -63,7 +65,7 @@ export class FakeBackend implements Backend {
   loadModel(options: ModelOptions, onProgress: (fraction: number) => void): FakeModel {
     this.#options.gate?.("load.start", 1);
     if (options.path.includes("corrupt")) {
-      const reason = "fake: the file is not a model";
+      const reason = "fake: the file is not a model".padEnd(this.#options.reasonBytes ?? 0);
       throw new LmError("invalid_file", { path: options.path, reason }, reason);
     }
     onProgress(0.5);
