@@ -50,6 +50,8 @@ interface History {
   crashes: number;
 }
 
+const NO_HISTORY: Readonly<History> = { starts: 0, crashes: 0 };
+
 /** The models in memory and the engines that hold them. */
 export class ModelPool implements PoolManager {
   readonly #options: PoolOptions;
@@ -59,6 +61,7 @@ export class ModelPool implements PoolManager {
   readonly #gate: MemoryGate;
   readonly #counters = new PoolCounters();
   readonly #closing = new AbortController();
+  /** Of models whose engine was started, by key. */
   readonly #histories = new Map<string, History>();
   readonly #instances = new InstanceSet();
   readonly #departures: Departures;
@@ -288,12 +291,12 @@ export class ModelPool implements PoolManager {
   #history(model: CatalogModel): History {
     const known = this.#histories.get(model.key);
     if (known !== undefined) return known;
-    const history = { starts: 0, crashes: 0 };
+    const history = { ...NO_HISTORY };
     this.#histories.set(model.key, history);
     return history;
   }
 
   #status(instance: ModelInstance): InstanceStatus {
-    return instance.status(this.#history(instance.model));
+    return instance.status(this.#histories.get(instance.model.key) ?? NO_HISTORY);
   }
 }

@@ -42,7 +42,9 @@ export class RestartPolicy {
 
   /** What keeps the file from being loaded with these settings now. */
   cooldown(model: CatalogModel, settings: LoadDefaults): Cooldown | null {
-    const { cause, refusedUntilMs, loads } = this.#record(model);
+    const record = this.#known(model);
+    if (record === null) return null;
+    const { cause, refusedUntilMs, loads } = record;
     const failed = loads.get(keyOf(settings));
     const nowMs = this.#clock.monotonicMs();
     const until = Math.max(refusedUntilMs, failed?.retryAtMs ?? -Infinity);
@@ -53,7 +55,8 @@ export class RestartPolicy {
 
   /** @throws LmError engine_unstable or model_load_failed while the file may not be loaded. */
   check(model: CatalogModel, settings: LoadDefaults): void {
-    const record = this.#record(model);
+    const record = this.#known(model);
+    if (record === null) return;
     const nowMs = this.#clock.monotonicMs();
     if (nowMs < record.refusedUntilMs) {
       const retryAfterMs = Math.ceil(record.refusedUntilMs - nowMs);
@@ -93,22 +96,30 @@ export class RestartPolicy {
   }
 
   loaded(model: CatalogModel, settings: LoadDefaults): void {
-    this.#record(model).loads.delete(keyOf(settings));
+    this.#known(model)?.loads.delete(keyOf(settings));
   }
 
-  #record(model: CatalogModel): FileRecord {
-    const file = `${model.path}\n${model.sizeBytes}\n${model.modifiedMs}`;
+  /** null = nothing has happened to this file yet. */
+  #known(model: CatalogModel): FileRecord | null {
     const known = this.#records.get(model.key);
-    if (known?.file === file) return known.record;
+    return known?.file === fileOf(model) ? known.record : null;
+  }
+
+  /** Made for the file when there is none. */
+  #record(model: CatalogModel): FileRecord {
+    const known = this.#known(model);
+    if (known !== null) return known;
     const record: FileRecord = {
       crashes: [],
       refusedUntilMs: -Infinity,
       cause: "",
       loads: new Map(),
     };
-    this.#records.set(model.key, { file, record });
+    this.#records.set(model.key, { file: fileOf(model), record });
     return record;
   }
 }
 
+const fileOf = ({ path, sizeBytes, modifiedMs }: CatalogModel): string =>
+  `${path}\n${sizeBytes}\n${modifiedMs}`;
 const keyOf = (settings: LoadDefaults): string => JSON.stringify(settings);

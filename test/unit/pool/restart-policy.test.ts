@@ -59,6 +59,16 @@ test("a model's record does not touch another's, nor outlive its file", () => {
   policy.check({ ...model, sizeBytes: 2_000 }, LOAD_DEFAULTS);
 });
 
+test("who only looks, as at a file of an older listing, changes nothing", () => {
+  const { policy, verdict } = setUp();
+  policy.loadFailed(model, LOAD_DEFAULTS, "wobble");
+  const other = { ...model, sizeBytes: 2_000 };
+  expect(policy.cooldown(other, LOAD_DEFAULTS)).toBeNull();
+  policy.check(other, LOAD_DEFAULTS);
+  policy.loaded(other, LOAD_DEFAULTS);
+  expect(verdict()).toBe("model_load_failed");
+});
+
 test("a load that failed by its own settings keeps no load with others from being tried", () => {
   const { clock, policy, verdict } = setUp();
   const odd = { ...LOAD_DEFAULTS, contextLength: 7 };
