@@ -46,7 +46,7 @@ function appWithJobs() {
         status: (id) => jobs.find((job) => job.id === id) ?? null,
         list: () => jobs,
         pause: async (id) => change("pause", "paused")(id),
-        resume: change("resume", "downloading"),
+        resume: async (id) => change("resume", "downloading")(id),
         cancel: async (id) => change("cancel", "failed")(id),
       },
     },

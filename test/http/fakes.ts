@@ -153,7 +153,7 @@ export function fakeDeps(options: FakeOptions = {}): Deps {
       status: () => null,
       list: () => [],
       pause: async () => null,
-      resume: () => null,
+      resume: async () => null,
       cancel: async () => null,
     },
     version: { version: "0.1.0", commit: null, engine: "v0.5.0" },

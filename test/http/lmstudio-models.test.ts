@@ -400,7 +400,7 @@ describe("downloads", () => {
       status: (id: string) => (id === job.id ? job : null),
       list: () => [job],
       pause: async () => job,
-      resume: () => job,
+      resume: async () => job,
       cancel: async () => job,
     };
     return { asked, app: appWith({ ...options, deps: { ...options.deps, downloads } }) };
@@ -483,7 +483,7 @@ describe("downloads", () => {
       status: () => job,
       list: () => [job],
       pause: async () => job,
-      resume: () => job,
+      resume: async () => job,
       cancel: async () => job,
     };
     const app = appWith({ settings, deps: { downloads } });

@@ -77,7 +77,7 @@ export class DownloadManager implements Downloads {
     const plan = await planDownload(tools, modelsDir, request, signal);
     const modelPath = plan.files[0].target.final;
     const known = this.#unfinished(modelPath);
-    if (known !== null) return this.resume(known.id) ?? known.snapshot();
+    if (known !== null) return (await this.resume(known.id)) ?? known.snapshot();
     const missing = await missingBytes(plan);
     if (missing.files === 0) return { state: "already_downloaded", source: plan.source, modelPath };
     const promised = this.#open().reduce((sum, job) => sum + job.leftBytes, 0);
@@ -85,7 +85,7 @@ export class DownloadManager implements Downloads {
     signal.throwIfAborted();
     // No other call may come between this look and the new entry.
     const other = this.#unfinished(modelPath);
-    if (other !== null) return this.resume(other.id) ?? other.snapshot();
+    if (other !== null) return (await this.resume(other.id)) ?? other.snapshot();
     this.#checkOpen();
     const job = new DownloadJob(plan, request.owner, tools);
     this.#jobs.set(job.id, job);
@@ -118,7 +118,7 @@ export class DownloadManager implements Downloads {
     return job?.snapshot() ?? null;
   }
 
-  resume(jobId: string): DownloadSnapshot | null {
+  async resume(jobId: string): Promise<DownloadSnapshot | null> {
     const job = this.#jobs.get(jobId);
     if (job?.state === "paused" || job?.state === "failed") {
       const newer = this.#unfinished(job.modelPath);
@@ -126,6 +126,7 @@ export class DownloadManager implements Downloads {
       this.#checkOpen();
       job.requeue();
       this.#pump();
+      await this.#save();
     }
     return job?.snapshot() ?? null;
   }

@@ -78,7 +78,7 @@ export interface Downloads {
   /** Keeps what arrived. Resolves once nothing is written any more. null = unknown id. */
   pause(jobId: string): Promise<DownloadSnapshot | null>;
   /** Goes on with a paused or failed job. */
-  resume(jobId: string): DownloadSnapshot | null;
+  resume(jobId: string): Promise<DownloadSnapshot | null>;
   /** Ends the job as failed ("cancelled") and removes what it had fetched. */
   cancel(jobId: string): Promise<DownloadSnapshot | null>;
   /** Pauses every job; afterwards nothing is written. */

@@ -106,7 +106,7 @@ test("three jobs run at once, the others wait in line", async () => {
   expect(states()[3]).toBe("paused");
   held.open();
   await until(() => states().filter((state) => state === "completed").length === 4);
-  expect(downloads.resume(waiting.id)?.state).toBe("downloading");
+  expect((await downloads.resume(waiting.id))?.state).toBe("downloading");
   expect((await downloads.settled(waiting.id))?.state).toBe("completed");
 });
 
@@ -123,7 +123,7 @@ test("a paused job keeps what arrived, and goes on from there", async () => {
   expect(paused?.downloadedBytes).toBe(3 * 65_536);
   held.open();
   hub.requests.length = 0;
-  downloads.resume(id);
+  await downloads.resume(id);
   expect((await downloads.settled(id))?.state).toBe("completed");
   expect(hub.requests[0]?.range?.start).toBe(3 * 65_536);
   expect(hub.requests[0]?.headers.get("if-range")).toStartWith('"');
@@ -210,6 +210,27 @@ test("a job whose files another process brought meanwhile is completed", async (
   expect(second.status(id)).toMatchObject({ state: "completed", downloadedBytes: CONTENT.length });
 });
 
+test("a failed job that goes on is no failed one after a kill", async () => {
+  using folder = tempFolder();
+  await using hub = await FakeHub.start();
+  hub.add("o/m/m.gguf", CONTENT);
+  const options = { recordsPath: join(folder.path, "downloads.json") };
+  const modelsDir = join(folder.path, "models");
+  const first = downloadsFrom(hub, modelsDir, options).downloads;
+  hub.misbehave = async ({ path }) => (path.startsWith("/api/") ? null : { status: 410 });
+  const { id } = await begin(first, "o/m");
+  expect((await first.settled(id))?.state).toBe("failed");
+  const held = gate(hub, 0);
+  await first.resume(id);
+  await held.reached;
+  // The first process says nothing more: it might have been killed.
+  const second = downloadsFrom(hub, modelsDir, options).downloads;
+  await second.restore();
+  expect(second.status(id)?.state).toBe("paused");
+  await first.close();
+  held.open();
+});
+
 test("a restored job is resumed without asking the hub what there is", async () => {
   using folder = tempFolder();
   await using hub = await FakeHub.start();
@@ -220,7 +241,7 @@ test("a restored job is resumed without asking the hub what there is", async () 
   hub.requests.length = 0;
   const second = downloadsFrom(hub, modelsDir, options).downloads;
   await second.restore();
-  second.resume(id);
+  await second.resume(id);
   expect((await second.settled(id))?.state).toBe("completed");
   expect(hub.requests.filter(({ path }) => path.startsWith("/api/"))).toEqual([]);
 });

@@ -119,7 +119,7 @@ test("a paused download whose folder was removed begins from zero in a new one",
   held.resolve();
   rmSync(join(folder.path, "o"), { recursive: true });
   hub.requests.length = 0;
-  downloads.resume(id);
+  await downloads.resume(id);
   expect(await downloads.settled(id)).toMatchObject({ state: "completed", failure: null });
   expect(hub.requests[0]?.range?.start).toBe(0);
   expect(existsSync(join(folder.path, "o/m/sub/m.gguf"))).toBe(true);
