@@ -19,9 +19,14 @@ export interface Entry {
   kind: "folder" | "link" | "model" | "template";
 }
 
-/** What folders held when they were listed, by path. */
+/** What the folders below one root held when they were listed, by path. */
 export class FolderListings {
   readonly #known = new Map<string, Listing>();
+
+  /** Forgets all others: they are not there any more. */
+  keepOnly(paths: ReadonlySet<string>): void {
+    for (const path of this.#known.keys()) if (!paths.has(path)) this.#known.delete(path);
+  }
 
   /** What a folder held when it was listed; null when it may hold something else now. */
   remembered(path: string, facts: Stats): { facts: Stats; entries: readonly Entry[] } | null {

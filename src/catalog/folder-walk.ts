@@ -31,6 +31,7 @@ interface Folder {
 /** One walk on its way. */
 interface Visit {
   look: StatFile;
+  listings: FolderListings;
   /** Folders by device and inode: each is entered once. */
   seen: Set<string>;
   found: FolderWalk;
@@ -60,7 +61,8 @@ interface LastWalk {
  * folder that cannot be read is reported. Where nothing changed the last walk itself is returned.
  */
 export class FolderWalker {
-  readonly #listings = new FolderListings();
+  /** By root. */
+  readonly #listings = new Map<string, FolderListings>();
   /** By root. */
   readonly #last = new Map<string, LastWalk>();
 
@@ -72,8 +74,11 @@ export class FolderWalker {
     if (isQuick && last?.folders?.isUnchanged() === true) return last.found;
     const isLocal = await isLocalDisk(root);
     const look = statterOf(isLocal);
+    const listings = this.#listings.get(root) ?? new FolderListings();
+    this.#listings.set(root, listings);
     const visit: Visit = {
       look,
+      listings,
       seen: new Set(),
       found,
       known,
@@ -90,6 +95,7 @@ export class FolderWalker {
       level = isTooMuch ? [] : inside;
     }
     if (visit.isStarved && last !== undefined) return last.found;
+    listings.keepOnly(new Set(visit.folders.map(({ path }) => path)));
     const isWhole =
       isLocal && visit.isTold && found.broken.length === 0 && visit.folders.length > 0;
     const folders = isWhole ? new FolderWatch(visit.folders) : null;
@@ -126,7 +132,7 @@ export class FolderWalker {
     };
     try {
       const facts = visit.look(folder.path);
-      const known = facts instanceof Promise ? null : this.#listings.remembered(folder.path, facts);
+      const known = facts instanceof Promise ? null : visit.listings.remembered(folder.path, facts);
       if (known === null) return this.#read(folder, facts, visit, inside).catch(fail);
       if (isNew(known.facts, visit))
         return this.#take(folder, known.facts, known.entries, visit, inside);
@@ -145,8 +151,8 @@ export class FolderWalker {
     const facts = await looking;
     if (!isNew(facts, visit)) return;
     const entries =
-      this.#listings.remembered(folder.path, facts)?.entries ??
-      (await this.#listings.list(folder.path, facts));
+      visit.listings.remembered(folder.path, facts)?.entries ??
+      (await visit.listings.list(folder.path, facts));
     await this.#take(folder, facts, entries, visit, inside);
   }
 
@@ -166,7 +172,7 @@ export class FolderWalker {
       isInner: entries.some(({ kind }) => kind === "folder"),
     });
     const hasLinks = entries.some(({ kind }) => kind === "link");
-    visit.isTold &&= !hasLinks && this.#listings.remembered(folder.path, facts) !== null;
+    visit.isTold &&= !hasLinks && visit.listings.remembered(folder.path, facts) !== null;
     for (const { name, kind } of entries) {
       const path = `${folder.path}${sep}${name}`;
       const relative = folder.relative === "" ? name : `${folder.relative}/${name}`;

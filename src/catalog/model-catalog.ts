@@ -53,7 +53,8 @@ export class ModelCatalog implements Catalog {
   #broken: readonly BrokenModel[] = [];
   readonly #checkedMs: Record<LookDepth, number> = { folders: -Infinity, files: -Infinity };
   #refreshing: { depth: LookDepth; done: Promise<void> } | null = null;
-  readonly #reported = new Set<string>();
+  /** What is wrong right now and was said. */
+  #reported: ReadonlySet<string> = new Set();
 
   constructor(options: CatalogOptions) {
     this.#options = options;
@@ -196,21 +197,20 @@ export class ModelCatalog implements Catalog {
     });
   }
 
-  /** Names each unusable file once per reason, and each alias that means no model once. */
+  /** Names each unusable file and each alias that means no model once, and anew when it was mended. */
   #report(): void {
-    for (const { path, reason } of this.#broken) {
-      this.#warnOnce("a model file cannot be used", { path, reason });
-    }
-    for (const { name, target } of danglingAliases(this.#keyed, this.#options.aliases())) {
-      this.#warnOnce("an alias means a model that is not installed", { alias: name, target });
-    }
-  }
-
-  #warnOnce(message: string, facts: Record<string, string>): void {
-    const line = [message, ...Object.values(facts)].join("\0");
-    if (this.#reported.has(line)) return;
-    this.#reported.add(line);
-    this.#options.log.warn(message, facts);
+    const { aliases, log } = this.#options;
+    const troubles = new Map<string, () => void>();
+    const add = (message: string, facts: Record<string, string>): void => {
+      const line = [message, ...Object.values(facts)].join("\0");
+      troubles.set(line, () => log.warn(message, facts));
+    };
+    for (const { path, reason } of this.#broken)
+      add("a model file cannot be used", { path, reason });
+    for (const { name, target } of danglingAliases(this.#keyed, aliases()))
+      add("an alias means a model that is not installed", { alias: name, target });
+    for (const [line, warn] of troubles) if (!this.#reported.has(line)) warn();
+    this.#reported = new Set(troubles.keys());
   }
 }
 

@@ -333,6 +333,44 @@ test("an alias that means no installed model is reported once, with its target",
   ]);
 });
 
+test("a file that cannot be used is reported once, and again when it was mended meanwhile", async () => {
+  using folder = tempFolder();
+  const said: unknown[] = [];
+  const log = { ...silentLog, warn: (_message: string, facts: unknown) => said.push(facts) };
+  const { catalog } = catalogOf(folder.path, { log });
+  const path = join(folder.path, "m.gguf");
+  const spoil = async (): Promise<void> => {
+    writeFileSync(path, "no model");
+    await catalog.rescan();
+    await catalog.rescan();
+  };
+  await spoil();
+  expect(said).toHaveLength(1);
+  addModel(folder.path, "m.gguf");
+  await catalog.rescan();
+  expect(said).toHaveLength(1);
+  await spoil();
+  expect(said).toEqual([said[0], said[0]]);
+});
+
+test("a folder that was away is listed anew, also when it came back with its old time", async () => {
+  using folder = tempFolder();
+  const [root, aside] = [join(folder.path, "models"), join(folder.path, "aside")];
+  const publisher = join(root, "pub");
+  const inside = async (): Promise<number> => (await walker.walk(root)).files.length;
+  const walker = new FolderWalker();
+  const age = (): void => utimesSync(publisher, new Date(1_000), new Date(1_000));
+  addModel(root, "pub/m.gguf");
+  age();
+  expect([await inside(), await inside()]).toEqual([1, 1]);
+  renameSync(publisher, aside);
+  expect(await inside()).toBe(0);
+  renameSync(aside, publisher);
+  addModel(root, "pub/n.gguf");
+  age();
+  expect(await inside()).toBe(2);
+});
+
 test("exactly means the key or variant as it is written, with any case of the quantisation", async () => {
   using folder = tempFolder();
   addModel(folder.path, "pub/rep/Name-Q4_0.gguf");
