@@ -64,11 +64,18 @@ export function accessFields(
   };
 }
 
-/** Warnings as the value of one header: printable ASCII, bounded. */
+/** Characters of a warning header at most. */
+const MAX_WARNING_LENGTH = 1_024;
+
+/** Warnings as the value of one header: printable ASCII, the rest percent-encoded, bounded. */
 export function warningHeader({ warnings }: RequestContext): string | null {
   if (warnings.length === 0) return null;
-  return warnings
-    .join("; ")
-    .replace(/[^ -~]/g, "?")
-    .slice(0, 1_024);
+  const text = warnings.join("; ").slice(0, MAX_WARNING_LENGTH).toWellFormed();
+  let header = "";
+  for (const char of text) {
+    const encoded = /[ -$&-~]/.test(char) ? char : encodeURIComponent(char);
+    if (header.length + encoded.length > MAX_WARNING_LENGTH) break;
+    header += encoded;
+  }
+  return header;
 }

@@ -406,9 +406,18 @@ test("what was honoured in part only is said in a header that is safe to send", 
     const app = appWith({ generate: play([started({ warnings }), text("a"), finished(), done]) });
     const response = await app.handle(post(CHAT, { ...chatBody, stream: isStream }));
     expect(response.headers.get("x-lmserver-warning")).toBe(
-      "The keyword 'uniqueItems' is not enforced.; x??Set-Cookie: ??",
+      "The keyword 'uniqueItems' is not enforced.; x%0D%0ASet-Cookie: %F0%9F%98%80",
     );
     expect(response.headers.has("set-cookie")).toBe(false);
     await response.text();
   }
+});
+
+test("a warning names properties of any script, percent-encoded and never cut in one character", async () => {
+  const warnings = ["format: if at /properties/年龄 100% is not enforced", "年".repeat(500)];
+  const app = appWith({ generate: play([started({ warnings }), finished(), done]) });
+  const response = await app.handle(post(CHAT, chatBody));
+  const header = response.headers.get("x-lmserver-warning") ?? "";
+  expect(header).toMatch(/^[ -~]{1000,1024}$/);
+  expect(decodeURIComponent(header)).toStartWith(`response_format: ${warnings[0]?.slice(8)}; 年`);
 });
