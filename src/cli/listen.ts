@@ -1,9 +1,9 @@
 import { lookup } from "node:dns/promises";
-import { networkInterfaces } from "node:os";
 import { IDLE_TIMEOUT_SECONDS } from "../lib/limits.ts";
 import { systemCode } from "../lib/system-code.ts";
 import type { HttpApp } from "../http/deps.ts";
 import { EXIT, ExitError } from "./command.ts";
+import { interfaceAddresses } from "./interface-addresses.ts";
 
 export interface ListenOptions {
   bind: string;
@@ -99,17 +99,6 @@ function urlsOf(addresses: readonly string[], port: number): string[] {
   return shown.map(
     (address) => `http://${address.includes(":") ? `[${address}]` : address}:${port}`,
   );
-}
-
-/** Addresses of this machine that others can reach. */
-function interfaceAddresses(families: readonly string[]): string[] {
-  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-  return all
-    .filter(({ family, internal, address }) => {
-      const isLinkLocal = address.toLowerCase().startsWith("fe80");
-      return !internal && !isLinkLocal && families.includes(family);
-    })
-    .map(({ address }) => address);
 }
 
 async function refused(error: unknown, address: string, port: number): Promise<ExitError> {

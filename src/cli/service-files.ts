@@ -14,7 +14,8 @@ export interface ServiceFacts {
 /**
  * A systemd user unit. Everything is read-only but the server's own folders. There is no
  * MemoryDenyWriteExecute, because JavaScript is compiled while it runs, and no PrivateDevices,
- * because GPUs are devices. Sources: systemd.exec(5), systemd.service(5).
+ * because GPUs are devices. The machine's own addresses are read through netlink. Sources:
+ * systemd.exec(5), systemd.service(5).
  */
 export function systemdUnit({ executable, args, environment, writable }: ServiceFacts): string {
   const command = [executable, "serve", ...args];
@@ -47,7 +48,7 @@ ProtectControlGroups=yes
 RestrictSUIDSGID=yes
 RestrictRealtime=yes
 LockPersonality=yes
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
 SystemCallArchitectures=native
 LimitCORE=0
 UMask=0077
