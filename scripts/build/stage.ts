@@ -5,6 +5,7 @@ import { llamaReleaseOf } from "../../src/bundle/bundle.ts";
 import { sha256 } from "../../src/bundle/verify.ts";
 import type { BundledFile, BundleManifest } from "../../src/bundle/manifest.ts";
 import { SHIM_FILE, SHIM_SOURCE } from "../../src/llama/shim-source.ts";
+import { commitOf } from "./commit.ts";
 import type { Libraries } from "./libraries.ts";
 
 /** 66.7 MB of libraries become 15.4 MB in 1 s; level 19 would give 12.7 MB in 25 s. */
@@ -43,15 +44,6 @@ function stageFile(folder: string, path: string, bytes: Buffer): BundledFile {
   mkdirSync(dirname(target), { recursive: true });
   writeFileSync(target, Bun.zstdCompressSync(bytes, { level: ZSTD_LEVEL }));
   return { path, sha256: sha256(bytes), sizeBytes: bytes.length };
-}
-
-/** The commit the sources are at, with "+" when they differ from it; "unknown" without git. */
-function commitOf(root: string): string {
-  const git = (...words: string[]) => Bun.spawnSync(["git", ...words], { cwd: root });
-  const head = git("rev-parse", "--short=12", "HEAD");
-  if (head.exitCode !== 0) return "unknown";
-  const isDirty = git("status", "--porcelain", "--", "src", "package.json").stdout.length > 0;
-  return head.stdout.toString().trim() + (isDirty ? "+" : "");
 }
 
 /** Equal sources and equal carried files give an equal id, wherever and whenever they are built. */
