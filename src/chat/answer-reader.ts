@@ -54,7 +54,7 @@ export class AnswerReader {
     // Tokens without text of their own were counted with the event: the first piece takes them.
     const silent = tokens - pieces.length;
     return pieces.flatMap((logprob, index) =>
-      this.#push(logprob.text, index === 0 ? 1 + silent : 1, [logprob]),
+      this.#push(visibleText(logprob), index === 0 ? 1 + silent : 1, [logprob]),
     );
   }
 
@@ -76,7 +76,7 @@ export class AnswerReader {
     this.#isFinished = true;
     // A stop string of the request may stand anywhere, as a limit may.
     const isCut = finish === "length" || (stop !== null && !isOwnStop);
-    const told = this.#tell(parser.end(isCut));
+    const told = [...this.#tell(parser.end(isCut)), ...this.#tellHidden()];
     const isCall = parser.callCount > 0 && !(isCut && parser.isCallCut);
     const schemaIssues = finish === "stop" ? this.#issues() : [];
     const end: GenerateEvent = {
@@ -90,6 +90,12 @@ export class AnswerReader {
       ...(schemaIssues.length > 0 ? { schemaIssues } : {}),
     };
     return [...told, end];
+  }
+
+  #tellHidden(): GenerateEvent[] {
+    const logprobs = this.#scores.takeHidden();
+    if (logprobs.length === 0) return [];
+    return [{ type: "text", choice: this.#choice, text: "", logprobs }];
   }
 
   #issues(): readonly AnswerIssue[] {
@@ -159,8 +165,11 @@ export class AnswerReader {
   }
 }
 
+/** What of a token is in the output. */
+const visibleText = ({ text, isHidden }: TokenLogprob): string => (isHidden === true ? "" : text);
+
 /** The tokens of an event, where their texts are exactly its text; null where they are not. */
 function piecesOf(text: string, logprobs: readonly TokenLogprob[]): readonly TokenLogprob[] | null {
-  const isExact = logprobs.length > 0 && logprobs.map((entry) => entry.text).join("") === text;
+  const isExact = logprobs.length > 0 && logprobs.map(visibleText).join("") === text;
   return isExact ? logprobs : null;
 }

@@ -8,7 +8,8 @@ interface PlacedToken extends TextSpan {
 
 /**
  * Log probabilities of one choice, until the parser has told which of the output is the answer's
- * text: those of reasoning, calls, marks and dropped whitespace are not told.
+ * text: those of reasoning, calls, marks and dropped whitespace are not told. Hidden tokens, where
+ * they are asked for, come with the text before them, or behind all of it.
  */
 export class AnswerScores {
   /** Of the whole output so far, in UTF-16 units. */
@@ -26,8 +27,17 @@ export class AnswerScores {
   take(spans: readonly TextSpan[]): TokenLogprob[] {
     const last = spans.at(-1);
     if (last === undefined || this.#waiting.length === 0) return [];
-    const told = this.#waiting.filter((token) => spans.some((span) => overlaps(token, span)));
-    this.#waiting = this.#waiting.filter(({ start }) => start >= last.end);
+    const isTold = (token: PlacedToken): boolean =>
+      isEmpty(token) ? token.start <= last.end : spans.some((span) => overlaps(token, span));
+    const told = this.#waiting.filter(isTold);
+    this.#waiting = this.#waiting.filter((token) => token.start >= last.end && !isTold(token));
+    return told.map(({ logprob }) => logprob);
+  }
+
+  /** The hidden tokens behind all text, when there will be no more of it. */
+  takeHidden(): TokenLogprob[] {
+    const told = this.#waiting.filter(isEmpty);
+    this.#waiting = [];
     return told.map(({ logprob }) => logprob);
   }
 
@@ -37,6 +47,8 @@ export class AnswerScores {
     this.#waiting = this.#waiting.filter((token) => token.end > start);
   }
 }
+
+const isEmpty = ({ start, end }: TextSpan): boolean => start === end;
 
 const overlaps = (one: TextSpan, other: TextSpan): boolean =>
   one.start < other.end && other.start < one.end;

@@ -63,6 +63,7 @@ export type GenerateEvent =
     }
   | { type: "progress"; processed: number; total: number }
   | { type: "promptLogprobs"; tokens: readonly TokenLogprob[] }
+  /** Of a raw prompt, `text` may be "" when only hidden tokens follow. */
   | { type: "text"; choice: number; text: string; logprobs: readonly TokenLogprob[] | null }
   | { type: "reasoning"; choice: number; text: string }
   /** A new call begins; its arguments follow. `index` counts from 0 per choice. */

@@ -220,6 +220,8 @@ function jobOf(request: OwnedRequest, prepared: Prepared, sampling: Sampling): G
     choices: request.choices,
     logprobs: request.logprobs,
     promptLogprobs: request.promptLogprobs,
+    // Who scores raw prompts counts tokens; of a chat, only those of its text are told.
+    ...(request.logprobs !== null && request.input.kind === "prompt" && { hiddenLogprobs: true }),
     keepSpecial: [...prepared.keepSpecial],
     cachePrompt: request.cachePrompt,
     cacheScope: request.cacheScope,

@@ -13,14 +13,17 @@ interface Scored {
 export class ChoiceOutput {
   readonly #detokenizer = new Detokenizer();
   readonly #stops: StopMatcher;
+  readonly #tellsHidden: boolean;
   #decoded = 0;
   #released = 0;
   #ready = "";
   #scored: Scored[] = [];
   #stop: string | null = null;
 
-  constructor(stops: readonly string[]) {
+  /** @param tellsHidden Tokens without text have scores too. */
+  constructor(stops: readonly string[], tellsHidden = false) {
     this.#stops = new StopMatcher(stops);
+    this.#tellsHidden = tellsHidden;
   }
 
   /** The stop string that matched; the text before it is all there will be. */
@@ -35,7 +38,10 @@ export class ChoiceOutput {
     if (logprob !== null) {
       // A code point that begins in this token is its text too, once it is complete.
       const end = this.#decoded + (this.#detokenizer.isHolding ? 1 : 0);
-      if (end > start) this.#scored.push({ start, logprob });
+      if (end > start && piece.bytes.length > 0) this.#scored.push({ start, logprob });
+      else if (this.#tellsHidden) {
+        this.#scored.push({ start, logprob: { ...logprob, isHidden: true } });
+      }
     }
     if (text !== "") this.#match(text);
   }
@@ -49,12 +55,14 @@ export class ChoiceOutput {
     if (this.#stop === null) this.#release(this.#stops.flush());
   }
 
-  /** What became ready since the last call; `logprobs` are those of tokens that begin in `text`. */
+  /** What became ready since the last call; `logprobs` are those of tokens that begin in `text` or, hidden, end it. */
   take(): { text: string; logprobs: TokenLogprob[] } {
     const text = this.#ready;
     this.#ready = "";
     if (this.#scored.length === 0) return { text, logprobs: [] };
-    const held = this.#scored.findIndex(({ start }) => start >= this.#released);
+    const held = this.#scored.findIndex(({ start, logprob }) =>
+      logprob.isHidden === true ? start > this.#released : start >= this.#released,
+    );
     const told = this.#scored.splice(0, held === -1 ? this.#scored.length : held);
     return { text, logprobs: told.map((token) => token.logprob) };
   }

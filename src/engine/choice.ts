@@ -37,7 +37,7 @@ export class Choice {
     this.index = siblings.length;
     this.age = age;
     this.tokens = new TokenBuffer(job.prompt, Math.min(job.limit, 256));
-    this.#output = new ChoiceOutput(job.spec.stops);
+    this.#output = new ChoiceOutput(job.spec.stops, job.spec.hiddenLogprobs);
   }
 
   /** The choices of a new job; `nextAge` grows with every call. */
@@ -76,7 +76,10 @@ export class Choice {
     const scored =
       logprobs === null ? null : scoreToken(context.logits(row), token, logprobs, pieces);
     this.#logprobSum += scored?.logprob ?? 0;
-    if (pieces.isEndOfGeneration(token)) return this.#end("stop");
+    if (pieces.isEndOfGeneration(token)) {
+      this.#output.push(NO_TEXT, scored);
+      return this.#end("stop");
+    }
     const piece = pieces.get(token);
     this.#gate?.push(piece);
     const isHidden = pieces.isControl(token) && !this.job.keepSpecial.has(pieces.text(token));
@@ -94,7 +97,7 @@ export class Choice {
   /** Tells what happened since the last call. */
   report(emit: (event: JobEvent) => void): void {
     const { text, logprobs } = this.#output.take();
-    if (text !== "") {
+    if (text !== "" || logprobs.length > 0) {
       const event = {
         type: "text",
         jobId: this.job.id,

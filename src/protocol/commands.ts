@@ -165,6 +165,8 @@ export const GenerateJob = Type.Object({
   choices: Type.Integer({ minimum: 1, maximum: 128 }),
   /** Alternatives per token, 0..20; null = no log probabilities at all. */
   logprobs: Type.Union([Type.Integer({ minimum: 0, maximum: 20 }), Type.Null()]),
+  /** Log probabilities also of sampled tokens without text, the end token too; absent = no. */
+  hiddenLogprobs: Type.Optional(Type.Boolean()),
   /** Also score the prompt's own tokens, with `logprobs` alternatives. */
   promptLogprobs: Type.Boolean(),
   /** Texts that stay visible when they are control tokens, for example `<tool_call>`. */

@@ -46,6 +46,8 @@ export interface TokenCandidate {
 export interface TokenLogprob extends TokenCandidate {
   /** The most probable tokens, best first; as many as the job asked for. */
   top: readonly TokenCandidate[];
+  /** Nothing of it is in the output: a control token or the end. Only in jobs that ask for these. */
+  isHidden?: true;
 }
 
 /** Why a choice ended. `length` = token limit or context end. */
@@ -86,8 +88,8 @@ export type JobEvent =
   | { type: "promptLogprobs"; jobId: number; tokens: readonly TokenLogprob[] }
   /**
    * Complete code points of one choice. `tokens` = tokens sampled since the last event of this
-   * choice. `logprobs` covers exactly the tokens whose text is in `text`. `text` may be empty when
-   * only counting.
+   * choice. `logprobs` covers exactly the tokens whose text is in `text`, and the hidden ones
+   * behind it. `text` may be empty when only counting, or before and behind hidden tokens.
    */
   | {
       type: "text";

@@ -187,6 +187,30 @@ describe("completions", () => {
   });
 });
 
+describe("log probabilities of a completion", () => {
+  const tokensOf = ({ choices: [choice] }: OpenAI.Completion): string[] =>
+    choice?.logprobs?.tokens ?? [];
+
+  test("count as usage does, with the end token, whole and streamed", async () => {
+    const body = { model: "demo", prompt: "Say hi", logprobs: 1, temperature: 0, max_tokens: 64 };
+    const whole = await client.completions.create(body);
+    expect(whole.choices[0]?.finish_reason).toBe("stop");
+    expect(tokensOf(whole)).toHaveLength(whole.usage!.completion_tokens);
+    const streamed: string[] = [];
+    for await (const chunk of await client.completions.create({ ...body, stream: true })) {
+      streamed.push(...tokensOf(chunk));
+    }
+    expect(streamed).toEqual(tokensOf(whole));
+  });
+
+  test("have one entry behind the prompt's when one token is asked for", async () => {
+    const echo = { model: "demo", prompt: "Say hi", echo: true, logprobs: 1, temperature: 0 };
+    const prompt = tokensOf(await client.completions.create({ ...echo, max_tokens: 0 }));
+    const more = tokensOf(await client.completions.create({ ...echo, max_tokens: 1 }));
+    expect(more.slice(0, -1)).toEqual(prompt);
+  });
+});
+
 describe("embeddings and models", () => {
   test("the client's default encoding gives the same unit vectors as floats", async () => {
     const input = ["The capital of France is Paris.", "Two plus two is four."];

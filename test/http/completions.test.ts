@@ -422,6 +422,27 @@ test("text_offset counts code points, also where tokens split one", async () => 
   expect(body.choices[0]?.logprobs?.text_offset).toEqual([0, 0, 1, 3]);
 });
 
+test("hidden tokens have entries without text, and a stream tells the last with the reason", async () => {
+  const hidden = (value: string): TokenLogprob => ({ ...token(value), isHidden: true });
+  const events: GenerateEvent[] = [
+    started(),
+    text("", 0, [hidden("<b>")]),
+    text("hi", 0, [token("hi")]),
+    text("", 0, [hidden("</s>")]),
+    finished(),
+    done,
+  ];
+  const body = await complete({ logprobs: 1 }, play(events));
+  expect(body.choices[0]?.logprobs?.tokens).toEqual(["<b>", "hi", "</s>"]);
+  expect(body.choices[0]?.logprobs?.text_offset).toEqual([0, 0, 2]);
+  const chunks = await stream({ logprobs: 1 }, play(events));
+  expect(chunks.map(({ choices: [choice] }) => [choice?.text, choice?.logprobs?.tokens])).toEqual([
+    ["hi", ["<b>", "hi"]],
+    ["", ["</s>"]],
+  ]);
+  expect(chunks.at(-1)?.choices[0]?.logprobs?.text_offset).toEqual([2]);
+});
+
 test("best_of returns the most probable answers, and usage counts all of them", async () => {
   const events: GenerateEvent[] = [
     started(),

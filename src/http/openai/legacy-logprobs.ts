@@ -30,6 +30,8 @@ export class LegacyLogprobWriter {
       written.token_logprobs.push(isUnscored ? null : finiteLogprob(token.logprob));
       written.top_logprobs.push(isUnscored ? null : topOf(token));
       written.text_offset.push(this.#offset);
+      // Nothing of it is in the answer's text.
+      if (token.isHidden === true) continue;
       this.skip(this.#decoder.decode(Uint8Array.from(token.bytes), { stream: true }));
     }
     return written;

@@ -108,6 +108,38 @@ test("log probabilities of tokens that share their text come with it", async () 
   expect(toldOf(events)).toEqual([["\u20ac", ["\ufffd", "\ufffd"]]]);
 });
 
+test("hidden tokens of a raw prompt are told in their place, the last behind all text", async () => {
+  const hidden = (text: string): TokenLogprob => ({ ...entry(text), isHidden: true });
+  const step = (text: string, logprobs: TokenLogprob[]): JobEvent => ({
+    type: "text",
+    jobId: 1,
+    choice: 0,
+    text,
+    tokens: logprobs.length,
+    logprobs,
+  });
+  const script = [
+    step("", [hidden("<s>")]),
+    step("a ", [entry("a"), hidden("<b>"), entry(" ")]),
+    step("\u20acc", [entry("\ufffd"), entry("\ufffd"), hidden("<c>"), entry("c")]),
+    step("", [hidden("</s>")]),
+    ...answer([]),
+  ];
+  const prompt = { kind: "text", text: "Q" } as const;
+  const input = { kind: "prompt", prompt, format: { kind: "text" } } as const;
+  const { events, job } = await run(script, { logprobs: 0, input });
+  expect(job?.hiddenLogprobs).toBe(true);
+  const told = toldOf(events);
+  expect(told.map(([text]) => text).join("")).toBe("a \u20acc");
+  expect(told.flatMap(([, tokens]) => tokens)).toEqual(
+    script.flatMap((event) =>
+      event.type === "text" ? (event.logprobs ?? []).map(({ text }) => text) : [],
+    ),
+  );
+  expect(told.at(-1)).toEqual(["", ["</s>"]]);
+  expect((await run(answer([]), { logprobs: 0 })).job?.hiddenLogprobs).toBeUndefined();
+});
+
 test("log probabilities that nobody asked for are null, at the end too", async () => {
   const { events } = await run(answer(["Hello", " "]), { input: withTools() });
   expect(textOf(events, "text")).toBe("Hello ");

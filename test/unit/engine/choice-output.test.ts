@@ -55,6 +55,39 @@ test("a token without text has no score", () => {
   expect(output.take().logprobs.map((each) => each.id)).toEqual([98]);
 });
 
+test("hidden tokens are told in their place, those inside a stop string are not", () => {
+  const output = new ChoiceOutput(["END"], true);
+  const told: string[][] = [];
+  const push = (text: string): void => {
+    if (text === "") output.push(empty, unscoredToken(0, pieces));
+    for (const byte of Buffer.from(text))
+      output.push(pieces.get(byte), unscoredToken(byte, pieces));
+    told.push(output.take().logprobs.map(({ text: each, isHidden }) => (isHidden ? "-" : each)));
+  };
+  for (const text of ["", "\u00e9", "", "E", "", "x", "", "E", "", "ND"]) push(text);
+  expect(output.stop).toBe("END");
+  expect(told.map((each) => each.join(""))).toEqual([
+    "-",
+    "\ufffd\ufffd",
+    "-",
+    "",
+    "",
+    "E-x",
+    "-",
+    "",
+    "",
+    "",
+  ]);
+});
+
+test("a hidden token inside a character has no text of its own", () => {
+  const output = new ChoiceOutput([]);
+  output.push({ bytes: Uint8Array.of(0xc3), text: null }, unscoredToken(0xc3, pieces));
+  output.push(empty, unscoredToken(97, pieces));
+  output.push({ bytes: Uint8Array.of(0xa9), text: null }, unscoredToken(0xa9, pieces));
+  expect(output.take()).toMatchObject({ text: "\u00e9", logprobs: [{ id: 0xc3 }, { id: 0xa9 }] });
+});
+
 test("a stop string made of U+FFFD can match bytes that stay incomplete", () => {
   expect(events(Uint8Array.of(0x61, 0xc3), ["\ufffd"])).toEqual({ told: ["a|a"], stop: "\ufffd" });
 });

@@ -179,6 +179,28 @@ test("log probabilities come with the text of their tokens", () => {
   expect(find(1, "choiceDone")?.meanLogprob).toBeLessThan(0);
 });
 
+test("hidden tokens are scored where that is asked for, the end token too", () => {
+  const { toolCall, toolCallEnd, eos } = FakeToken;
+  const answer = [toolCall, ...bytes("é"), toolCallEnd, ...bytes("!"), eos];
+  const model = fakeModel({ next: scripted("Q:", answer) });
+  const { engine, settle, of, find } = engineHarness({ model });
+  engine.generate(1, job("Q:", { logprobs: 0, hiddenLogprobs: true }));
+  engine.generate(2, job("Q:", { logprobs: 0 }));
+  settle();
+  const told = (jobId: number) =>
+    of(jobId).flatMap((event) => (event.type === "text" ? (event.logprobs ?? []) : []));
+  expect(told(1).map(({ text, isHidden = false }) => [text, isHidden])).toEqual([
+    ["<tool_call>", true],
+    ["\ufffd", false],
+    ["\ufffd", false],
+    ["</tool_call>", true],
+    ["!", false],
+    ["</s>", true],
+  ]);
+  expect(find(1, "choiceDone")?.completionTokens).toBe(6);
+  expect(told(2).map(({ text }) => text)).toEqual(["\ufffd", "\ufffd", "!"]);
+});
+
 test("control tokens stay hidden unless their text is asked for", () => {
   const { toolCall, toolCallEnd, eos } = FakeToken;
   const answer = [toolCall, ...bytes("x"), toolCallEnd, eos];
