@@ -1,6 +1,7 @@
 import { freemem } from "node:os";
 import { assert } from "../lib/assert.ts";
 import { LmError } from "../lib/errors.ts";
+import { embedSize, generateSize } from "../protocol/context-sizes.ts";
 import { MAX_SEQUENCES, MICRO_BATCH } from "../protocol/generating.ts";
 import type { ContextOptions, ModelContext } from "./backend.ts";
 import type { ModelHost } from "./model-host.ts";
@@ -40,10 +41,11 @@ export function createNativeContext(model: ModelHost, options: ContextOptions): 
   assert(contextLength >= 1 && batchCapacity >= 1 && threads >= 1, "context sizes are positive");
   const { llama } = model.library;
   if (options.purpose === "generate") {
+    const batch = generateSize(batchCapacity, sequences);
     const { handle, lines } = create(model, options, {
-      cells: contextLength,
-      batch: batchCapacity,
-      microBatch: Math.min(batchCapacity, MICRO_BATCH),
+      cells: generateSize(contextLength, sequences),
+      batch,
+      microBatch: Math.min(batch, MICRO_BATCH),
       pooling: POOLING.unspecified,
     });
     return {
@@ -51,12 +53,12 @@ export function createNativeContext(model: ModelHost, options: ContextOptions): 
       contextLength: llama.llama_n_ctx(handle.pointer),
       // A sequence longer than the cache finds no room: that is an answer, not a bug.
       positions: MAX_POSITION,
-      batchCapacity: llama.llama_n_batch(handle.pointer),
+      batchCapacity: Math.min(batchCapacity, llama.llama_n_batch(handle.pointer)),
       memory: memoryUse(model, lines),
     };
   }
   // Every input is whole in one decode, and encoders cannot split a batch.
-  const capacity = Math.max(batchCapacity, contextLength);
+  const capacity = embedSize(Math.max(batchCapacity, contextLength), sequences);
   const pooling = embeddingPooling(model);
   const sizes = { cells: capacity, batch: capacity, microBatch: capacity, pooling };
   const { handle, lines } = create(model, options, sizes);

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import type { CatalogModel, ModelHeader } from "../catalog/model.ts";
 import type { KvType } from "../protocol/commands.ts";
+import { embedSize, generateSize } from "../protocol/context-sizes.ts";
 import { EMBED_SEQUENCES, laneShape, MOST_EMBED_CONTEXT } from "../protocol/embedding.ts";
 import { MICRO_BATCH, MOST_CONTEXT, sequencesFor } from "../protocol/generating.ts";
 
@@ -144,8 +145,9 @@ function lanesBytes(each: number, threads: number | null = null): number {
 
 /** The engine reads embedding inputs whole, and bounds their length. */
 function embedOptions(model: CatalogModel, asked: FitOptions): FitOptions {
-  const contextLength = Math.min(asked.contextLength, model.maxContextLength, MOST_EMBED_CONTEXT);
-  return { ...asked, contextLength, batchCapacity: contextLength };
+  const longest = Math.min(asked.contextLength, model.maxContextLength, MOST_EMBED_CONTEXT);
+  const size = embedSize(longest, EMBED_SEQUENCES);
+  return { ...asked, contextLength: size, batchCapacity: size };
 }
 
 /** Header numbers with the defaults of llama.cpp filled in; none is negative. */
@@ -212,7 +214,9 @@ const FEED_FORWARD_FACTOR = 4;
 function computeBufferBytes(shape: Shape, options: FitOptions, sequences: number): number {
   const { embeddingSize, feedForward, vocabularySize, heads } = shape;
   const isEmbed = options.purpose === "embed";
-  const rows = isEmbed ? options.batchCapacity : Math.min(options.batchCapacity, MICRO_BATCH);
+  const rows = isEmbed
+    ? options.batchCapacity
+    : Math.min(generateSize(options.batchCapacity, sequences), MICRO_BATCH);
   const layerRow = shape.isGated
     ? 4 * embeddingSize + 3 * feedForward
     : Math.max(6.5 * embeddingSize, 3 * embeddingSize + feedForward);

@@ -98,6 +98,25 @@ const cases: Case[] = [
     load: { contextLength: null },
     sequences: 64,
   },
+  {
+    name: "a bert whose context its sequences cannot share evenly",
+    make: { architecture: "bert", shape: { ...wide, context: 514 }, type: "F16" },
+    load: { contextLength: null },
+    sequences: 64,
+  },
+  {
+    name: "a context and a batch with fewer tokens than there are sequences",
+    make: { architecture: "llama", shape: wide, type: "Q8_0" },
+    load: { contextLength: 16, batchCapacity: 8 },
+    sequences: 33,
+  },
+  {
+    name: "a window, and a batch with fewer tokens than there are sequences",
+    make: { architecture: "gemma3", shape: wide, type: "Q8_0" },
+    load: { contextLength: 100, parallel: 128, batchCapacity: 8 },
+    sequences: 256,
+    kvDifference: 2 * MIB,
+  },
 ];
 
 /** The backend, which also tells what each context is made with. */
