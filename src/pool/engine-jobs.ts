@@ -85,6 +85,17 @@ export class EngineJobs {
     return running.some((job) => job.type === "embed") ? "embedding" : "idle";
   }
 
+  /**
+   * Whether the engine may be at a prompt or at a text to embed. It tells that it has begun one with the
+   * step that it begins with.
+   */
+  get mayReadPrompt(): boolean {
+    const jobs = [...this.#jobs.values()].filter(({ type }) => heavy(type));
+    const running = jobs.filter(isRunning);
+    const isFree = running.length < this.#options.parallel;
+    return running.some(({ answering }) => !answering) || (isFree && jobs.length > running.length);
+  }
+
   get unreadBytes(): number {
     return this.#window.unreadBytes;
   }

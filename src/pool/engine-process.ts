@@ -83,7 +83,8 @@ export class EngineProcess {
       counters,
       send: (command) => this.#channel.send(command),
     });
-    this.#silence = new SilenceLimit(limits, load.batchCapacity, clock);
+    const mayReadPrompt = (): boolean => this.#jobs.mayReadPrompt;
+    this.#silence = new SilenceLimit(limits, load.batchCapacity, mayReadPrompt, clock);
     this.#watchdog = new Watchdog(
       clock,
       () => this.#silence.ms,

@@ -59,6 +59,32 @@ test("an engine is at what is nearest to an answer", () => {
   expect(take(failed(vectors.id))).toBe("idle");
 });
 
+test("an engine may be at a prompt while a slot is free for one that waits", () => {
+  const jobs = newJobs();
+  let step = 0;
+  const take = (event: JobEvent): boolean => {
+    jobs.step((step += 1), [event], 0);
+    return jobs.mayReadPrompt;
+  };
+  expect(jobs.mayReadPrompt).toBe(false);
+  jobs.open({ type: "checkGrammar", gbnf: "root ::= [a]" });
+  expect(jobs.mayReadPrompt).toBe(false);
+  const [first, ...others] = [1, 2, 3, 4, 5].map(() => jobs.open(generate));
+  expect(jobs.mayReadPrompt).toBe(true);
+  expect(take(accepted(first?.id ?? 0))).toBe(true);
+  expect(take(text(first?.id ?? 0))).toBe(true);
+  for (const { id } of others.slice(0, 3)) jobs.step((step += 1), [accepted(id), text(id)], 0);
+  // The fifth waits until one of the four is over.
+  expect(jobs.mayReadPrompt).toBe(false);
+  expect(take(failed(first?.id ?? 0))).toBe(true);
+  const fifth = others[3]?.id ?? 0;
+  expect(take(accepted(fifth))).toBe(true);
+  expect(take(text(fifth))).toBe(false);
+  const vectors = jobs.open(embed);
+  expect(jobs.mayReadPrompt).toBe(true);
+  expect(take(failed(vectors.id))).toBe(false);
+});
+
 test("a job that lost its slot waits for another as long as it takes, and its reader is told nothing", async () => {
   const jobs = newJobs();
   const job = jobs.open(generate);

@@ -125,6 +125,26 @@ test("progress holds off the watchdog, and the limit is twenty median steps", as
   expect(clock.pending).toBe(0);
 });
 
+test("a large model has minutes for a prompt, and seconds for a token", async () => {
+  channel.hello();
+  channel.ready({ memory: { modelBytes: 4e9, kvBytes: 0, computeBytes: 0 } });
+  await engine.ready;
+  const outcome = failure(textOf(engine.run(generate, never())));
+  await flush();
+  clock.advance(199_000);
+  channel.step([{ type: "accepted", jobId: 1, promptTokens: 100, cachedTokens: 0 }]);
+  clock.advance(199_000);
+  channel.step([{ type: "text", jobId: 1, choice: 0, text: "x", tokens: 1 }]);
+  for (let n = 0; n < 8; n += 1) {
+    clock.advance(100);
+    channel.step([{ type: "text", jobId: 1, choice: 0, text: "x", tokens: 1 }]);
+  }
+  expect(engine.stage).toBe("ready");
+  clock.advance(31_000);
+  expect((await outcome).code).toBe("engine_crashed");
+  expect(counters.watchdogKills).toBe(1);
+});
+
 test("a suspended server accuses no engine when it wakes up", async () => {
   await makeReady();
   const outcome = textOf(engine.run(generate, never()));
