@@ -48,7 +48,13 @@ export type FinishReason = "stop" | "length" | "tool_calls";
 /** What a generation tells its caller, in this order per choice: deltas, then `finished`. */
 export type GenerateEvent =
   /** First event: the instance that is to answer is known. It may still refuse. */
-  | { type: "assigned"; model: string }
+  | {
+      type: "assigned";
+      /** Identifier of the instance. */
+      model: string;
+      /** Of its model. */
+      key: string;
+    }
   /** The answer begins; nothing was sent before it, so refusals keep their own status. */
   | {
       type: "started";

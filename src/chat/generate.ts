@@ -65,7 +65,7 @@ export function createGenerate(deps: GenerateDeps): Generate {
   return async function* generate(request, signal) {
     const lease = await leaseFor(deps, request, signal);
     try {
-      yield { type: "assigned", model: lease.identifier };
+      yield { type: "assigned", model: lease.identifier, key: lease.model.key };
       const defaults = deps.defaultsOf?.(lease.model) ?? NO_DEFAULTS;
       const ready = await prepare(knowledge, lease, request, defaults, signal);
       const warnings = [...ready.warnings, ...(await draftWarnings(deps, request, lease))];

@@ -20,7 +20,7 @@ import { ANYBODY, checkPermission, isManagement } from "./permission.ts";
 import { type RequestContext, warningHeader } from "./request-context.ts";
 import { normalPath, type PostRoute, type Route, RouteTable } from "./route.ts";
 import { ServerMetrics } from "./server-metrics.ts";
-import { logFailure } from "./stream-answer.ts";
+import { recordFailure } from "./stream-answer.ts";
 import { swaggerRoutes } from "./swagger.ts";
 import { systemRoutes } from "./system-routes.ts";
 
@@ -126,7 +126,7 @@ class App {
       this.#contexts.set(routed, context);
       return await this.#elysia.handle(routed);
     } catch (error) {
-      logFailure(this.#server, context, error);
+      recordFailure(this.#server, context, error);
       return answerError(error, context.path);
     }
   }
@@ -148,7 +148,7 @@ class App {
     } catch (error) {
       // Nobody reads this answer: the status is for the log.
       if (context.request.signal.aborted) return new Response(null, { status: CLIENT_GONE });
-      logFailure(this.#server, context, error);
+      recordFailure(this.#server, context, error);
       return answerError(error, context.path);
     }
   }

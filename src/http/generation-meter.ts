@@ -13,7 +13,8 @@ export class GenerationMeter {
   readonly #context: RequestContext;
   /** When each choice last said something. */
   readonly #lastMs: number[] = [];
-  #model: string | null = null;
+  /** Of the model; empty until one is found. */
+  #key = "";
   #latency: ReturnType<ServerMetrics["latency"]> | null = null;
   #hasStarted = false;
   #isDone = false;
@@ -35,7 +36,7 @@ export class GenerationMeter {
   }
 
   observe(event: GenerateEvent): void {
-    if (event.type === "assigned") this.#assign(event.model);
+    if (event.type === "assigned") this.#assign(event);
     else if (event.type === "started") this.#start(event);
     else if (event.type === "finished" || event.type === "interrupted")
       this.#finish(event.completionTokens);
@@ -47,26 +48,26 @@ export class GenerationMeter {
   close(outcome: Outcome): void {
     const { facts } = this.#context;
     facts.outcome = worse(facts.outcome, outcome);
-    this.#metrics.generations.add(1, { model: this.#model ?? "", outcome });
+    this.#metrics.generations.add(1, { model: this.#key, outcome });
   }
 
-  #assign(model: string): void {
-    this.#model = model;
+  #assign({ model, key }: Extract<GenerateEvent, { type: "assigned" }>): void {
+    this.#key = key;
     this.#context.facts.model = model;
   }
 
-  #start({ model, promptTokens, cachedTokens }: Extract<GenerateEvent, { type: "started" }>): void {
-    this.#assign(model);
+  #start({ promptTokens, cachedTokens }: Extract<GenerateEvent, { type: "started" }>): void {
+    const labels = { model: this.#key };
     this.#hasStarted = true;
-    this.#latency = this.#metrics.latency(model);
+    this.#latency = this.#metrics.latency(this.#key);
     this.#context.facts.promptTokens += promptTokens;
-    this.#metrics.promptTokens.add(promptTokens, { model });
-    this.#metrics.cachedTokens.add(cachedTokens, { model });
+    this.#metrics.promptTokens.add(promptTokens, labels);
+    this.#metrics.cachedTokens.add(cachedTokens, labels);
   }
 
   #finish(tokens: number): void {
     this.#context.facts.completionTokens += tokens;
-    if (this.#model !== null) this.#metrics.completionTokens.add(tokens, { model: this.#model });
+    this.#metrics.completionTokens.add(tokens, { model: this.#key });
   }
 
   #time(choice: number): void {

@@ -23,6 +23,7 @@ const EXAMPLE =
 
 /** GET /api/lmserver/logs?source=server,model: what happens from now on; an extension of our own. */
 export function logsRoute(server: Server, feed: LogFeed): GetRoute {
+  const { deps, metrics } = server;
   return {
     method: "GET",
     path: "/api/lmserver/logs",
@@ -48,11 +49,16 @@ export function logsRoute(server: Server, feed: LogFeed): GetRoute {
       abort.signal.addEventListener("abort", () => reader.close());
       holdOpen(context);
       const response = await sseResponse(frames(reader), {
-        clock: server.deps.clock,
+        clock: deps.clock,
         abort,
         encodeError: () => "",
-        onEnd: ({ bytes }) => recordAnswer(server, context, { status: 200, bytes }),
+        onEnd({ bytes, stalled }) {
+          metrics.streams.add(-1);
+          if (stalled) metrics.stalls.add(1);
+          recordAnswer(server, context, { status: 200, bytes });
+        },
       });
+      metrics.streams.add(1);
       context.isStreaming = true;
       return response;
     },

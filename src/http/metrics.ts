@@ -1,6 +1,7 @@
 /**
- * Counters, gauges and histograms in the Prometheus text format, version 0.0.4. Label values come
- * from the catalog and the route table only, so the number of series is bounded.
+ * Counters, gauges and histograms in the Prometheus text format, version 0.0.4. Label values that stay
+ * come from the catalog and the route table only, so the number of series is bounded; names that
+ * clients chose are those of what is in memory at the scrape.
  */
 export class Registry {
   readonly #metrics: { render(): string }[] = [];

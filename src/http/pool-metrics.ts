@@ -7,7 +7,6 @@ export class PoolMetrics {
   readonly #exits: Counter;
   readonly #restarts: Counter;
   readonly #kills: Counter;
-  readonly #refused: Counter;
   readonly #cancelled: Counter;
   readonly #stale: Counter;
   readonly #muted: Counter;
@@ -22,7 +21,6 @@ export class PoolMetrics {
     this.#exits = total("engine_exits", "Engine processes that ended, by reason.");
     this.#restarts = total("engine_restarts", "Engine starts that followed a crash.");
     this.#kills = total("watchdog_kills", "Engines ended because they made no progress.");
-    this.#refused = total("queue_refused", "Requests refused because a queue was full.");
     this.#cancelled = total("cancel", "Cancelled jobs, by the stage they had reached.");
     this.#stale = total("stale_events", "Engine events of jobs that had ended already.");
     this.#muted = total("muted_jobs", "Jobs ended because their engine fell silent about them.");
@@ -44,7 +42,6 @@ export class PoolMetrics {
     this.#starts.set(counts.engineStarts);
     this.#restarts.set(counts.engineRestarts);
     this.#kills.set(counts.watchdogKills);
-    this.#refused.set(counts.queueRefused);
     this.#stale.set(counts.staleEvents);
     this.#muted.set(counts.mutedJobs);
     this.#prefixFailures.set(counts.prefixFailures);

@@ -1,7 +1,7 @@
-import type { PoolManager } from "../pool/pool.ts";
 import { CacheMetrics } from "./cache-metrics.ts";
 import type { Deps } from "./deps.ts";
 import { SpeculationMetrics } from "./speculation-metrics.ts";
+import { InstanceMetrics } from "./instance-metrics.ts";
 import { Registry, type Series } from "./metrics.ts";
 import { PoolMetrics } from "./pool-metrics.ts";
 
@@ -9,7 +9,10 @@ const REQUEST_SECONDS = [0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300];
 const TTFT_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120];
 const ITL_SECONDS = [0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 5];
 
-/** Everything the server counts. Models are labelled by the identifier of their instance. */
+/**
+ * Everything the server counts. What is counted for good is labelled by the model's key; what is true
+ * of an instance while it is in memory by its identifier, which clients may choose.
+ */
 export class ServerMetrics {
   readonly #registry = new Registry();
   readonly requests = this.#registry.counter(
@@ -52,6 +55,10 @@ export class ServerMetrics {
     "lmserver_sse_stalls_total",
     "Event streams ended because their reader took nothing for too long.",
   );
+  readonly queueRefused = this.#registry.counter(
+    "lmserver_queue_refused_total",
+    "Requests refused because the queue of their model was full.",
+  );
   readonly #notSaved = this.#registry.counter(
     "lmserver_responses_not_saved_total",
     "Answers that could not be stored, so that no request can continue them.",
@@ -64,24 +71,17 @@ export class ServerMetrics {
     "process_resident_memory_bytes",
     "Resident memory of the server process, engines not included.",
   );
-  readonly #models = [
-    ["lmserver_slots", "Slots of a loaded model.", "parallel"],
-    ["lmserver_requests_running", "Jobs that hold a slot.", "running"],
-    ["lmserver_requests_queued", "Jobs that wait for a slot.", "queued"],
-    ["lmserver_kv_cells", "Tokens the KV cache holds at most.", "kvCells"],
-    ["lmserver_kv_cells_used", "Tokens in the KV cache.", "kvCellsUsed"],
-    ["lmserver_model_memory_bytes", "Weights, KV cache and buffers as allocated.", "memory"],
-    ["lmserver_engine_steps", "Decode steps of the running engine.", "step"],
-    ["lmserver_engine_up", "1 when the engine is ready.", "up"],
-  ].map(([name = "", help = "", field = ""]) => ({
-    gauge: this.#registry.gauge(name, help),
-    field,
-  }));
+  readonly #instances = new InstanceMetrics(this.#registry);
   readonly #cache = new CacheMetrics(this.#registry);
   readonly #speculation = new SpeculationMetrics(this.#registry);
   readonly #pool = new PoolMetrics(this.#registry);
 
-  /** Series of one model, to be kept while it generates. */
+  constructor() {
+    // Shown before the first one, so that its rate has a beginning.
+    this.queueRefused.add(0);
+  }
+
+  /** Series of the model with this key, to be kept while it generates. */
   latency(model: string): { ttft: Series; itl: Series } {
     return { ttft: this.ttft.labels({ model }), itl: this.itl.labels({ model }) };
   }
@@ -91,32 +91,12 @@ export class ServerMetrics {
     this.#bodyBytes.set(bodyBytes);
     this.#notSaved.set(responses?.notSaved ?? 0);
     this.#memory.set(residentBytes());
-    this.#readInstances(pool);
+    const instances = pool.instances();
+    this.#instances.read(instances);
+    this.#cache.read(instances);
+    this.#speculation.read(instances);
     this.#pool.read(pool.statistics());
     return this.#registry.render();
-  }
-
-  #readInstances(pool: Pick<PoolManager, "instances">): void {
-    for (const { gauge } of this.#models) gauge.clear();
-    this.#cache.read(pool.instances());
-    this.#speculation.read(pool.instances());
-    for (const instance of pool.instances()) {
-      const memory = instance.info?.memory;
-      const values: Readonly<Record<string, number | undefined>> = {
-        parallel: instance.parallel,
-        running: instance.running,
-        queued: instance.queued,
-        kvCells: instance.load?.kvCells,
-        kvCellsUsed: instance.load?.kvCellsUsed,
-        step: instance.load?.step,
-        memory: memory && memory.modelBytes + memory.kvBytes + memory.computeBytes,
-        up: instance.state === "ready" ? 1 : 0,
-      };
-      for (const { gauge, field } of this.#models) {
-        const value = values[field];
-        if (value !== undefined) gauge.set(value, { model: instance.identifier });
-      }
-    }
   }
 }
 

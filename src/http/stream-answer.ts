@@ -1,4 +1,4 @@
-import { LmError } from "../lib/errors.ts";
+import { hasCode, LmError } from "../lib/errors.ts";
 import { wireError } from "./error-response.ts";
 import type { GenerationScope, Server } from "./generation.ts";
 import { recordAnswer } from "./access-log.ts";
@@ -29,7 +29,7 @@ export async function streamAnswer(
         scope.close();
         metrics.streams.add(-1);
         if (stalled) metrics.stalls.add(1);
-        if (error !== null) logFailure(server, context, error);
+        if (error !== null) recordFailure(server, context, error);
         recordAnswer(server, context, { status: 200, bytes });
       },
     });
@@ -42,9 +42,17 @@ export async function streamAnswer(
   }
 }
 
-/** Failures that are ours are logged; a client's mistakes and departures are not. */
-export function logFailure({ deps }: Server, context: RequestContext, error: unknown): void {
+/**
+ * Call for each failure that is told to a client, once. Those that are ours are logged; a client's
+ * mistakes and departures are not.
+ */
+export function recordFailure(
+  { deps, metrics }: Server,
+  context: RequestContext,
+  error: unknown,
+): void {
   if (context.request.signal.aborted) return;
+  if (hasCode(error, "queue_full")) metrics.queueRefused.add(1);
   const isBug = !(error instanceof LmError);
   const { message, code } = isBug
     ? { message: error instanceof Error ? error.message : "not an error", code: "bug" }

@@ -5,7 +5,6 @@ export class PoolCounters {
   engineStarts = 0;
   engineRestarts = 0;
   watchdogKills = 0;
-  queueRefused = 0;
   cancelStepsMax = 0;
   staleEvents = 0;
   mutedJobs = 0;
@@ -25,7 +24,6 @@ export class PoolCounters {
       engineExits: { ...this.engineExits },
       engineRestarts: this.engineRestarts,
       watchdogKills: this.watchdogKills,
-      queueRefused: this.queueRefused,
       cancelled: { ...this.cancelled },
       cancelStepsMax: this.cancelStepsMax,
       staleEvents: this.staleEvents,

@@ -214,11 +214,10 @@ export class EngineJobs {
   }
 
   #refuseWhenFull(type: JobCommand["type"]): void {
-    const { parallel, maxQueue, counters } = this.#options;
+    const { parallel, maxQueue } = this.#options;
     const isHeavy = heavy(type);
     const open = this.#count((job) => heavy(job.type) === isHeavy);
     if (open < (isHeavy ? parallel + maxQueue : MAX_LIGHT_JOBS)) return;
-    counters.queueRefused += 1;
     const [queued, limit] = isHeavy ? [open - parallel, maxQueue] : [open, MAX_LIGHT_JOBS];
     throw queueFull(queued, limit, this.#speed.retryAfterMs(open, parallel));
   }

@@ -129,8 +129,6 @@ export interface PoolStatistics {
   /** Starts that followed a crash of the same model. */
   engineRestarts: number;
   watchdogKills: number;
-  /** Jobs refused because a queue was full. */
-  queueRefused: number;
   /** Cancelled jobs by the stage in which the engine stopped them. */
   cancelled: Readonly<Record<"queue" | "prefill" | "decode", number>>;
   /** Most steps that an engine went on between a cancel and its effect. */

@@ -95,7 +95,6 @@ const noStatistics: PoolStatistics = {
   engineExits: { unloaded: 0, load_failed: 0, crashed: 0, watchdog: 0, shutdown: 0 },
   engineRestarts: 2,
   watchdogKills: 0,
-  queueRefused: 0,
   cancelled: { queue: 0, prefill: 0, decode: 0 },
   cancelStepsMax: 1,
   staleEvents: 0,
@@ -202,6 +201,11 @@ export const timings = {
   computedPromptTokens: 3,
 };
 
+export const assigned = {
+  type: "assigned",
+  model: "acme/tiny",
+  key: "acme/tiny",
+} as const satisfies GenerateEvent;
 export const started = (over: object = {}): GenerateEvent => ({
   type: "started",
   model: "acme/tiny",
@@ -227,7 +231,7 @@ export const done = { type: "done", timings } satisfies GenerateEvent;
 
 /** A generation that says these texts, one event each. */
 export function answer(...texts: string[]): Generate {
-  return play([started(), ...texts.map((value) => text(value)), finished(), done]);
+  return play([assigned, started(), ...texts.map((value) => text(value)), finished(), done]);
 }
 
 /** A generation that plays these events; `seen` receives the request. */

@@ -36,6 +36,21 @@ test("a reader that leaves is forgotten, and too many are refused", async () => 
   expect(feed.isWatched("server")).toBe(false);
 });
 
+test("streams of the log count among those that are open", async () => {
+  const app = appWith({ deps: { logFeed: new LogFeed(() => 0) } });
+  const open = async (): Promise<string | undefined> => {
+    const text = await (await app.handle(get("/metrics"))).text();
+    return /^lmserver_sse_streams (\d+)$/m.exec(text)?.[1];
+  };
+  const responses = [
+    await app.handle(get("/api/lmserver/logs")),
+    await app.handle(get("/api/lmserver/logs")),
+  ];
+  expect(await open()).toBe("2");
+  for (const response of responses) await response.body?.cancel();
+  expect(await open()).toBe("0");
+});
+
 test("a source that does not exist is refused; without a feed there is no route", async () => {
   const app = appWith({ deps: { logFeed: new LogFeed(() => 0) } });
   const wrong = await app.handle(get("/api/lmserver/logs?source=all"));

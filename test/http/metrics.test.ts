@@ -3,6 +3,7 @@ import type { Generate } from "../../src/chat/events.ts";
 import { Registry } from "../../src/http/metrics.ts";
 import {
   appWith,
+  assigned,
   chatBody,
   done,
   failWith,
@@ -44,6 +45,7 @@ test("counts requests, tokens and latencies of a generation", async () => {
   const app = appWith({
     deps: { clock },
     generate: async function* () {
+      yield assigned;
       yield started();
       await clock.advance(30);
       yield text("a");
@@ -77,6 +79,7 @@ test("the first token of a generation is timed once, however many choices it has
   const app = appWith({
     deps: { clock },
     generate: async function* () {
+      yield assigned;
       yield started();
       for (const choice of [1, 0, 2]) {
         await clock.advance(30);
@@ -100,6 +103,7 @@ describe("the tokens of an answer whose reader leaves count, and its log line sa
   /** Says so many words, then waits to be told to end. */
   const talking = (words: number, onStart: () => void): Generate =>
     async function* (_request, signal) {
+      yield assigned;
       yield started();
       onStart();
       for (let left = words; left > 0 && !signal.aborted; left--) yield text("word ");
@@ -173,11 +177,15 @@ describe("a generation that ends before it begins counts", () => {
     { promptTokens: 9, contextLength: 4, param: null },
     "Too long.",
   );
-  const assigned = { type: "assigned", model: "acme/tiny" } as const;
   const ends = [
     { how: "refused by its model", before: [assigned], error: tooLong, outcome: "refused" },
     { how: "a bug", before: [assigned], error: new Error("a bug"), outcome: "error" },
-    { how: "a failure after the start", before: [started()], error: tooLong, outcome: "error" },
+    {
+      how: "a failure after the start",
+      before: [assigned, started()],
+      error: tooLong,
+      outcome: "error",
+    },
     { how: "refused without a model", before: [], error: tooLong, outcome: "refused", model: "" },
   ];
   test.each(ends)("$how", async ({ before, error, outcome, model = "acme/tiny" }) => {
@@ -222,6 +230,8 @@ describe("a generation that ends before it begins counts", () => {
     });
     expect((await app.handle(post("/v1/completions", { prompt }))).status).toBe(200);
     expect(generationsOf(await scrape(app))).toEqual([["acme/tiny", "done", 4]]);
+    // Nobody was refused: those that found no room were tried again.
+    expect((await scrape(app)).get("lmserver_queue_refused_total")).toBe(0);
     running = 1;
     expect((await app.handle(post("/v1/completions", { prompt: "a" }))).status).toBe(503);
     expect(generationsOf(await scrape(app))).toContainEqual(["acme/tiny", "refused", 1]);
@@ -324,6 +334,46 @@ test("T-B10: names and paths of clients make no series", async () => {
   const before = (await scrape(app)).size;
   for (let index = 1; index <= 2_500; index++) await ask(index);
   expect((await scrape(app)).size).toBe(before);
+});
+
+test("identifiers that clients choose make no series that stay", async () => {
+  let number = 0;
+  const app = appWith({
+    generate: async function* () {
+      number += 1;
+      yield { ...assigned, model: `mine-${number}` };
+      yield* [started({ model: `mine-${number}` }), text("a"), text("b"), finished(), done];
+    },
+  });
+  const ask = async (): Promise<number> => {
+    await (await app.handle(post("/v1/chat/completions", chatBody))).text();
+    return (await scrape(app)).size;
+  };
+  await ask();
+  const before = await ask();
+  for (let times = 0; times < 20; times++) expect(await ask()).toBe(before);
+  const values = await scrape(app);
+  expect(values.get('lmserver_generations_total{model="acme/tiny",outcome="done"}')).toBe(22);
+});
+
+const full = (): LmError =>
+  new LmError("queue_full", { queued: 1, limit: 1, retryAfterMs: 1 }, "Full.");
+const refusals = [
+  { where: "an answer", path: "/v1/chat/completions", body: chatBody },
+  { where: "a stream", path: "/v1/chat/completions", body: { ...chatBody, stream: true } },
+  { where: "an answer to several prompts", path: "/v1/completions", body: { prompt: ["a", "b"] } },
+  { where: "a native chat", path: "/api/v1/chat", body: { model: "acme/tiny", input: "Hi" } },
+  {
+    where: "a native stream",
+    path: "/api/v1/chat",
+    body: { model: "acme/tiny", input: "Hi", stream: true },
+  },
+];
+test.each(refusals)("a full queue counts once when a client is told: $where", async (ask) => {
+  const app = appWith({ generate: failWith(full()) });
+  expect((await scrape(app)).get("lmserver_queue_refused_total")).toBe(0);
+  await (await app.handle(post(ask.path, { model: "acme/tiny", ...ask.body }))).text();
+  expect((await scrape(app)).get("lmserver_queue_refused_total")).toBe(1);
 });
 
 test("can be switched off", async () => {

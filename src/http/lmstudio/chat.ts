@@ -5,7 +5,7 @@ import { jsonResponse } from "../json-response.ts";
 import { checkDraftModel } from "../openai/chat-completions.ts";
 import { holdOpen, type RequestContext } from "../request-context.ts";
 import type { PostRoute } from "../route.ts";
-import { logFailure, streamAnswer } from "../stream-answer.ts";
+import { recordFailure, streamAnswer } from "../stream-answer.ts";
 import { parseChat, toGenerateRequest, toUserText, toWire } from "./chat.decode.ts";
 import { type ChatModel, chatModel, loadChatModel } from "./chat-model.ts";
 import { ChatAnswer, ChatEvent, ExtendedChat, NativeChat } from "./chat.schema.ts";
@@ -108,7 +108,7 @@ class ChatRun {
       yield frame({ type: "chat.end", result });
     } catch (error) {
       if (!this.turn.hasStarted) throw error;
-      logFailure(server, context, error);
+      recordFailure(server, context, error);
       for (const event of this.turn.fail(error)) yield frame(event);
     }
   }
