@@ -1,5 +1,7 @@
 import type { ChatOptions, ContentPart, Message, ToolCall } from "./conversation.ts";
 import { parseJsonData } from "./jinja/value.ts";
+import { type Draft, plainDraft } from "./message-draft.ts";
+import { placeSystemMessages } from "./system-messages.ts";
 import {
   shapedText,
   type TemplateCapabilities,
@@ -8,9 +10,6 @@ import {
 import { systemSwitch } from "./thinking-switches.ts";
 import { CallIds, callIdStyle } from "./tool-call-ids.ts";
 import { callText, resultText, toolInstructions } from "./tool-fallback.ts";
-
-/** A message whose text is one string, on its way to the template's own shape. */
-type Draft = Omit<Message, "content"> & { text: string | null };
 
 /**
  * What becomes of arguments that are no JSON object, where the template wants objects: the text
@@ -23,7 +22,8 @@ const textOf = (parts: readonly ContentPart[]): string => parts.map((part) => pa
 
 /**
  * The messages as this template wants them. Order is kept and equal histories give equal messages,
- * so that a longer conversation begins with the prompt of the shorter one.
+ * so that a longer conversation begins with the prompt of the shorter one; only a system message
+ * that the template would lose or refuse in its place moves to the front and changes that beginning.
  */
 export function normaliseMessages(
   source: string,
@@ -38,9 +38,7 @@ export function normaliseMessages(
     role: rest.role === "developer" && !can.developerRole ? "system" : rest.role,
     text: content === null ? null : textOf(content),
   }));
-  drafts = withSystemText(drafts, systemAdditions(source, can, options));
-  if (!can.severalSystems) drafts = joinLeadingSystems(drafts);
-  if (!can.systemRole) drafts = systemIntoUser(drafts);
+  drafts = placeSystemMessages(can, drafts, systemAdditions(source, can, options));
   if (!can.toolCalls) drafts = drafts.map((draft) => callsAsText(source, draft));
   else if (!can.severalCalls) drafts = oneCallPerTurn(drafts);
   if (!readsResults(source, can)) drafts = drafts.map(resultAsUser);
@@ -72,53 +70,6 @@ function systemAdditions(
   return [instructions, word].filter((text) => text !== null);
 }
 
-function withSystemText(drafts: readonly Draft[], additions: readonly string[]): Draft[] {
-  if (additions.length === 0) return [...drafts];
-  const [first, ...rest] = drafts;
-  if (first?.role === "system") {
-    return [{ ...first, text: [first.text ?? "", ...additions].join("\n\n") }, ...rest];
-  }
-  return [plain("system", additions.join("\n\n")), ...drafts];
-}
-
-const plain = (role: Draft["role"], text: string): Draft => ({
-  role,
-  text,
-  reasoning: null,
-  toolCalls: [],
-  toolCallId: null,
-  name: null,
-});
-
-function joinLeadingSystems(drafts: readonly Draft[]): Draft[] {
-  const end = drafts.findIndex((draft) => draft.role !== "system");
-  const count = end === -1 ? drafts.length : end;
-  if (count < 2) return [...drafts];
-  const text = drafts
-    .slice(0, count)
-    .map((draft) => draft.text ?? "")
-    .join("\n\n");
-  return [plain("system", text), ...drafts.slice(count)];
-}
-
-/** For templates without a system role: its text opens the user message that follows. */
-function systemIntoUser(drafts: readonly Draft[]): Draft[] {
-  const result: Draft[] = [];
-  let pending: string[] = [];
-  for (const draft of drafts) {
-    if (draft.role === "system") {
-      pending.push(draft.text ?? "");
-      continue;
-    }
-    const isUser = draft.role === "user";
-    if (pending.length > 0 && !isUser) result.push(plain("user", pending.join("\n\n")));
-    const text = [...pending, draft.text ?? ""].join("\n\n");
-    result.push(isUser && pending.length > 0 ? { ...draft, text } : draft);
-    pending = [];
-  }
-  return pending.length > 0 ? [...result, plain("user", pending.join("\n\n"))] : result;
-}
-
 function callsAsText(source: string, draft: Draft): Draft {
   if (draft.toolCalls.length === 0) return draft;
   const calls = draft.toolCalls.map((call) => callText(source, call));
@@ -132,7 +83,7 @@ const readsResults = (source: string, can: TemplateCapabilities): boolean =>
 
 function resultAsUser(draft: Draft): Draft {
   if (draft.role !== "tool") return draft;
-  return plain("user", resultText(draft.name, draft.text ?? ""));
+  return plainDraft("user", resultText(draft.name, draft.text ?? ""));
 }
 
 /** Turns of several calls as turns of one, each followed by its own result. */

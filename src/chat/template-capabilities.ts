@@ -15,8 +15,10 @@ type ContentShape = "string" | "parts";
 export interface TemplateCapabilities {
   content: ContentShape;
   systemRole: boolean;
-  /** More than one system message at the start is rendered. */
+  /** More than one system message at the start is rendered, `developer` among them if it is known. */
   severalSystems: boolean;
+  /** A system message behind an answer is rendered, and so is the first one. */
+  laterSystems: boolean;
   developerRole: boolean;
   /** Two user messages in a row are refused. */
   rolesAlternate: boolean;
@@ -44,6 +46,8 @@ export type RenderVariables = (variables: TemplateVariables) => string;
 const USER = "probe user text";
 const SYSTEM = "probe system text";
 const OTHER = "another probe text";
+const ANSWER = "probe answer text";
+const LAST = "last probe text";
 const RESULT = "probe result text";
 const NAME = "tool_name";
 const OTHER_NAME = "other_tool_name";
@@ -87,19 +91,40 @@ export function probeCapabilities(
   });
   const user = message("user", USER);
   const withTool = toolVariables(source, [PROBE_TOOL], now);
-  const severalSystems = show([message("system", SYSTEM), message("system", OTHER), user]);
+  const developerRole =
+    source.includes("developer") && show([message("developer", SYSTEM), user]).includes(SYSTEM);
   return {
     content,
     systemRole: show([message("system", SYSTEM), user]).includes(SYSTEM),
-    severalSystems: severalSystems.includes(SYSTEM) && severalSystems.includes(OTHER),
-    developerRole:
-      source.includes("developer") && show([message("developer", SYSTEM), user]).includes(SYSTEM),
+    ...probeSystems(show, message, developerRole),
+    developerRole,
     rolesAlternate: show([user]) !== "" && show([user, message("user", OTHER)]) === "",
     switchWord:
       source.includes("/no_think") &&
       show([user], { enable_thinking: false }) === show([user], { enable_thinking: true }),
     tools: show([user], withTool).includes(NAME),
     ...probeCalls((messages, more) => show(messages, { ...withTool, ...more }), user),
+  };
+}
+
+/** Two system messages, of each role that the template knows: none may be lost. */
+function probeSystems(
+  show: Show,
+  message: (role: string, text: string) => TemplateMessage,
+  developerRole: boolean,
+): Pick<TemplateCapabilities, "severalSystems" | "laterSystems"> {
+  const roles = developerRole ? ["system", "developer"] : ["system"];
+  const areShown = (between: readonly TemplateMessage[]): boolean =>
+    roles.every((first) =>
+      roles.every((second) => {
+        const system = [message(first, SYSTEM), ...between, message(second, OTHER)];
+        const text = show([...system, message("user", LAST)]);
+        return text.includes(SYSTEM) && text.includes(OTHER);
+      }),
+    );
+  return {
+    severalSystems: areShown([]),
+    laterSystems: areShown([message("user", USER), message("assistant", ANSWER)]),
   };
 }
 

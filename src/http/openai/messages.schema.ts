@@ -18,7 +18,10 @@ const MediaPart = Type.Object({
 });
 
 const SystemMessage = Type.Object({
-  role: oneOf(["system", "developer"], "Instructions."),
+  role: oneOf(
+    ["system", "developer"],
+    "Instructions. Where the template of the model shows none in its place, it joins the first one.",
+  ),
   content: Type.Union([Type.String(), Type.Array(TextPart, { minItems: 1 })]),
   name: opt(Type.String()),
 });
