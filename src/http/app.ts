@@ -1,10 +1,10 @@
-import { cors } from "@elysiajs/cors";
 import { Elysia } from "elysia";
 import { invalidRequest } from "../lib/errors.ts";
 import { randomHexId } from "../lib/id.ts";
 import { recordAnswer } from "./access-log.ts";
 import { Authenticator } from "./auth.ts";
 import { BodyBudget, readJsonObject } from "./body.ts";
+import { corsPlugin, tidyCorsHeaders } from "./cors.ts";
 import type { Connection, Deps, HttpApp, HttpSettings } from "./deps.ts";
 import { answerError } from "./error-dialect.ts";
 import type { Server } from "./generation.ts";
@@ -15,7 +15,7 @@ import { completions } from "./openai/completions.ts";
 import { embeddings } from "./openai/embeddings.ts";
 import { modelList, modelRetrieve } from "./openai/models.ts";
 import { openapiDocument } from "./openapi.ts";
-import { checkSameOrigin, isAllowedOrigin } from "./origin.ts";
+import { checkSameOrigin } from "./origin.ts";
 import { ANYBODY, checkPermission, isManagement } from "./permission.ts";
 import { type RequestContext, warningHeader } from "./request-context.ts";
 import { normalPath, type PostRoute, type Route, RouteTable } from "./route.ts";
@@ -24,13 +24,11 @@ import { recordFailure } from "./stream-answer.ts";
 import { swaggerRoutes } from "./swagger.ts";
 import { systemRoutes } from "./system-routes.ts";
 
-const EXPOSED_HEADERS = ["x-request-id", "request-id", "retry-after", "openai-processing-ms"];
-
 /** The client closed the connection first. Source: nginx. */
 const CLIENT_GONE = 499;
 
 /**
- * The server as a function from request to answer. In front of every route: method, Host, origin;
+ * The server as a function from request to answer. In front of every route: Host, origin, method;
  * then CORS, the key, the body's limits; then the route validates and answers.
  */
 export function createApp(deps: Deps): HttpApp {
@@ -176,11 +174,7 @@ class App {
     if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
     const warning = warningHeader(context);
     if (warning !== null) headers.set("x-lmserver-warning", warning);
-    // The plugin writes an empty list, and "*" where the answer is the same for every origin.
-    if (headers.get("access-control-allow-headers") === "") {
-      headers.delete("access-control-allow-headers");
-    }
-    if (headers.get("vary") === "*") headers.delete("vary");
+    tidyCorsHeaders(headers);
     if (context.isStreaming) return response;
     const ms = this.#server.deps.clock.monotonicMs() - context.startMs;
     headers.set("openai-processing-ms", String(Math.round(ms)));
@@ -191,22 +185,6 @@ class App {
     headers.set("date", new Date().toUTCString()); // which the runtime leaves out without a body
     return new Response(null, { status: response.status, headers });
   }
-}
-
-function corsPlugin(origins: "*" | readonly string[]) {
-  return cors({
-    origin: origins === "*" ? "*" : (request) => isOriginAllowed(request, origins),
-    methods: false,
-    allowedHeaders: [],
-    exposeHeaders: EXPOSED_HEADERS,
-    credentials: false,
-    preflight: false,
-  });
-}
-
-function isOriginAllowed(request: Request, origins: readonly string[]): boolean {
-  const origin = request.headers.get("origin");
-  return origin !== null && isAllowedOrigin(origin, origins);
 }
 
 const SHORTEST_ORIGIN = 11;

@@ -6,9 +6,7 @@ import { checkOrigin, isAllowedOrigin } from "./origin.ts";
 import type { RequestContext } from "./request-context.ts";
 import type { RouteTable } from "./route.ts";
 
-const METHODS = ["GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS"];
-
-/** What stands in front of every route: method, Host, origin, and whether the route exists. */
+/** What stands in front of every route: Host, origin, whether the route exists and has the method. */
 export class Gate {
   readonly #table: RouteTable;
   readonly #settings: HttpSettings;
@@ -29,7 +27,6 @@ export class Gate {
 
   #check({ request, path }: RequestContext): Response | undefined {
     const { method, headers } = request;
-    if (!METHODS.includes(method)) throw notAllowed(METHODS);
     checkHost(headers.get("host"), this.#settings);
     checkOrigin(request, this.#settings.cors);
     const methods = this.#table.methods(path);

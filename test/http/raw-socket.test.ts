@@ -110,11 +110,18 @@ describe("requests as bytes", () => {
       code: "method_not_allowed",
     },
     {
-      name: "TRACE on no route and for a foreign host",
-      line: "TRACE /nowhere HTTP/1.1",
+      name: "TRACE for a foreign host",
+      line: "TRACE /health HTTP/1.1",
       headers: ["host: evil.example"],
-      status: 405,
-      code: "method_not_allowed",
+      status: 403,
+      code: "host_not_allowed",
+    },
+    {
+      name: "TRACE on no route",
+      line: "TRACE /nowhere HTTP/1.1",
+      headers: ["host: localhost"],
+      status: 404,
+      code: "unknown_url",
     },
     {
       name: "a folded path",
@@ -147,6 +154,14 @@ describe("requests as bytes", () => {
     const answer = await ask(line, ...headers);
     expect(status(answer)).toBe(expected);
     if (code) expect(answer).toContain(`"code":"${code}"`);
+  });
+
+  test("a method that nothing has is told what the route has", async () => {
+    for (const method of ["TRACE", "PROPFIND", "PUT"]) {
+      const answer = await ask(`${method} /health HTTP/1.1`, "host: localhost");
+      expect(status(answer)).toBe(405);
+      expect(answer.toLowerCase()).toContain("\r\nallow: get, head, options\r\n");
+    }
   });
 
   test("a name of few letters is a Host like any other", async () => {
