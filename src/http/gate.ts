@@ -6,6 +6,12 @@ import { checkOrigin, isAllowedOrigin } from "./origin.ts";
 import type { RequestContext } from "./request-context.ts";
 import type { RouteTable } from "./route.ts";
 
+/**
+ * What load balancers ask by HTTP/1.0, which knows no Host; without one the runtime refuses later
+ * versions. Browsers always send it.
+ */
+const HOSTLESS_PATHS = ["/", "/health", "/v1/health", "/livez", "/readyz"];
+
 /** What stands in front of every route: Host, origin, whether the route exists and has the method. */
 export class Gate {
   readonly #table: RouteTable;
@@ -27,7 +33,8 @@ export class Gate {
 
   #check({ request, path }: RequestContext): Response | undefined {
     const { method, headers } = request;
-    checkHost(headers.get("host"), this.#settings);
+    const host = headers.get("host");
+    if (host !== null || !HOSTLESS_PATHS.includes(path)) checkHost(host, this.#settings);
     checkOrigin(request, this.#settings.cors);
     const methods = this.#table.methods(path);
     if (methods === null) {

@@ -33,7 +33,7 @@ export function parseHost(header: string): string | null {
 
 /**
  * Guards against DNS rebinding: a page whose name was pointed at this machine still sends its own
- * name. Applies to every route and method.
+ * name. Applies to every route and method; only the gate knows who needs none.
  *
  * @throws LmError invalid_request when the header is missing or malformed, forbidden when the name
  *   is not one of ours.

@@ -69,9 +69,12 @@ export class RouteTable {
   }
 }
 
-/** The path of a URL as routes spell it: single slashes, none at the end, no query. */
+/**
+ * The path of a URL as routes spell it: single slashes, none at the end, no query.
+ * @param url Absolute, or only the path: so a request without Host arrives.
+ */
 export function normalPath(url: string): string {
-  const start = url.indexOf("/", url.indexOf("://") + 3);
+  const start = url.startsWith("/") ? 0 : url.indexOf("/", url.indexOf("://") + 3);
   const end = url.slice(start).search(/[?#]/);
   const path = start === -1 ? "/" : end === -1 ? url.slice(start) : url.slice(start, start + end);
   const single = path.replace(/\/{2,}/g, "/");
