@@ -2,6 +2,7 @@ import { LmError } from "../lib/errors.ts";
 import type { HttpSettings } from "./deps.ts";
 import { answerError } from "./error-dialect.ts";
 import { checkHost } from "./host.ts";
+import { missingRoute } from "./missing-route.ts";
 import { checkOrigin, isAllowedOrigin } from "./origin.ts";
 import type { RequestContext } from "./request-context.ts";
 import type { RouteTable } from "./route.ts";
@@ -37,14 +38,7 @@ export class Gate {
     if (host !== null || !HOSTLESS_PATHS.includes(path)) checkHost(host, this.#settings);
     checkOrigin(request, this.#settings.cors);
     const methods = this.#table.methods(path);
-    if (methods === null) {
-      const shown = path.slice(0, 256);
-      throw new LmError(
-        "route_not_found",
-        { method, path: shown },
-        `Unexpected endpoint or method. (${method} ${shown})`,
-      );
-    }
+    if (methods === null) throw missingRoute(method, path);
     if (method === "OPTIONS") return this.#options(request, methods);
     if (!methods.includes(method)) throw notAllowed([...methods, "OPTIONS"]);
     return undefined;

@@ -263,6 +263,21 @@ describe("methods and paths", () => {
     }
   });
 
+  test("an API that is not served names the one that is", async () => {
+    const app = appWith();
+    const message = async (path: string): Promise<string> => {
+      const response = await app.handle(post(path, {}));
+      expect(response.status).toBe(404);
+      return (await errorOf(response)).message;
+    };
+    expect(await message("/v1/responses")).toMatch(
+      /^Unexpected endpoint or method\. \(POST \/v1\/responses\) .*openai\.chat\(.*useResponsesApi.*setOpenAIAPI/,
+    );
+    expect(await message("/v1/responses/input_tokens")).toContain("/v1/chat/completions");
+    expect(await message("/v1/messages")).toContain("/v1/chat/completions");
+    expect(await message("/v1/foo")).toBe("Unexpected endpoint or method. (POST /v1/foo)");
+  });
+
   test("HEAD has the headers of GET and no body", async () => {
     const app = appWith();
     const full = await app.handle(get("/v1/models"));
