@@ -9,6 +9,7 @@ import type { EngineProcess } from "./engine-process.ts";
 import { IdleTimer } from "./idle-timer.ts";
 import { statusOf } from "./instance-status.ts";
 import { EngineLease } from "./lease.ts";
+import { type End, Leaving } from "./leaving.ts";
 import { refuseWhenFull, stillLoading, UNWANTED_LOAD_MS } from "./load-refusals.ts";
 import type { InstanceState, InstanceStatus, Lease, LoadDefaults } from "./pool.ts";
 import { holds, settingsInEffect } from "./settings-in-effect.ts";
@@ -32,12 +33,6 @@ export interface InstanceOptions {
   onGone: (instance: ModelInstance) => void;
 }
 
-interface End {
-  reason: "unloaded" | "shutdown";
-  /** For those who still use or await it. */
-  error: LmError;
-}
-
 /**
  * One instance of a model: at most one engine at a time, loaded once however many wait, used by
  * counted leases, and ended only when nobody uses it unless forced.
@@ -58,18 +53,10 @@ export class ModelInstance {
   #users = 0;
   #waiters = 0;
   #lastUsedMs: number;
-  /** Why it is ended, for good. */
-  #end: End | null = null;
-  /** Those who wait for its memory, and may still do without. */
-  readonly #claimants = new Set<ModelInstance>();
-  #stopError: LmError | null = null;
+  readonly #leaving = new Leaving();
   readonly #admission = new AbortController();
   /** The load under way has its memory. */
   #hasRoom = false;
-  readonly #gone = Promise.withResolvers<void>();
-  /** Its memory is free: it is gone, or loads anew and asks for memory like any other. */
-  #freed = Promise.withResolvers<void>();
-  #decided = Promise.withResolvers<void>();
   readonly #ttl: IdleTimer;
   readonly #unwanted: IdleTimer;
 
@@ -118,7 +105,7 @@ export class ModelInstance {
 
   /** It is being ended: new requests wait until that is `decided`, and load anew. */
   get isEnding(): boolean {
-    return this.#end !== null || this.#claimants.size > 0;
+    return this.#leaving.isEnding;
   }
 
   get isReady(): boolean {
@@ -131,19 +118,19 @@ export class ModelInstance {
   }
 
   get gone(): Promise<void> {
-    return this.#gone.promise;
+    return this.#leaving.gone;
   }
 
   /** Of one that is ending: it is gone, or stays after all. */
   get decided(): Promise<void> {
-    return this.#decided.promise;
+    return this.#leaving.decided;
   }
 
   get state(): InstanceState {
     const stage = this.#engine?.stage ?? this.#lastEnd ?? "starting";
     if (stage === "stopping" || stage === "stopped") return "stopping";
     if (!this.isEnding || stage === "crashed" || stage === "failed") return stage;
-    return this.isIdle || this.#stopError !== null ? "stopping" : "draining";
+    return this.isIdle || this.#leaving.stopError !== null ? "stopping" : "draining";
   }
 
   /** @throws LmError when it cannot be loaded; `signal.reason` when aborted. */
@@ -197,9 +184,9 @@ export class ModelInstance {
 
   /** Ends it when nobody uses it any more. Resolves when the process is gone. */
   async drain(reason: End["reason"], error: LmError): Promise<void> {
-    this.#end ??= { reason, error };
+    this.#leaving.endFor({ reason, error });
     if (this.isIdle) this.#finish();
-    await this.#gone.promise;
+    await this.gone;
   }
 
   /**
@@ -207,26 +194,24 @@ export class ModelInstance {
    * its memory is free.
    */
   makeWayFor(claimant: ModelInstance): Promise<void> {
-    const { promise } = this.#freed;
-    this.#claimants.add(claimant);
+    const freed = this.#leaving.claim(claimant);
     if (this.isIdle) this.#finish();
-    return promise;
+    return freed;
   }
 
   /** `claimant` does not wait for its memory any more. */
   stayFor(claimant: ModelInstance): void {
-    if (this.#claimants.delete(claimant)) this.#stayIfUnclaimed();
+    this.#leaving.unclaim(claimant);
   }
 
   /** Ends it now; its jobs and waiters fail with `error`. */
   async stop(reason: End["reason"], error: LmError): Promise<void> {
-    this.#end ??= { reason, error };
-    this.#stopError = error;
+    this.#leaving.stopFor({ reason, error });
     this.#ttl.stop();
     this.#admission.abort(error);
     if (this.#engine === null && this.#loading === null) this.#settle();
     await this.#engine?.stop(reason, error);
-    await this.#gone.promise;
+    await this.gone;
   }
 
   /** null while there is no engine that is ready. */
@@ -278,14 +263,15 @@ export class ModelInstance {
     try {
       // The engine before this one may still be dying.
       await this.#engine?.ended;
-      this.#giveUpMemory();
+      this.#leaving.giveUpMemory();
       this.#throwIfStopped();
       const engine = await this.#options.start(this, this.#admission.signal);
       this.#hasRoom = true;
       this.#unwanted.stop();
       this.#engine = engine;
       void engine.ended.then((end) => this.#engineEnded(engine, end));
-      if (this.#stopError !== null) await engine.stop("unloaded", this.#stopError);
+      const { stopError } = this.#leaving;
+      if (stopError !== null) await engine.stop("unloaded", stopError);
       this.#throwIfStopped();
       await engine.ready;
       this.#wasReady = true;
@@ -300,23 +286,9 @@ export class ModelInstance {
     }
   }
 
-  /** Who waits for what the engine before held has it now, and not for the next one. */
-  #giveUpMemory(): void {
-    this.#freed.resolve();
-    this.#freed = Promise.withResolvers();
-    if (this.#claimants.size === 0) return;
-    this.#claimants.clear();
-    this.#stayIfUnclaimed();
-  }
-
-  #stayIfUnclaimed(): void {
-    if (this.isEnding) return;
-    this.#decided.resolve();
-    this.#decided = Promise.withResolvers();
-  }
-
   #throwIfStopped(): void {
-    if (this.#stopError !== null) throw this.#stopError;
+    const { stopError } = this.#leaving;
+    if (stopError !== null) throw stopError;
   }
 
   #engineEnded(engine: EngineProcess, end: EngineEnd): void {
@@ -334,9 +306,7 @@ export class ModelInstance {
     const stays = !this.#jit && this.#wasReady && this.#lastEnd !== null && !this.isEnding;
     if (stays) return;
     this.#unwanted.stop();
-    this.#freed.resolve();
-    this.#gone.resolve();
-    this.#decided.resolve();
+    this.#leaving.settle();
     this.#options.onGone(this);
   }
 
@@ -369,8 +339,10 @@ export class ModelInstance {
 
   /** Ends it, for good: it is ending and nobody uses it. */
   #finish(): void {
-    this.#end ??= { reason: "unloaded", error: unloaded(this.model) };
-    const { reason, error } = this.#end;
+    const { reason, error } = this.#leaving.endFor({
+      reason: "unloaded",
+      error: unloaded(this.model),
+    });
     this.#ttl.stop();
     if (this.#engine === null) this.#settle();
     else void this.#engine.stop(reason, error);
