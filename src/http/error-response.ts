@@ -105,6 +105,10 @@ export function wireError(thrown: unknown, midStream = false): WireError {
   return { message: wireMessage(error), type: row.type, param: paramOf(error), code };
 }
 
+/**
+ * Its own words, or OpenAI's sentence. The code stands in it too: clients that read an exception's text alone, as
+ * LangChain does, know an overflow by it.
+ */
 function wireMessage(error: LmError): string {
   const tooLong = detailsOf(error, "context_length_exceeded");
   if (!tooLong) return error.message;
@@ -112,7 +116,7 @@ function wireMessage(error: LmError): string {
   return (
     `This model's maximum context length is ${tooLong.contextLength} tokens. However, your ` +
     `${what} resulted in ${tooLong.isLeast === true ? "at least " : ""}` +
-    `${tooLong.promptTokens} tokens. Please reduce the length of the ${what}.`
+    `${tooLong.promptTokens} tokens. Please reduce the length of the ${what}. (${error.code})`
   );
 }
 

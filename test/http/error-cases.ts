@@ -243,7 +243,7 @@ export const chatCases: ErrorCase[] = [
     code: "context_length_exceeded",
     param: "messages",
     message:
-      /^This model's maximum context length is 4096 tokens\. However, your messages resulted in 5012 tokens\. Please reduce the length of the messages\.$/,
+      /^This model's maximum context length is 4096 tokens\. However, your messages resulted in 5012 tokens\. Please reduce the length of the messages\. \(context_length_exceeded\)$/,
     sends: { "x-context-length": "4096", "x-prompt-tokens": "5012" },
   },
   {
