@@ -206,6 +206,14 @@ describe("answer formats", () => {
       format: { kind: "json", schema, strict: false },
     },
     {
+      body: { response_format: { type: "json_object", value: schema } },
+      format: { kind: "json", schema, strict: false },
+    },
+    {
+      body: { response_format: { type: "json", value: schema } },
+      format: { kind: "json", schema, strict: false },
+    },
+    {
       body: {
         response_format: { type: "json_schema", json_schema: { name: "x", schema, strict: true } },
       },
@@ -245,6 +253,11 @@ describe("answer formats", () => {
       body: { response_format: { type: "yaml" } },
       code: "invalid_value",
       param: "response_format.type",
+    },
+    {
+      body: { response_format: { type: "json" } },
+      code: "missing_required_parameter",
+      param: "response_format.value",
     },
     {
       body: { response_format: {} },

@@ -56,7 +56,14 @@ function toResponseFormat(
   }
   const inner = format.type === "json_schema" ? (format.json_schema ?? null) : null;
   const strict = inner?.strict === true || inner?.strict === "true";
-  return json(inner?.schema ?? format.schema ?? null, "response_format", strict);
+  return json(inner?.schema ?? outerSchema(format), "response_format", strict);
+}
+
+/** The schema beside the type; `value` is what clients of text-generation-inference call it. */
+function outerSchema(format: Exclude<ResponseFormat, { type: "text" }>): JsonSchema | null {
+  if (format.type === "json") return format.value;
+  const value = format.type === "json_object" ? format.value : null;
+  return format.schema ?? value ?? null;
 }
 
 /** No schema, or an empty one, means any object. */

@@ -91,7 +91,13 @@ export type ToolChoiceField = Static<typeof ToolChoiceField>;
 
 const ResponseFormat = Type.Union([
   Type.Object({ type: Type.Literal("text") }),
-  Type.Object({ type: Type.Literal("json_object"), schema: opt(JsonObject) }),
+  Type.Object({
+    type: Type.Literal("json_object"),
+    schema: opt(JsonObject),
+    value: opt(JsonObject),
+  }),
+  // The form of text-generation-inference.
+  Type.Object({ type: Type.Literal("json"), value: JsonObject }),
   Type.Object({
     type: Type.Literal("json_schema"),
     schema: opt(JsonObject),
