@@ -356,6 +356,34 @@ describe("refusals from further in name the client's own fields", () => {
   });
 });
 
+describe("constraints as other servers call them", () => {
+  const foreign = { guided_json: {}, guided_choice: ["a"], structured_outputs: { regex: "a" } };
+  const rows = [
+    { path: CHAT, body: { messages: [user] }, field: "response_format" },
+    { path: "/v1/completions", body: { prompt: "a" }, field: "json_schema" },
+  ];
+
+  test.each(rows)("are told as not obeyed by $path, whole or streamed", async (row) => {
+    const app = appWith({ generate: play([started(), finished(), done]) });
+    for (const stream of [false, true]) {
+      const response = await app.handle(post(row.path, { ...row.body, ...foreign, stream }));
+      expect(response.status).toBe(200);
+      expect(response.headers.get("x-lmserver-warning")).toBe(
+        `structured_outputs: it is not obeyed; use ${row.field} or grammar; ` +
+          `guided_json: it is not obeyed; use ${row.field}; ` +
+          `guided_choice: it is not obeyed; use ${row.field}`,
+      );
+      await response.text();
+    }
+  });
+
+  test("are absent when null", async () => {
+    const app = appWith({ generate: play([started(), finished(), done]) });
+    const response = await app.handle(post(CHAT, { messages: [user], guided_json: null }));
+    expect(response.headers.get("x-lmserver-warning")).toBeNull();
+  });
+});
+
 describe("an answer that breaks its schema", () => {
   const issues = ["/name breaks /properties/name/not"];
   const schemaIssues = issues.map((text) => ({ param: "format", text }));

@@ -13,6 +13,7 @@ import { chatCompletion, type ChatEncoding } from "./chat-completions.encode.ts"
 import { ChatCompletionRequest } from "./chat-completions.schema.ts";
 import { chatChunks } from "./chat-completions.stream.ts";
 import { CHAT_EXAMPLE, CHAT_REQUEST_EXAMPLE, CHAT_STREAM_EXAMPLE } from "./examples.ts";
+import { foreignConstraints } from "./foreign-constraints.ts";
 import {
   ChatCompletion,
   ChatCompletionChunk,
@@ -40,6 +41,7 @@ export function chatCompletions(server: Server, beginExtras = noExtras): PostRou
     },
     async answer(context, body) {
       const decoded = await decode(deps, body);
+      context.warnings.push(...foreignConstraints(body, "response_format"));
       const encoding: ChatEncoding = {
         stamp: newStamp(deps, "chatcmpl-"),
         choices: decoded.request.choices,

@@ -16,6 +16,7 @@ import {
   COMPLETION_REQUEST_EXAMPLE,
   COMPLETION_STREAM_EXAMPLE,
 } from "./examples.ts";
+import { foreignConstraints } from "./foreign-constraints.ts";
 import { Completion } from "./response.schema.ts";
 import { newStamp } from "./stamp.ts";
 
@@ -45,6 +46,7 @@ export function completions(server: Server, beginExtras = noExtras): PostRoute {
       const parsed = parse(body);
       const decoded = toCompletionRequests(parsed, deps.settings.maxChoices);
       await checkDraftModel(deps, parsed.draft_model ?? null);
+      context.warnings.push(...foreignConstraints(body, "json_schema"));
       const stamp = newStamp(deps, "cmpl-");
       const scope = new GenerationScope(server, context, decoded.toWire);
       const extras = beginExtras(server);

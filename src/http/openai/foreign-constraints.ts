@@ -1,29 +1,26 @@
-/** Fields by which vLLM and others constrain an answer, and the kind of our own that does the same. */
-const FOREIGN = {
-  structured_outputs: "schema or grammar",
-  guided_json: "schema",
-  guided_choice: "schema",
-  guided_regex: "schema",
-  guided_grammar: "grammar",
-} as const;
+type OwnField = "response_format" | "json_schema" | "grammar";
 
-/** What of the route's own fields takes its place. */
-export interface OwnConstraints {
-  /** The field that takes a JSON schema. */
-  schema: "response_format" | "json_schema";
-}
+/** Fields by which vLLM constrains an answer, and whether a schema or a grammar does the same here. */
+const FOREIGN: Readonly<Record<string, readonly ("schema" | "grammar")[]>> = {
+  structured_outputs: ["schema", "grammar"],
+  guided_json: ["schema"],
+  guided_choice: ["schema"],
+  guided_regex: ["schema"],
+  guided_grammar: ["grammar"],
+};
 
 /**
- * Unknown fields are passed over, but an answer without its constraint looks like one with it.
- * @returns A warning for each that the body holds, with the fields that are obeyed instead.
+ * Unknown fields are passed over, but an answer without its constraint looks like one that keeps it.
+ * @param schemaField The field of the route that takes a schema.
+ * @returns A warning for each such field of the body, which names what is obeyed instead.
  */
 export function foreignConstraints(
   body: Readonly<Record<string, unknown>>,
-  { schema }: OwnConstraints,
+  schemaField: OwnField,
 ): string[] {
-  return Object.entries(FOREIGN).flatMap(([field, kind]) => {
+  return Object.entries(FOREIGN).flatMap(([field, kinds]) => {
     if (body[field] == null) return [];
-    const instead = kind.replace("schema", `'${schema}'`).replace("grammar", "'grammar' (GBNF)");
-    return [`${field}: this field is not obeyed; use ${instead}`];
+    const own = kinds.map((kind): OwnField => (kind === "schema" ? schemaField : kind));
+    return [`${field}: it is not obeyed; use ${own.join(" or ")}`];
   });
 }
