@@ -5,6 +5,7 @@ import {
   BODY_SLOWEST_BYTES_PER_SECOND,
   MAX_BODIES_IN_MEMORY_BYTES,
 } from "../lib/limits.ts";
+import { jsonErrorPlace } from "./json-error-place.ts";
 import { scanJson } from "./json-scan.ts";
 
 /** Bytes of request bodies held now, over all requests. */
@@ -156,14 +157,24 @@ function parse(text: string): unknown {
     const value: unknown = JSON.parse(text);
     return value;
   } catch (error) {
-    throw invalidJson(parserMessage(error), error);
+    const place = text.length > MAX_SEARCHED_LENGTH ? null : jsonErrorPlace(text);
+    const where = place === null ? "" : ` (line ${place.line}, column ${place.column})`;
+    throw invalidJson(parserMessage(error) + where, error);
   }
 }
 
-/** What the parser says, without the piece of the body that it quotes. */
+/** Texts up to this are read once more to tell where they break: about 20 ms. */
+const MAX_SEARCHED_LENGTH = 1_048_576;
+
+/** Of what the parser quotes: `undefined` is told, a secret is longer. */
+const MAX_QUOTED_LENGTH = 9;
+
+/** What the parser says, without longer pieces of the body. */
 function parserMessage(error: unknown): string {
   if (!(error instanceof SyntaxError)) return "it is too complex";
-  return error.message.replace(/["'`].*$/s, "").trim();
+  return error.message.replace(/"(.*)"/s, (quoted, piece: string) =>
+    piece.length > MAX_QUOTED_LENGTH ? "(not shown)" : quoted,
+  );
 }
 
 function invalidJson(reason: string, cause?: unknown): LmError {

@@ -91,6 +91,20 @@ describe("encoding", () => {
     expect(contents).toEqual([content, "a\uFFFDb"]);
   });
 
+  test.each([
+    ["{a:1}", "Expected '}' (line 1, column 2)."],
+    [`{"a":'x'}`, "Single quotes (') are not allowed in JSON (line 1, column 6)."],
+    ['{"a": 1,\n "b": undefined}', 'Unexpected identifier "undefined" (line 2, column 7).'],
+    ['{"a": 1}}', "Unable to parse JSON string (line 1, column 9)."],
+    ['{"a": MY_SECRET_KEY}', "Unexpected identifier (not shown) (line 1, column 7)."],
+    ['{"a": "MY_SECRET_KEY', "Unterminated string (line 1, column 7)."],
+  ])("%s is refused with what is wrong and where, and no long piece of it", async (text, told) => {
+    const { message } = await errorOf(await appWith().handle(raw(text)));
+    expect(message).toBe(
+      `We could not parse the JSON body of your request: JSON Parse error: ${told}`,
+    );
+  });
+
   test("of duplicate keys the last one wins", async () => {
     const text = `{"messages":5,"temperature":9,"temperature":1,"messages":${JSON.stringify(chatBody.messages)}}`;
     expect((await appWith().handle(raw(text))).status).toBe(200);
