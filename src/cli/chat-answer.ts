@@ -81,9 +81,9 @@ export async function* chatAnswer(
       if ((delta.content ?? "") !== "") yield { kind: "text", text: delta.content ?? "" };
     }
   } catch (error) {
-    if (error instanceof ExitError) throw error;
     if (signal.aborted) throw signal.reason;
-    throw broken(error);
+    if (error instanceof ExitError && error.exitCode === EXIT.unreachable) throw broken(error);
+    throw error;
   }
   if (signal.aborted) throw signal.reason;
   if (stopReason === null) throw broken(null);

@@ -124,6 +124,25 @@ test("shows what the server says and, with --log-content, questions and answers;
   await server.stop();
 });
 
+test("a server that is killed ends it with the code of one that is not there", async () => {
+  const line = { timestamp: 0, data: { type: "server.log", level: "info", content: "here" } };
+  const server = startFakeServer({
+    "/api/lmserver/logs": () => eventStream([JSON.stringify(line), undefined]),
+  });
+  const child = Bun.spawn([...executableCommand(), "log", "--json", ...server.where], {
+    env: { HOME: "/" },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  expect((await child.stdout.getReader().read()).done).toBe(false);
+  server[Symbol.dispose]();
+  expect(await child.exited).toBe(3);
+  expect(JSON.parse(await new Response(child.stderr).text())).toEqual({
+    error: { message: "The server ended.", code: "unreachable" },
+  });
+});
+
 test("needs the permission to administer", async () => {
   const server = await startServer({ args: ["--api-key", "k"] });
   try {
