@@ -17,11 +17,11 @@ export const EXIT = {
 
 /** What a verb may use of the process it runs in. Tests hand in their own. */
 export interface Terminal {
-  /** Writes one line to stdout: data only. */
+  /** Writes one line to stdout: data only. @throws ReaderGone when nobody reads it any longer. */
   print: (line: string) => void;
   /** Writes one line to stderr: messages, progress, problems. */
   note: (line: string) => void;
-  /** Writes a piece of text to stdout as it comes, for answers that arrive in pieces. */
+  /** Writes a piece of text to stdout as it comes, for answers that arrive in pieces; throws alike. */
   write: (text: string) => void;
   /** Everything on stdin, at most 16 MiB. @throws ExitError when it is more. */
   readInput: () => Promise<string>;
@@ -52,6 +52,11 @@ export class ExitError extends Error {
     this.exitCode = exitCode;
     this.code = options?.code ?? CODES.get(exitCode) ?? "failed";
   }
+}
+
+/** Whoever read stdout has left, such as `head` with all it wanted: a verb ends without a word. */
+export class ReaderGone extends Error {
+  override readonly name = "ReaderGone";
 }
 
 const CODES: ReadonlyMap<number, string> = new Map([

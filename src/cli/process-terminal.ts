@@ -1,6 +1,6 @@
 import { writeSync } from "node:fs";
 import { systemCode } from "../lib/system-code.ts";
-import { EXIT, ExitError, type Terminal } from "./command.ts";
+import { EXIT, ExitError, ReaderGone, type Terminal } from "./command.ts";
 import { withoutControls } from "./plain-text.ts";
 
 /** Wait before a full pipe is tried again. */
@@ -25,7 +25,7 @@ export function processTerminal(): Terminal {
   };
 }
 
-/** Writes all of it, also to a slow reader; a reader that has gone gets nothing more. */
+/** Writes all of it, also to a slow reader. */
 function writeText(fd: number, text: string): void {
   let bytes = Buffer.from(text);
   while (bytes.length > 0) {
@@ -34,7 +34,8 @@ function writeText(fd: number, text: string): void {
     } catch (error) {
       const code = systemCode(error);
       // What cannot be said on stderr cannot be said at all.
-      if (code === "EPIPE" || (fd === 2 && code !== "EAGAIN")) return;
+      if (fd === 2 && code !== "EAGAIN") return;
+      if (code === "EPIPE") throw new ReaderGone("stdout is read no longer", { cause: error });
       if (code !== "EAGAIN")
         throw new ExitError(
           EXIT.failed,

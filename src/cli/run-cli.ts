@@ -1,5 +1,5 @@
 import { hasCode, LmError } from "../lib/errors.ts";
-import { EXIT, ExitError, type Terminal } from "./command.ts";
+import { EXIT, ExitError, ReaderGone, type Terminal } from "./command.ts";
 import { findVerb, helpText, verbHelp } from "./help.ts";
 
 /** Runs one command line. @returns the exit code. */
@@ -62,6 +62,7 @@ function splitVerb(args: readonly string[]): { verb: string; rest: readonly stri
 
 /** Says what failed: a sentence, or with `--json` the error as one document, both on stderr. */
 function report(error: unknown, asJson: boolean, { note }: Terminal): number {
+  if (error instanceof ReaderGone) return EXIT.ok;
   if (!(error instanceof ExitError) && !(error instanceof LmError)) throw error;
   const { message, code } = error;
   if (asJson) note(JSON.stringify({ error: { message, code } }));

@@ -5,7 +5,7 @@ import { LmError } from "../lib/errors.ts";
 import type { Log, LogLevel } from "../lib/log.ts";
 import { LogFeed } from "../http/log-feed.ts";
 import { bannerLines, exposureWarnings } from "./banner.ts";
-import { EXIT, ExitError, type Command, type Terminal } from "./command.ts";
+import { EXIT, ExitError, ReaderGone, type Command, type Terminal } from "./command.ts";
 import { listen, type Listener } from "./listen.ts";
 import { createLog, type LogOptions } from "./log-writer.ts";
 import { keepPrefixCap } from "./prefix-folder.ts";
@@ -173,7 +173,12 @@ async function announceReady(
   }
   if (!config.jsonReady) return;
   const { url, port } = listener;
-  terminal.print(JSON.stringify({ event: "ready", url, port, pid: process.pid }));
+  try {
+    terminal.print(JSON.stringify({ event: "ready", url, port, pid: process.pid }));
+  } catch (error) {
+    // A server is there for its clients.
+    if (!(error instanceof ReaderGone)) throw error;
+  }
 }
 
 /**

@@ -431,6 +431,32 @@ test("G11: a signal at any moment of the start leaves no process and no lock", a
   expect(await server.stop()).toBe(0);
 });
 
+test("a ready line that nobody reads ends no server", async () => {
+  using folder = tempFolder();
+  const words = ["--port", "0", "--json-ready", "--models-dir", folder.path];
+  const pipe = join(folder.path, "stdout");
+  Bun.spawnSync(["mkfifo", pipe]);
+  const readEnd = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+  const writeEnd = openSync(pipe, constants.O_WRONLY);
+  const child = Bun.spawn([...executableCommand(), ...words, "--state-dir", folder.path], {
+    env: { PATH: process.env["PATH"] ?? "" },
+    stdout: writeEnd,
+    stderr: "pipe",
+  });
+  for (const end of [writeEnd, readEnd]) closeSync(end);
+  let said = "";
+  let isAsked = false;
+  const decoder = new TextDecoder();
+  for await (const chunk of child.stderr) {
+    said += decoder.decode(chunk, { stream: true });
+    if (isAsked || !said.includes("Try it:")) continue;
+    isAsked = true;
+    child.kill("SIGTERM");
+  }
+  expect(said).toContain('"signal":"SIGTERM"');
+  expect(await child.exited).toBe(0);
+});
+
 test("a reader of stderr that does not read costs log lines, not the server", async () => {
   using folder = tempFolder();
   const words = ["--port", "0", "--json-ready", "--models-dir", folder.path];

@@ -2,8 +2,9 @@ import { expect, test, setDefaultTimeout } from "bun:test";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { executableCommand } from "../support/executable.ts";
+import { chatChunk, modelList, startFakeServer } from "../support/fake-server.ts";
 import { openProgram } from "../support/pseudo-terminal.ts";
-import { runCommand } from "../support/run-command.ts";
+import { resultOf, runCommand } from "../support/run-command.ts";
 import { tempFolder } from "../support/temp-folder.ts";
 
 setDefaultTimeout(60_000);
@@ -39,6 +40,38 @@ test("output that cannot be written is a failure in one sentence", async () => {
   expect(await child.exited).toBe(1);
   const said = await new Response(child.stderr).text();
   expect(said).toBe("error: The output cannot be written (ENOSPC).\n");
+});
+
+/** Server-sent events until the client leaves. */
+function endlessStream(event: string): Response {
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      await Bun.sleep(1);
+      controller.enqueue(new TextEncoder().encode(`data: ${event}\n\n`));
+    },
+  });
+  return new Response(body, { headers: { "content-type": "text/event-stream" } });
+}
+
+const LINE = { timestamp: 0, data: { type: "server.log", level: "info", content: "here" } };
+
+test.each([
+  [["log", "--quiet"], "head -1", "1970-01-01T00:00:00.000Z info  here\n"],
+  [["chat", "x", "-p", "Hi"], "head -c 5", "word "],
+])("%j ends when nobody reads it any longer", async (words, reader, shown) => {
+  using server = startFakeServer({
+    "/api/lmserver/logs": () => endlessStream(JSON.stringify(LINE)),
+    "/api/v1/models": () => modelList("x"),
+    "/v1/chat/completions": () => endlessStream(chatChunk({ content: "word " })),
+  });
+  const script = `"$@" < /dev/null | ${reader}; printf '<%s>' "\${PIPESTATUS[0]}"`;
+  const command = [...executableCommand(), ...words, ...server.where];
+  const child = Bun.spawn(["bash", "-c", script, "bash", ...command], {
+    env: { PATH: process.env["PATH"] ?? "", HOME: "/" },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  expect(await resultOf(child)).toEqual({ code: 0, stdout: `${shown}<0>`, stderr: "" });
 });
 
 test("bash completes verbs, flags, values and sub-verbs", async () => {
