@@ -32,9 +32,11 @@ After=network.target
 ${variables}ExecStart=${words}
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
-RestartSec=2
-# Wrong settings (2), a port in use (4) and missing libraries (5) do not mend themselves.
-RestartPreventExitStatus=2 4 5
+# An address that is not there yet or a port in use mends itself. Six starts in ten seconds would be
+# one too many for systemd.
+RestartSec=5
+# Wrong settings (2) and missing libraries (5) do not mend themselves.
+RestartPreventExitStatus=2 5
 TimeoutStopSec=30
 KillMode=mixed
 NoNewPrivileges=yes
