@@ -1,5 +1,5 @@
 import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
-import { dirname, isAbsolute, join } from "node:path";
+import { dirname } from "node:path";
 import { buildInfo } from "../bundle/bundle.ts";
 import { invalidConfig } from "../config/config.ts";
 import { resolveFolders } from "../config/paths.ts";
@@ -7,7 +7,8 @@ import * as words from "../config/word-settings.ts";
 import { JSON_OUTPUT } from "../config/settings.ts";
 import { EXIT, ExitError, type Command, type Terminal } from "./command.ts";
 import { planServe, readServe } from "./serve-config.ts";
-import { LAUNCHD_LABEL, launchdPlist, systemdUnit, type ServiceFacts } from "./service-files.ts";
+import type { ServiceFacts } from "./service-files.ts";
+import { commandText, launchdService, systemdService, type Service } from "./service-managers.ts";
 import { absoluteFlags, relativePaths, serviceEnvironment } from "./service-settings.ts";
 import { parseVerb } from "./verb-flags.ts";
 
@@ -28,12 +29,6 @@ const FLAGS = {
   json: JSON_OUTPUT,
 };
 
-interface Service {
-  path: string;
-  text: string;
-  commands: readonly (readonly string[])[];
-}
-
 /** `lmserver install-service [-- <flags of serve>]`: starts the server with this user's session. */
 export const installService: Command = {
   settings: FLAGS,
@@ -43,16 +38,21 @@ export const installService: Command = {
     const end = args.includes("--") ? args.indexOf("--") : args.length;
     const { values } = parseVerb(FLAGS, args.slice(0, end), env, { operands: 0 });
     const facts = serviceFacts(args.slice(end + 1), terminal, values.dryRun);
-    const service = values.manager === "systemd" ? systemd(facts, env) : launchd(facts);
-    const commands = service.commands.map((command) => command.join(" "));
+    const service =
+      values.manager === "systemd" ? systemdService(facts, env) : launchdService(facts);
+    const commands = service.commands.map(commandText);
+    const removal = service.removal.map(commandText);
     if (!values.dryRun) install(service, facts.writable, note);
     if (values.json) {
       const { path, text } = service;
-      print(JSON.stringify({ path, text, commands, dryRun: values.dryRun }));
+      print(JSON.stringify({ path, text, commands, removal, dryRun: values.dryRun }));
     } else if (values.dryRun) {
       print(`Would write ${service.path}:\n\n${service.text}`);
       print(`Would run:\n${commands.map((line) => `  ${line}`).join("\n")}`);
-    } else print(`Installed ${service.path}`);
+    } else {
+      print(`Installed ${service.path}`);
+      note(`To remove it: ${removal.join(" && ")}`);
+    }
     return EXIT.ok;
   },
 };
@@ -83,29 +83,6 @@ function serviceFacts(
   return { executable: realpathSync(process.execPath), args, environment, writable, home };
 }
 
-function systemd(facts: ServiceFacts, env: Terminal["env"]): Service {
-  const base = env["XDG_CONFIG_HOME"] ?? "";
-  const config = isAbsolute(base) ? base : join(facts.home, ".config");
-  return {
-    path: join(config, "systemd/user/lmserver.service"),
-    text: systemdUnit(facts),
-    commands: [
-      ["systemctl", "--user", "daemon-reload"],
-      ["systemctl", "--user", "enable", "--now", "lmserver.service"],
-    ],
-  };
-}
-
-function launchd(facts: ServiceFacts): Service {
-  const path = join(facts.home, `Library/LaunchAgents/${LAUNCHD_LABEL}.plist`);
-  const domain = `gui/${process.getuid?.() ?? 0}`;
-  return {
-    path,
-    text: launchdPlist(facts),
-    commands: [["launchctl", "bootstrap", domain, path]],
-  };
-}
-
 /** Writes the file and runs the commands. @throws ExitError naming the command that fails. */
 function install(
   { path, text, commands }: Service,
@@ -117,12 +94,13 @@ function install(
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, text, { mode: 0o600 });
   note(`Wrote ${path}`);
-  for (const [index, [program = "", ...rest]] of commands.entries()) {
+  for (const [index, { words: typed, mayFail = false }] of commands.entries()) {
+    const [program = "", ...rest] = typed;
     const found = Bun.which(program);
     const result = found === null ? null : Bun.spawnSync([found, ...rest]);
-    if (result?.exitCode === 0) continue;
+    if (result?.exitCode === 0 || mayFail) continue;
     const said = result === null ? `${program} is not there` : result.stderr.toString().trim();
-    const left = commands.slice(index).map((command) => command.join(" "));
+    const left = commands.slice(index).map(commandText);
     throw new ExitError(EXIT.failed, `${said}. Run this once it works: ${left.join(" && ")}`);
   }
   if (path.endsWith(".service")) note("Without a login it runs only after: loginctl enable-linger");

@@ -1,5 +1,5 @@
 import { expect, test, setDefaultTimeout } from "bun:test";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { executableCommand } from "../support/executable.ts";
 import { resultOf, runCommand } from "../support/run-command.ts";
@@ -38,7 +38,13 @@ test("install-service --dry-run prints a hardened systemd unit and changes nothi
   expect(stdout).not.toContain("MemoryDenyWriteExecute");
   expect(stdout).toMatch(/^ExecStart=\/.+ serve --port 8080 --api-key-file "\/k\/my \$\$keys%%"$/m);
   expect(lines).toContain(`ReadWritePaths=${folder.path}/.local/state/lmserver`);
-  expect(stdout).toContain("systemctl --user enable --now lmserver.service");
+  expect(lines.slice(lines.indexOf("Would run:"))).toEqual([
+    "Would run:",
+    "  systemctl --user daemon-reload",
+    "  systemctl --user enable lmserver.service",
+    "  systemctl --user restart lmserver.service",
+    "",
+  ]);
   expect(existsSync(join(folder.path, ".config"))).toBe(false);
   expect(existsSync(join(folder.path, ".lmserver"))).toBe(false);
   const document = JSON.parse((await runCommand([...words, "--json"], env)).stdout) as {
@@ -69,7 +75,42 @@ test("install-service --dry-run prints a launchd agent", async () => {
     "<string>serve</string>\n    <string>--alias</string>\n    <string>a&amp;b=c</string>",
   );
   expect(stdout).toContain("<key>SuccessfulExit</key>\n    <false/>");
-  expect(stdout).toMatch(/launchctl bootstrap gui\/\d+ /);
+  expect(stdout).toMatch(
+    /^ {2}launchctl bootout gui\/\d+\/local.lmserver\n {2}launchctl bootstrap gui\/\d+ /m,
+  );
+});
+
+test("a service that cannot start for now is started again, but not one that never can", async () => {
+  const { stdout } = await dryRun("/", { HOME: "/h" }, "--manager", "systemd");
+  const [seconds = ""] = linesOf(stdout, "RestartSec=");
+  // systemd gives up after five starts in ten seconds.
+  expect(Number(seconds.slice("RestartSec=".length)) * 5).toBeGreaterThan(10);
+  expect(linesOf(stdout, "RestartPreventExitStatus=")).toEqual(["RestartPreventExitStatus=2 5"]);
+});
+
+test("a second install restarts what runs, and tells how to remove it", async () => {
+  if (executableCommand().length > 1) return console.log("only an executable can be a service");
+  using folder = tempFolder();
+  const log = join(folder.path, "log");
+  const manager = join(folder.path, "bin/systemctl");
+  mkdirSync(join(folder.path, "bin"));
+  writeFileSync(manager, `#!/bin/sh\necho "$@" >> '${log}'\n`, { mode: 0o755 });
+  const env = {
+    HOME: join(folder.path, "my home"),
+    PATH: `${join(folder.path, "bin")}:/bin:/usr/bin`,
+  };
+  const words = ["install-service", "--manager", "systemd", "--"];
+  for (const port of ["1", "2"]) {
+    writeFileSync(log, "");
+    const { code, stderr } = await runCommand([...words, "--port", port], env);
+    expect([code, stderr]).toEqual([
+      0,
+      expect.stringContaining("systemctl --user disable --now lmserver.service && rm '"),
+    ]);
+    expect(readFileSync(log, "utf8")).toBe(
+      "--user daemon-reload\n--user enable lmserver.service\n--user restart lmserver.service\n",
+    );
+  }
 });
 
 test("install-service refuses flags that the server would refuse", async () => {
