@@ -9,7 +9,12 @@ import { EXIT, ExitError, type Command, type Terminal } from "./command.ts";
 import { planServe, readServe } from "./serve-config.ts";
 import type { ServiceFacts } from "./service-files.ts";
 import { commandText, launchdService, systemdService, type Service } from "./service-managers.ts";
-import { absoluteFlags, relativePaths, serviceEnvironment } from "./service-settings.ts";
+import {
+  absoluteFlags,
+  relativePaths,
+  serviceEnvironment,
+  withheldVariables,
+} from "./service-settings.ts";
 import { parseVerb } from "./verb-flags.ts";
 
 const FLAGS = {
@@ -42,6 +47,10 @@ export const installService: Command = {
       values.manager === "systemd" ? systemdService(facts, env) : launchdService(facts);
     const commands = service.commands.map(commandText);
     const removal = service.removal.map(commandText);
+    for (const name of withheldVariables(env))
+      note(
+        `${name} holds a secret and is not written into the service's file: set it with ${service.variableCommand}`,
+      );
     if (!values.dryRun) install(service, facts.writable, note);
     if (values.json) {
       const { path, text } = service;

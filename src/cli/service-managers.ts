@@ -17,6 +17,8 @@ export interface Service {
   commands: readonly ServiceCommand[];
   /** End it and remove it. */
   removal: readonly ServiceCommand[];
+  /** How the service is given a variable that its file may not hold. */
+  variableCommand: string;
 }
 
 const UNIT = "lmserver.service";
@@ -38,6 +40,7 @@ export function systemdService(facts: ServiceFacts, env: Terminal["env"]): Servi
       { words: ["rm", path] },
       systemctl("daemon-reload"),
     ],
+    variableCommand: `systemctl --user edit ${UNIT}`,
   };
 }
 
@@ -53,6 +56,7 @@ export function launchdService(facts: ServiceFacts): Service {
       { words: ["launchctl", "bootstrap", domain, path] },
     ],
     removal: [{ words: bootout }, { words: ["rm", path] }],
+    variableCommand: "launchctl setenv",
   };
 }
 

@@ -1,5 +1,7 @@
 import { isAbsolute, resolve } from "node:path";
+import { PROXY_VARIABLES } from "../catalog/download/proxy.ts";
 import { resolveConfig, type ServeConfig } from "../config/config.ts";
+import { STORE_VARIABLES } from "../config/foreign-stores.ts";
 import { negatedVariable, type Setting } from "../config/setting.ts";
 import { EXIT, ExitError, type Terminal } from "./command.ts";
 import { SERVE_FLAGS } from "./serve-config.ts";
@@ -8,8 +10,11 @@ const SETTINGS: readonly (readonly [string, Setting])[] = Object.entries(SERVE_F
 const isPath = ({ argument }: Setting): boolean => argument === "<folder>" || argument === "<file>";
 const PATH_FLAGS = SETTINGS.flatMap(([, entry]) => (isPath(entry) ? [`--${entry.flag}`] : []));
 
-/** Where a start looks for folders that nobody names. */
-const BASE_FOLDERS = ["XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"];
+/** Where a start looks for folders that nobody names; it heeds absolute paths only. */
+const FOLDERS = ["XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", ...STORE_VARIABLES];
+/** How it reaches the hub. */
+const OUTBOUND = ["HF_ENDPOINT", ...PROXY_VARIABLES];
+const TOKEN = "HF_TOKEN";
 
 /** Flags of `serve` that mean the same in a service, which starts in another folder. */
 export function absoluteFlags(args: readonly string[]): string[] {
@@ -30,9 +35,14 @@ export function serviceEnvironment(
 ): Record<string, string> {
   const { fromFlags } = resolveConfig(SERVE_FLAGS, { args, env, file: null });
   const kept: Record<string, string> = {};
-  for (const name of BASE_FOLDERS) {
+  for (const name of FOLDERS) {
     const folder = env[name] ?? "";
     if (isAbsolute(folder)) kept[name] = folder;
+  }
+  const withheld = withheldVariables(env);
+  for (const name of OUTBOUND) {
+    const text = env[name] ?? "";
+    if (text !== "" && !withheld.includes(name)) kept[name] = text;
   }
   for (const [key, entry] of SETTINGS) {
     const name = [...entry.env, negatedVariable(entry) ?? ""].find(
@@ -48,6 +58,13 @@ export function serviceEnvironment(
     kept[name] = isPath(entry) ? absolutePaths(env[name] ?? "", entry) : (env[name] ?? "");
   }
   return kept;
+}
+
+/** Variables that a start would heed and that hold a secret, which the service's file may not. */
+export function withheldVariables(env: Terminal["env"]): string[] {
+  const hasPassword = (name: string): boolean => (env[name] ?? "").includes("@");
+  const isSet = (env[TOKEN] ?? "").trim() !== "";
+  return [...(isSet ? [TOKEN] : []), ...OUTBOUND.filter(hasPassword)];
 }
 
 function absolutePaths(text: string, { envSeparator }: Setting): string {

@@ -9,6 +9,15 @@ export interface ForeignStore {
   path: string;
 }
 
+/** What the other programs are told about places. */
+export const STORE_VARIABLES = [
+  "HF_HOME",
+  "HF_HUB_CACHE",
+  "HUGGINGFACE_HUB_CACHE",
+  "LLAMA_CACHE",
+  "OLLAMA_MODELS",
+] as const;
+
 /**
  * The stores that exist, by each program's own rules about its environment. Of several places that a
  * program looks at, the first that is set counts.

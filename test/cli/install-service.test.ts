@@ -88,6 +88,34 @@ test("a service that cannot start for now is started again, but not one that nev
   expect(linesOf(stdout, "RestartPreventExitStatus=")).toEqual(["RestartPreventExitStatus=2 5"]);
 });
 
+test("a service finds models and the hub as a start here would, and its file holds no secret", async () => {
+  const kept = {
+    HF_HOME: "/srv/hf home",
+    HF_HUB_CACHE: "/srv/hub",
+    HUGGINGFACE_HUB_CACHE: "/srv/hub2",
+    LLAMA_CACHE: "/srv/llama",
+    OLLAMA_MODELS: "/srv/ollama",
+    HF_ENDPOINT: "https://hub.example",
+    https_proxy: "http://proxy.example:3128",
+    NO_PROXY: "a.example,b.example",
+  };
+  const env = {
+    HOME: "/h",
+    ...kept,
+    HF_TOKEN: "hf_secret",
+    HTTP_PROXY: "http://me:secret@proxy.example",
+  };
+  const { stdout, stderr } = await dryRun("/", env, "--manager", "systemd");
+  const shown = Object.entries(kept).map(([name, value]) =>
+    value.includes(" ") ? `Environment="${name}=${value}"` : `Environment=${name}=${value}`,
+  );
+  expect(linesOf(stdout, "Environment=")).toEqual(shown);
+  for (const name of ["HF_TOKEN", "HTTP_PROXY"])
+    expect(stderr).toMatch(new RegExp(`^${name} holds a secret.* systemctl --user edit`, "m"));
+  expect(stdout + stderr).not.toContain("secret@");
+  expect(stdout + stderr).not.toContain("hf_secret");
+});
+
 test("a second install restarts what runs, and tells how to remove it", async () => {
   if (executableCommand().length > 1) return console.log("only an executable can be a service");
   using folder = tempFolder();

@@ -3,6 +3,10 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** How a URL is reached. `exempt`: a proxy is set, but `NO_PROXY` names this host. */
 export type Route = { kind: "direct" } | { kind: "exempt" } | { kind: "proxy"; proxy: string };
 
+export const PROXY_VARIABLES = ["https_proxy", "http_proxy", "all_proxy", "no_proxy"].flatMap(
+  (name) => [name, name.toUpperCase()],
+);
+
 /** Reads `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, lower case first, as curl does. */
 export function routeTo(url: URL, env: Environment): Route {
   const variables = url.protocol === "https:" ? ["https_proxy"] : ["http_proxy"];
