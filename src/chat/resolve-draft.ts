@@ -5,7 +5,8 @@ import { VOCABULARY_PADDING } from "../protocol/generating.ts";
 /**
  * The installed model that is to draft for `main`, by what the headers of both say; the engine
  * compares the tokens themselves when it loads them.
- * @throws LmError model_not_found, or invalid_request (invalid_value) when their vocabularies differ.
+ * @throws LmError model_not_found, or invalid_request (invalid_value) when their vocabularies differ or
+ * guesses cannot be taken back.
  */
 export async function resolveDraft(
   catalog: Pick<Catalog, "find" | "list">,
@@ -32,6 +33,9 @@ export async function resolveDraft(
 function whyUnsuited(main: CatalogModel, draft: CatalogModel): string | null {
   if (draft.kind !== "llm") return "it is an embedding model";
   if (main.kind !== "llm") return "an embedding model says nothing";
+  if (draft.header?.isRecurrent === true) return "wrong guesses cannot be removed from its memory";
+  if (main.header?.isRecurrent === true)
+    return "wrong guesses cannot be removed from this model's memory";
   const [mainSize, draftSize] = [main, draft].map(({ header }) => header?.vocabularySize ?? null);
   if (
     mainSize != null &&

@@ -1,6 +1,7 @@
 import { mayHaveGpu } from "../lib/graphics-devices.ts";
 import type { LoadOptions } from "../protocol/commands.ts";
 import { planAdmission, type Resident } from "./admission.ts";
+import { checkDraft } from "./draft-check.ts";
 import { demandOf, NOTHING, sumOf, totalOf, type Availability } from "./demand.ts";
 import { automaticContext, estimateMemory } from "./fit.ts";
 import { memoryState } from "./free-memory.ts";
@@ -36,7 +37,7 @@ export class MemoryGate {
    * meanwhile.
    * @param instances all there are, asked when it is this model's turn.
    * @param signal gives the place back, and lets stay whoever was to leave for it alone.
-   * @throws LmError insufficient_memory; whatever `start` throws; `signal.reason` when aborted.
+   * @throws LmError insufficient_memory, invalid_request of a draft model; whatever `start` throws; `signal.reason` when aborted.
    */
   async enter<Started>(
     instance: ModelInstance,
@@ -92,6 +93,7 @@ export class MemoryGate {
     const fit = { ...load, purpose } as const;
     const mostBytes = Math.min(roomy.totalBytes, totalOf(roomy));
     const contextLength = load.contextLength ?? automaticContext(model, fit, mostBytes);
+    if (load.draft !== undefined) checkDraft(model, load.draft.model, contextLength);
     const estimate = estimateMemory(model, { ...fit, contextLength });
     // A cache that stays in main memory belongs to no layer.
     const layered = load.kvOnGpu === false ? { ...estimate, kvBytes: 0 } : estimate;

@@ -20,6 +20,8 @@ beforeAll(async () => {
   // The same weights: every guess is right but for rounding.
   makeModel({ path: join(models, "twin.gguf"), seed: 3 });
   makeModel({ path: join(models, "stranger.gguf"), seed: 9 });
+  makeModel({ path: join(models, "states.gguf"), architecture: "mamba", seed: 4 });
+  makeModel({ path: join(models, "window.gguf"), architecture: "gemma3", seed: 4 });
   server = await startServer({ args: ["--no-demo", "--models-dir", models] });
   env = { HOME: server.home };
   where = ["--host", "127.0.0.1", "--port", String(server.port)];
@@ -140,6 +142,19 @@ test("an estimate counts the draft model, part by part, and the type of the cach
   const nobody = [...flags.slice(0, 2), "nobody", ...folders];
   expect((await runCommand(["load", "large", "--estimate-only", ...nobody], env)).code).toBe(1);
 });
+
+test.each(["states", "window"])(
+  "a draft model that keeps %s is refused, and nothing leaves for it",
+  async (draft) => {
+    await ask({ model: "twin" });
+    const refused = await ask({ draft_model: draft });
+    expect(refused.response.status).toBe(400);
+    expect(refused.body.error).toMatchObject({ code: "invalid_value", param: "draft_model" });
+    const listed = await runCommand(["ps", "--json", ...where], env);
+    expect(JSON.parse(listed.stdout)).toMatchObject([{ identifier: "twin" }]);
+    expect(await unload()).toBe(0);
+  },
+);
 
 test("an unknown draft model is not found, and names its field", async () => {
   const unknown = await ask({ draft_model: "nobody" });

@@ -8,8 +8,13 @@ import type { AcquireOptions, Lease } from "../../../src/pool/pool.ts";
 import { startedOf } from "../../support/generate-fixture.ts";
 import { failure, scriptedModel } from "../../support/pool-fixture.ts";
 
-const sized = (name: string, vocabularySize: number, facts: Partial<CatalogModel> = {}) => {
+const sized = (
+  name: string,
+  vocabularySize: number,
+  { isRecurrent = false, ...facts }: Partial<CatalogModel> & { isRecurrent?: boolean } = {},
+) => {
   const header = {
+    isRecurrent,
     parameterCount: 1,
     tensorBytes: 1,
     blockCount: 1,
@@ -30,6 +35,7 @@ const known = [
   sized("foreign", 128_000),
   sized("other-end", 32_000, { eosText: "<|im_end|>" }),
   sized("vectors", 32_000, { kind: "embedding" }),
+  sized("states", 32_000, { isRecurrent: true }),
 ];
 const catalog = {
   list: () => Promise.resolve(known),
@@ -50,10 +56,18 @@ test.each([
   ["foreign", "its vocabulary has 128000 tokens instead of 32000"],
   ["other-end", "begin or end with different tokens"],
   ["vectors", "it is an embedding model"],
+  ["states", "wrong guesses cannot be removed from its memory"],
 ])("%s is refused with the reason", async (name, reason) => {
   const refused = await failure(resolveDraft(catalog, name, large));
   expect(refused.details).toMatchObject({ param: "draft_model", reason: "invalid_value" });
   expect(refused.message).toContain(reason);
+});
+
+test("nothing drafts for a model that keeps states", async () => {
+  const main = sized("main", 32_000, { isRecurrent: true });
+  const refused = await failure(resolveDraft(catalog, "small", main));
+  expect(refused.details).toMatchObject({ param: "draft_model", reason: "invalid_value" });
+  expect(refused.message).toContain("removed from this model's memory");
 });
 
 async function ask(draftModel: string | null, loadedDraft: string | null) {

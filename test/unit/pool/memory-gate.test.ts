@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import type { CatalogModel } from "../../../src/catalog/model.ts";
 import { estimateMemory } from "../../../src/pool/fit.ts";
 import { ModelPool, type PoolOptions } from "../../../src/pool/model-pool.ts";
+import { DRAFT_LIMITS } from "../../../src/pool/pool.ts";
 import { fakeSpawner } from "../../support/fake-channel.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import {
@@ -193,5 +194,33 @@ test("a load on purpose waits for room without anyone who asks for the model", a
   expect(states()).toEqual({ big: "draining", other: "starting" });
   busy.release();
   expect((await loading).state).toBe("ready");
+  await pool.close(0);
+});
+
+test("a draft model that forgets what leaves its window is refused before anybody leaves", async () => {
+  const { pool, states } = gatedPool({ keepLastJit: true });
+  (await pool.acquire(big, never())).release();
+  const header = {
+    parameterCount: 1,
+    tensorBytes: 1,
+    blockCount: 1,
+    headCount: [1],
+    headCountKv: [1],
+    keyLength: null,
+    valueLength: null,
+    slidingWindow: 512,
+    vocabularySize: 1,
+    expertCount: null,
+  };
+  const windowed = modelOf("windowed", 1, { architecture: "gemma3", header });
+  const ask = (contextLength: number) => {
+    const draft = { model: windowed, ...DRAFT_LIMITS };
+    return pool.acquire(other, never(), { contextLength, settings: { draft } });
+  };
+  const refused = await failure(ask(1_024));
+  expect(refused.details).toMatchObject({ param: "draft_model", reason: "invalid_value" });
+  expect(states()).toEqual({ big: "ready" });
+  (await ask(512)).release();
+  expect(states()).toEqual({ other: "ready" });
   await pool.close(0);
 });
