@@ -3,6 +3,7 @@ import { HEAD_LIMIT, startCall, type CallReader } from "./call-reader.ts";
 import type { Step } from "./input.ts";
 import { escapeJson } from "./json-value.ts";
 import { MarkerSet } from "./marker-set.ts";
+import type { SchemaPath } from "./offered-tools.ts";
 import { isPlainString, rawToJson } from "./tagged-value.ts";
 
 const DEPTH_LIMIT = 64;
@@ -11,6 +12,13 @@ const DEPTH_LIMIT = 64;
 interface ElementContext {
   format: ElementsFormat;
   tool: string;
+}
+
+/** An element that was opened. */
+interface Place {
+  tag: string;
+  /** Where its value stands in the arguments. */
+  path: SchemaPath;
 }
 
 interface Element {
@@ -53,7 +61,7 @@ function* readCall(reader: CallReader, format: ElementsFormat): Step<boolean> {
     const tag = yield* readOpenTag(reader, format);
     if (tag === null) break;
     output.arguments(index, `${count === 0 ? "{" : ", "}"${escapeJson(tag)}": `);
-    const element = yield* readElement(reader, context, [tag]);
+    const element = yield* readElement(reader, context, { tag, path: [tag] });
     output.arguments(index, element.json);
     whole = element.whole;
   }
@@ -74,42 +82,50 @@ function* readOpenTag({ input }: CallReader, { prefix }: ElementsFormat): Step<s
   return tag === null || tag.marker === "" ? null : tag.text.trim();
 }
 
-/** What stands between the tag `path` ends with and its closing tag, as JSON text. */
-function* readElement(
-  reader: CallReader,
-  context: ElementContext,
-  path: readonly string[],
-): Step<Element> {
+/** What stands between an opening tag and its closing tag, as JSON text. */
+function* readElement(reader: CallReader, context: ElementContext, place: Place): Step<Element> {
   const { input, tools } = reader;
   const { format, tool } = context;
-  const close = `${format.prefix}</${path.at(-1)}>`;
-  const types = tools.typesOf(tool, schemaPath(path, format));
+  const { path } = place;
+  const types = tools.typesOf(tool, path);
   const leaf = isPlainString(types) || path.length > DEPTH_LIMIT;
   let raw = "";
   if (!leaf) {
     raw = yield* input.skipSpace();
     const open = `${format.prefix}<`;
     const nests = (yield* input.looksAt([open])) && !(yield* input.looksAt([`${open}/`]));
-    if (nests) return yield* readChildren(reader, context, path);
+    if (nests) return yield* readChildren(reader, context, place);
   }
-  const end = yield* input.until(MarkerSet.of(close), (text) => (raw += text), true);
+  const closing = `${format.prefix}</`;
+  const end = yield* input.until(MarkerSet.of(closing), (text) => (raw += text), true);
+  if (end !== null) input.unread(closing);
+  const whole = end !== null && (yield* readCloseTag(reader, format, place.tag));
   if (raw.trim() === "" && types !== null && !types.has("string")) {
-    return {
-      json: types.has("array") ? "[]" : types.has("object") ? "{}" : "null",
-      whole: end !== null,
-    };
+    return { json: types.has("array") ? "[]" : types.has("object") ? "{}" : "null", whole };
   }
-  const json = leaf ? `"${escapeJson(raw)}"` : rawToJson(raw, types);
-  return { json, whole: end !== null };
+  return { json: leaf ? `"${escapeJson(raw)}"` : rawToJson(raw, types), whole };
 }
 
-function* readChildren(
-  reader: CallReader,
-  context: ElementContext,
-  path: readonly string[],
-): Step<Element> {
+/** Whether an element was closed. Nothing but a closing tag is next; its name may be misspelt. */
+function* readCloseTag(
+  { input }: CallReader,
+  { prefix, callTag, sectionTag }: ElementsFormat,
+  tag: string,
+): Step<boolean> {
+  if (yield* input.eatClosing(`${prefix}</${tag}>`)) return true;
+  if (yield* input.looksAt([`${prefix}</${callTag}>`, `${prefix}</${sectionTag}>`])) return false;
+  if (!(yield* input.eat(`${prefix}</`))) return false;
+  const name = yield* input.readUntil(MarkerSet.of(">"), HEAD_LIMIT);
+  return name !== null && name.marker !== "";
+}
+
+function* readChildren(reader: CallReader, context: ElementContext, place: Place): Step<Element> {
   const { input, tools } = reader;
   const { format, tool } = context;
+  const { path } = place;
+  const types = tools.typesOf(tool, path);
+  const mayList = types === null || types.has("array");
+  const isItem = mayList && !tools.declares(tool, path, format.itemTag);
   const members: string[] = [];
   const items: string[] = [];
   let whole = true;
@@ -117,20 +133,17 @@ function* readChildren(
     yield* input.skipSpace();
     const tag = yield* readOpenTag(reader, format);
     if (tag === null) break;
-    const element = yield* readElement(reader, context, [...path, tag]);
+    const key = isItem && tag === format.itemTag ? items.length : tag;
+    const element = yield* readElement(reader, context, { tag, path: [...path, key] });
     whole = element.whole;
     items.push(element.json);
     members.push(`"${escapeJson(tag)}": ${element.json}`);
     if (tag !== format.itemTag) items.length = 0;
   }
-  const closed = yield* input.eatClosing(`${format.prefix}</${path.at(-1)}>`);
-  const types = tools.typesOf(tool, schemaPath(path, format));
-  const isList = items.length === members.length && (types === null || types.has("array"));
+  const closed = yield* readCloseTag(reader, format, place.tag);
+  const isList = isItem && items.length === members.length;
   return {
     json: isList ? `[${items.join(", ")}]` : `{${members.join(", ")}}`,
     whole: whole && closed,
   };
 }
-
-const schemaPath = (path: readonly string[], { itemTag }: ElementsFormat): readonly string[] =>
-  path.map((tag) => (tag === itemTag ? "*" : tag));

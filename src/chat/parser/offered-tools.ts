@@ -1,14 +1,20 @@
 import type { Tool } from "../conversation.ts";
+import { PatternMatchers } from "../grammar/regex-match.ts";
+import { WorkBudget } from "../grammar/work-budget.ts";
 
 export type JsonType = "string" | "number" | "boolean" | "null" | "object" | "array";
 
 const DEPTH_LIMIT = 16;
+
+/** Where a value stands in arguments: names of members and places in lists. */
+export type SchemaPath = readonly (string | number)[];
 
 type Schema = Readonly<Record<string, unknown>>;
 
 /** The tools of one request, as the parser asks about them. */
 export class OfferedTools {
   readonly #tools: ReadonlyMap<string, Schema | null>;
+  readonly #patterns = new PatternMatchers(new WorkBudget(PATTERN_STEPS));
 
   constructor(tools: readonly Pick<Tool, "name" | "parameters">[]) {
     this.#tools = new Map(tools.map((tool) => [tool.name, tool.parameters]));
@@ -39,13 +45,10 @@ export class OfferedTools {
   }
 
   /** What an argument may be; null = anything, also when the schema does not say. */
-  typesOf(tool: string, path: readonly string[]): ReadonlySet<JsonType> | null {
+  typesOf(tool: string, path: SchemaPath): ReadonlySet<JsonType> | null {
     const root = this.#tools.get(tool) ?? null;
     if (root === null) return null;
-    const schemas = path.reduce<readonly Schema[]>(
-      (found, key) => found.flatMap((schema) => children(schema, key, root)),
-      [root],
-    );
+    const schemas = this.#schemasAt(root, path);
     if (schemas.length === 0) return null;
     const types = new Set<JsonType>();
     for (const schema of schemas) {
@@ -55,7 +58,57 @@ export class OfferedTools {
     }
     return types;
   }
+
+  /** Whether the schema of what stands at `path` has a property of this name. */
+  declares(tool: string, path: SchemaPath, name: string): boolean {
+    const root = this.#tools.get(tool) ?? null;
+    if (root === null) return false;
+    const options = this.#schemasAt(root, path).flatMap((found) => alternatives(found, root, 0));
+    return options.some((option) => hasProperty(option, name));
+  }
+
+  #schemasAt(root: Schema, path: SchemaPath): readonly Schema[] {
+    return path.reduce<readonly Schema[]>(
+      (found, key) =>
+        found
+          .flatMap((schema) => alternatives(schema, root, 0))
+          .flatMap((option) =>
+            typeof key === "number" ? itemSchemas(option, key) : this.#members(option, key),
+          ),
+      [root],
+    );
+  }
+
+  /** Schemas of a property by its declaration, else by the patterns it matches, else of all others. */
+  #members(option: Schema, name: string): readonly Schema[] {
+    if (hasProperty(option, name)) return schemasAmong([asSchema(option["properties"])?.[name]]);
+    const patterns = Object.entries(asSchema(option["patternProperties"]) ?? {});
+    const matching = patterns.filter(
+      ([pattern]) => this.#patterns.matches(pattern, name) !== false,
+    );
+    if (matching.length > 0) return schemasAmong(matching.map(([, schema]) => schema));
+    return schemasAmong([option["additionalProperties"]]);
+  }
 }
+
+/** Work for the patterns of names, for all calls of one answer: some milliseconds. */
+const PATTERN_STEPS = 100_000;
+
+const hasProperty = (schema: Schema, name: string): boolean => {
+  const properties = asSchema(schema["properties"]);
+  return properties !== null && Object.hasOwn(properties, name);
+};
+
+/** Schemas of a place in a list. */
+function itemSchemas(list: Schema, index: number): readonly Schema[] {
+  const { prefixItems, items, additionalItems } = list;
+  const tuple = Array.isArray(items) ? items : Array.isArray(prefixItems) ? prefixItems : [];
+  if (index < tuple.length) return schemasAmong([tuple[index]]);
+  return schemasAmong([Array.isArray(items) ? additionalItems : items]);
+}
+
+const schemasAmong = (found: readonly unknown[]): readonly Schema[] =>
+  found.map(asSchema).filter((schema) => schema !== null);
 
 export function jsonTypeOf(value: unknown): JsonType {
   if (value === null) return "null";
@@ -66,17 +119,6 @@ export function jsonTypeOf(value: unknown): JsonType {
 
 const asSchema = (value: unknown): Schema | null =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Schema) : null;
-
-/** Schemas of a property, or of a list's items for the key `*`. */
-function children(schema: Schema, key: string, root: Schema): readonly Schema[] {
-  return alternatives(schema, root, 0).flatMap((option) => {
-    const properties = asSchema(option["properties"]);
-    const own = key === "*" ? option["items"] : properties && Object.hasOwn(properties, key);
-    const child = own === true ? properties?.[key] : key === "*" ? own : null;
-    const found = asSchema(child) ?? asSchema(key === "*" ? null : option["additionalProperties"]);
-    return found === null ? [] : [found];
-  });
-}
 
 /** The schema itself and what it is composed of, references followed. */
 function alternatives(schema: Schema, root: Schema, depth: number): readonly Schema[] {

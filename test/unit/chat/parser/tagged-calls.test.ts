@@ -1,5 +1,14 @@
 import { call, type ParseCase, testReadings } from "../../../support/parse.ts";
 
+const M3 = "]<]minimax[>[";
+const element = (name: string, value: string): string => `${M3}<${name}>${value}${M3}</${name}>`;
+const m3Call = (inside: string): string =>
+  `${M3}<tool_call>\n${M3}<invoke name="fn">${inside}${M3}</invoke>\n${M3}</tool_call>`;
+const toolOf = (properties: object) => ({
+  name: "fn",
+  parameters: { type: "object", properties },
+});
+
 const cases: readonly ParseCase[] = [
   {
     name: "strings and numbers",
@@ -171,6 +180,72 @@ const cases: readonly ParseCase[] = [
     output:
       ']<]minimax[>[<tool_call>\n]<]minimax[>[<invoke name="plan_trip">]<]minimax[>[<stops>]<]minimax[>[</stops>]<]minimax[>[<route>]<]minimax[>[</route>]<]minimax[>[</invoke>\n]<]minimax[>[</tool_call>',
     calls: [call("plan_trip", { stops: [], route: {} })],
+  },
+  {
+    name: "elements named as items are, where the schema has such a property",
+    format: "minimax-m3",
+    output: m3Call(element("item", "42") + element("map", element("item", "7"))),
+    options: {
+      tools: [
+        toolOf({
+          item: { type: "string" },
+          map: { type: ["array", "object"], properties: { item: { type: "string" } } },
+        }),
+      ],
+    },
+    calls: [call("fn", { item: "42", map: { item: "7" } })],
+  },
+  {
+    name: "elements of a list by their places",
+    format: "minimax-m3",
+    output: m3Call(
+      element(
+        "list",
+        element("item", "1") + element("item", element("constructor", "2")) + element("item", "3"),
+      ),
+    ),
+    options: {
+      tools: [
+        toolOf({
+          list: {
+            type: "array",
+            prefixItems: [
+              { type: "string" },
+              { type: "object", properties: { constructor: { type: "string" } } },
+            ],
+            items: { type: "integer" },
+          },
+        }),
+      ],
+    },
+    calls: [call("fn", { list: ["1", { constructor: "2" }, 3] })],
+  },
+  {
+    name: "an element whose closing tag is misspelt",
+    format: "minimax-m3",
+    output: m3Call(element("map", `${M3}<a>1${M3}</b>${element("c", "2")}`)),
+    options: { tools: [toolOf({ map: { type: "object" } })] },
+    calls: [call("fn", { map: { a: 1, c: 2 } })],
+  },
+  {
+    name: "undeclared arguments by the patterns of their names, else by what holds for all others",
+    format: "minimax-m2",
+    output:
+      '<minimax:tool_call>\n<invoke name="fn">\n<parameter name="s-a">1</parameter>\n<parameter name="n-a">2</parameter>\n<parameter name="b">3</parameter>\n<parameter name="k">4</parameter>\n</invoke>\n</minimax:tool_call>',
+    options: {
+      tools: [
+        {
+          name: "fn",
+          parameters: {
+            type: "object",
+            properties: { k: true },
+            patternProperties: { "^s-": { type: "string" }, "^n-": { type: "integer" } },
+            additionalProperties: { type: "string" },
+          },
+        },
+      ],
+    },
+    calls: [call("fn", { "s-a": "1", "n-a": 2, b: "3", k: 4 })],
   },
 ];
 
