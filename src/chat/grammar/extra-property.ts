@@ -44,7 +44,6 @@ function patternMembers(
     const key = keyOfPattern(emitter, pattern);
     const member =
       key === null ? style.extra(builder, names.declared, rule) : style.keyed(builder, key, rule);
-    if (member === null) continue;
     options.push(member);
     // Names that match several patterns, or are declared, too, owe more than is checked here.
     if (key === null || rules.patterns.length > 1 || names.isDeclared(pattern)) {
@@ -83,7 +82,7 @@ function namedExtra(emitter: Emitter, names: PropertyNames, value: string): stri
 
 function keyOfPattern({ builder, style }: Emitter, pattern: string): string | null {
   try {
-    return patternGrammar(builder, pattern, { min: 0, max: null }, style.text).expression;
+    return patternGrammar(builder, pattern, { min: 0, max: null }, style.names).expression;
   } catch (error) {
     if (error instanceof UnsupportedPattern) return null;
     throw error;

@@ -1,4 +1,5 @@
 import type { DictFormat, ElementsFormat, PythonFormat, TaggedFormat } from "../formats/format.ts";
+import { bareNames, TAG_NAMES } from "./bare-names.ts";
 import { literal, sequence, choice } from "./gbnf.ts";
 import { jsonRule } from "./json-rules.ts";
 import { bareMembers, type TaggedStyles } from "./tool-arguments.ts";
@@ -19,10 +20,13 @@ import { untypedStyle } from "./untyped-style.ts";
 export function pythonSections(context: CallContext, format: PythonFormat): SectionStart[] {
   const { builder } = context;
   const ws = jsonRule(builder, "ws");
-  const members = bareMembers(
-    (_, name, value) => sequence(literal(`${name}=`), value),
-    () => jsonRule(builder, "comma"),
-  );
+  const members = bareMembers({
+    names: KEYWORDS,
+    spell: (name) => name,
+    before: "",
+    after: "=",
+    comma: jsonRule(builder, "comma"),
+  });
   const call = anyCall(context, ({ tool, arguments: args }) =>
     sequence(literal(`${tool.name}(`), args.members(members, PYTHON_STYLE), '")"'),
   );
@@ -32,6 +36,9 @@ export function pythonSections(context: CallContext, format: PythonFormat): Sect
     : callList(context, call, '"\\n"');
   return format.openers.map((opener) => ({ opener, rest: sequence(ws, list, close) }));
 }
+
+/** Keywords as the parser knows them: words of letters and digits, `_`, `-` and `$`. */
+const KEYWORDS = bareNames("!\"#%&'()*+,./:;<=>?@[\\]^`{|}~", false);
 
 /** `NAME{key:value}`. */
 export function dictSections(context: CallContext, format: DictFormat): SectionStart[] {
@@ -138,11 +145,13 @@ function taggedArguments(
   const close = (format.valueNewlines ? "\n" : "") + format.valueEnd;
   // White space before a value would be part of it.
   const begin = sequence(spaced(builder, format.valueStart), format.valueNewlines ? '"\\n"' : "");
-  const outer = bareMembers(
-    (_, name, value) =>
-      sequence(ws, literal(format.keyStart + keyText(format, name) + format.keyEnd), value),
-    () => "",
-  );
+  const outer = bareMembers({
+    names: TAG_NAMES,
+    spell: (name) => keyText(format, name),
+    before: sequence(ws, literal(format.keyStart)),
+    after: format.keyEnd,
+    comma: "",
+  });
   return tool.arguments.tagged(valueStyles(format, close), outer, ({ text, other }) => {
     const options: string[] = [];
     if (text !== null) options.push(sequence(mark(format, "string"), begin, text));
@@ -153,8 +162,9 @@ function taggedArguments(
 
 function valueStyles(format: TaggedFormat, close: string): TaggedStyles {
   const text = format.cdata ? cdataStyle(close) : taggedStyle(close);
-  const told = format.cdata || format.typeMark !== null;
-  return { text, mixed: (types) => (told ? text : untypedStyle(close, types)) };
+  const typed = format.typeMark !== null;
+  const told = format.cdata || typed;
+  return { text, mixed: (types) => (told ? text : untypedStyle(close, types)), typed };
 }
 
 /** What states the type before a value. */

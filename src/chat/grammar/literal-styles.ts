@@ -1,3 +1,4 @@
+import { bareNames } from "./bare-names.ts";
 import { literal, sequence, type GrammarBuilder } from "./gbnf.ts";
 import { jsonRule } from "./json-rules.ts";
 import { rawText } from "./raw-text.ts";
@@ -24,15 +25,17 @@ export function dictStyle(quote: string): ValueStyle {
     anyValue: (builder) => freeValue(builder, "dict", style),
     anyObject: (builder) => freeObject(builder, "dict", style),
     member: (builder, name, value) => sequence(literal(name), jsonRule(builder, "colon"), value),
+    names: DICT_NAMES,
     extra: (builder, declared, value) =>
-      declared.length > 0
-        ? null
-        : sequence("[a-zA-Z0-9_.-]{1,64}", jsonRule(builder, "colon"), value),
-    keyed: () => null,
+      sequence(DICT_NAMES.other(builder, declared, jsonRule(builder, "colon")), value),
+    keyed: (builder, key, value) => sequence(key, jsonRule(builder, "colon"), value),
     sorted: true,
   };
   return style;
 }
+
+/** What else would end a name, or begin a string. */
+const DICT_NAMES = bareNames(":,{}[]<>|\"'`", true);
 
 function named(builder: GrammarBuilder, name: string, body: string): string {
   if (!builder.has(name)) builder.define(name, body);
@@ -43,7 +46,7 @@ function freeObject(builder: GrammarBuilder, prefix: string, style: ValueStyle):
   const name = `${prefix}-object`;
   if (builder.has(name)) return name;
   const value = `${prefix}-value`;
-  const member = style.extra(builder, [], value) ?? '""';
+  const member = style.extra(builder, [], value);
   const list = `( ${member} ( ${style.comma(builder)} ${member} )* ${style.ws(builder)} )?`;
   builder.define(name, `${style.object.open} ${style.ws(builder)} ${list} ${style.object.close}`);
   freeValue(builder, prefix, style);

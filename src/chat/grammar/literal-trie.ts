@@ -2,9 +2,9 @@ import { classChar, literal, sequence, type GrammarBuilder } from "./gbnf.ts";
 import { jsonRule } from "./json-rules.ts";
 
 /** Excluded texts are told apart up to here; longer ones are excluded with all that begin so. */
-const MAX_EXCEPT_LENGTH = 256;
+export const MAX_EXCEPT_LENGTH = 256;
 
-interface TrieNode {
+export interface TrieNode {
   /** Some text ends here. */
   ends: boolean;
   next: Map<string, TrieNode>;
@@ -65,7 +65,8 @@ function exceptNode(builder: GrammarBuilder, node: TrieNode, depth: number): str
   return builder.add("except", options.join(" | "));
 }
 
-function trieOf(builder: GrammarBuilder, texts: readonly string[]): TrieNode {
+/** The prefixes of `texts`. */
+export function trieOf(builder: GrammarBuilder, texts: readonly string[]): TrieNode {
   const root: TrieNode = { ends: false, next: new Map() };
   for (const text of texts) {
     let node = root;

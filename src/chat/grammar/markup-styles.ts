@@ -1,3 +1,4 @@
+import { TAG_NAMES } from "./bare-names.ts";
 import { charSet, complement, intersect } from "./char-set.ts";
 import { countedUntil } from "./counted-text.ts";
 import { literal, sequence, type GrammarBuilder } from "./gbnf.ts";
@@ -9,27 +10,43 @@ import { JSON_STYLE, type ValueStyle } from "./value-style.ts";
 
 /** Nested elements, each tag behind `prefix`; list items are elements of their own. */
 export function elementsStyle(prefix: string, itemTag: string): ValueStyle {
-  const end = literal(`${prefix}</`);
+  const close = `${prefix}</`;
   const element = (name: string, value: string): string =>
     sequence(literal(`${prefix}<${name}>`), value, literal(`${name}>`));
+  // That the closing tag repeats the name is left to the model.
+  const named = (builder: GrammarBuilder, name: string, value: string): string =>
+    sequence(literal(`${prefix}<`), name, value, TAG_NAMES.other(builder, [], '">"'));
   const style: ValueStyle = {
     ...JSON_STYLE,
     id: "elements",
-    text: rawText("", `${prefix}</`),
+    text: rawText("", close),
+    names: TAG_NAMES,
     texts: (value) => rawTexts(value, prefix),
-    // Nothing tells a string from a number here, so it is text that reads as either.
-    anyValue: (builder) => textUntil(builder, `${prefix}</`),
-    anyObject: () => '""',
+    anyValue: (builder) => anyElement(builder, style, prefix),
+    anyObject: () => null,
     object: { open: "", close: "" },
     array: { open: "", close: "" },
     comma: (builder) => jsonRule(builder, "ws"),
     member: (_, name, value) => element(name, value),
     item: (_, value) => element(itemTag, value),
-    extra: () => null,
-    keyed: () => null,
-    end,
+    extra: (builder, declared, value) =>
+      named(builder, TAG_NAMES.other(builder, declared, '">"'), value),
+    keyed: (builder, key, value) => named(builder, sequence(key, '">"'), value),
+    end: literal(close),
   };
   return style;
+}
+
+/** Text that reads as a string or as another scalar, since nothing tells them apart; or elements. */
+function anyElement(builder: GrammarBuilder, style: ValueStyle, prefix: string): string {
+  const name = "any-element";
+  if (builder.has(name)) return name;
+  // Up to any tag, so that text never takes the tags of an element for its own.
+  const text = sequence(textUntil(builder, prefix), '"</"');
+  const ws = style.ws(builder);
+  const member = builder.add("any-member", sequence(ws, style.extra(builder, [], name)));
+  builder.define(name, `${text} | ${member}+ ${ws} ${style.end}`);
+  return name;
 }
 
 /** Bare strings that `close` ends; any other value is JSON, ended the same way. */

@@ -25,7 +25,8 @@ export function objectGrammar(
 ): string | null {
   const { builder, style } = emitter;
   for (const located of rules.unenforced) emitter.report(located);
-  if (isFree(rules)) return style.anyObject(builder);
+  const free = isFree(rules) ? style.anyObject(builder) : null;
+  if (free !== null) return free;
   const names = new PropertyNames(emitter, rules);
   const members = declaredMembers(emitter, rules, names, hint);
   if (members === null) return null;

@@ -213,7 +213,7 @@ function callRules(
     return strictCallRules(request, tools, parallel);
   } catch (error) {
     if (!(error instanceof LmError) || request.choice.kind !== "auto") throw error;
-    const usable = tools.map((named) => withUsableSchema(named, request.budgets));
+    const usable = tools.map((named) => withUsableSchema(request, named));
     const rules = strictCallRules(request, usable, parallel);
     const replaced = usable.filter((named, index) => named !== tools[index]);
     const warnings = replaced.map(({ param }) => ({ param, ...WHOLE_SCHEMA }));
@@ -239,10 +239,12 @@ function strictCallRules(
 }
 
 /** The tool as it is, or without its schema when no grammar can be made of it. */
-function withUsableSchema(named: NamedTool, budgets: RequestBudgets): NamedTool {
+function withUsableSchema(request: CountedRequest, named: NamedTool): NamedTool {
   const { tool, param } = named;
   try {
-    schemaGrammar(tool.parameters ?? {}, param, budgets);
+    schemaGrammar(tool.parameters ?? {}, param, request.budgets);
+    // A schema that is fine may still describe no object.
+    strictCallRules(request, [named], false);
     return named;
   } catch (error) {
     if (!(error instanceof LmError) || tool.strict) throw error;

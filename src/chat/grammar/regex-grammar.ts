@@ -4,7 +4,7 @@ import { judgeWays } from "./grammar-ways.ts";
 import { parseRegex, UnsupportedPattern, type RegexNode } from "./regex-parse.ts";
 import { repeat } from "./repeat.ts";
 import { invalidSchema } from "./schema-source.ts";
-import type { TextStyle } from "./value-style.ts";
+import type { CharStyle } from "./value-style.ts";
 import type { WorkBudget } from "./work-budget.ts";
 
 /** Bounds of a string's length in code points; `max` null = none. */
@@ -23,7 +23,7 @@ export interface PatternGrammar {
 /** Where rules go, and how characters are written. */
 interface Writer {
   builder: GrammarBuilder;
-  text: TextStyle;
+  text: CharStyle;
 }
 
 /**
@@ -35,7 +35,7 @@ export function patternGrammar(
   builder: GrammarBuilder,
   pattern: string,
   length: LengthRange,
-  text: TextStyle,
+  text: CharStyle,
 ): PatternGrammar {
   const budget = builder.budgets.patterns;
   if (budget.left === 0) throw new UnsupportedPattern(TOO_COMPLEX);
@@ -70,7 +70,7 @@ function written(
   builder: GrammarBuilder,
   pattern: string,
   length: LengthRange,
-  text: TextStyle,
+  text: CharStyle,
 ): PatternGrammar {
   const writer: Writer = { builder, text };
   const root = parseRegex(pattern);

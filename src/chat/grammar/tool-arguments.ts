@@ -1,10 +1,12 @@
+import type { LmError } from "../../lib/errors.ts";
 import type { Tool } from "../conversation.ts";
-import type { GrammarBuilder } from "./gbnf.ts";
+import type { BareNames } from "./bare-names.ts";
+import { literal, sequence, type GrammarBuilder } from "./gbnf.ts";
 import { objectGrammar } from "./object-grammar.ts";
 import type { Emitter } from "./schema-emit.ts";
 import { SchemaRules, type UnsupportedKeyword } from "./schema-rules.ts";
 import type { JsonType } from "./schema-shape.ts";
-import { invalidSchema, SchemaDocument, type Located } from "./schema-source.ts";
+import { invalidSchema, isSchemaObject, SchemaDocument, type Located } from "./schema-source.ts";
 import { JSON_STYLE, type ValueStyle } from "./value-style.ts";
 
 /** A tool whose arguments are to be written, and the request field its schema came from. */
@@ -17,6 +19,8 @@ export interface NamedTool {
 export interface TaggedStyles {
   text: ValueStyle;
   mixed: (types: ReadonlySet<JsonType>) => ValueStyle;
+  /** Something beside a value says whether it is a string. */
+  typed: boolean;
 }
 
 const NO_ARGUMENTS = { type: "object", properties: {}, additionalProperties: false };
@@ -24,7 +28,6 @@ const NO_ARGUMENTS = { type: "object", properties: {}, additionalProperties: fal
 const SHAPING = [
   "properties",
   "required",
-  "additionalProperties",
   "patternProperties",
   "propertyNames",
   "minProperties",
@@ -35,6 +38,7 @@ const SHAPING = [
   "enum",
   "const",
 ];
+const IS_OBJECT: Located = { schema: { type: "object" }, pointer: "" };
 const IS_STRING: Located = { schema: { type: "string" }, pointer: "" };
 const IS_NO_STRING: Located = { schema: { not: { type: "string" } }, pointer: "" };
 
@@ -62,12 +66,12 @@ export class ToolArguments {
 
   /** One JSON object. */
   json(): string {
-    return this.#json.root();
+    return this.#object(this.#json);
   }
 
   /** One object in another notation. */
   object(style: ValueStyle): string {
-    return this.#rules(style).root();
+    return this.#object(this.#rules(style));
   }
 
   /** The members of the object, in `outer`'s notation, with values in `inner`'s; may be "". */
@@ -87,13 +91,26 @@ export class ToolArguments {
   ): string {
     const texts = this.#rules(styles.text, this.#json);
     return this.#members(outer, (all, hint) => {
-      const free = all.every(({ schema }) => schema === true || isEmpty(schema));
+      // Free text reads as whatever it looks like, unless its type is stated.
+      const free = !styles.typed && all.every(({ schema }) => schema === true || isEmpty(schema));
       const other = free ? null : texts.visit([...all, IS_NO_STRING], hint);
       const rules =
         other === null ? texts : this.#rules(styles.mixed(texts.types(all)), this.#json);
       const text = rules.visit([...all, IS_STRING], hint);
       return text === null && other === null ? null : write({ text, other });
     });
+  }
+
+  #object(rules: SchemaRules): string {
+    const { root } = this.#document;
+    if (isSchemaObject(root.schema) && root.schema["type"] === "object") return rules.root();
+    const object = rules.visit([root, IS_OBJECT], "arguments");
+    if (object === null) throw this.#noObject();
+    return object;
+  }
+
+  #noObject(): LmError {
+    return invalidSchema(this.#param, "", "describes no object");
   }
 
   #rules(style: ValueStyle, nested: SchemaRules | null = null): SchemaRules {
@@ -114,32 +131,44 @@ export class ToolArguments {
       .filter((shape) => shape.types.has("object"))
       .map((shape) => objectGrammar(emitter, shape.object, "arguments", shape.pointer))
       .filter((rule) => rule !== null);
-    if (options.length === 0) throw invalidSchema(this.#param, "", "describes no object");
+    if (options.length === 0) throw this.#noObject();
     return this.#builder.add("arguments", options.join(" | "));
   }
 }
 
+/** What stands around the names of members that have no braces around all of them. */
+export interface MemberNotation {
+  names: BareNames;
+  /** How a declared name is written. */
+  spell: (name: string) => string;
+  /** GBNF before each member; text between its name and its value. */
+  before: string;
+  after: string;
+  comma: string;
+}
+
 /** The notation of members that stand side by side without braces. */
-export function bareMembers(
-  member: ValueStyle["member"],
-  comma: (builder: GrammarBuilder) => string,
-): ValueStyle {
+export function bareMembers(notation: MemberNotation): ValueStyle {
+  const { names, spell, before, after, comma } = notation;
   return {
     ...JSON_STYLE,
     id: "bare",
+    names,
     object: { open: "", close: "" },
-    anyObject: () => '""',
-    comma,
-    member,
-    extra: () => null,
-    keyed: () => null,
+    anyObject: () => null,
+    comma: () => comma,
+    member: (_, name, value) => sequence(before, literal(spell(name) + after), value),
+    extra: (builder, declared, value) =>
+      sequence(before, names.other(builder, declared, literal(after)), value),
+    keyed: (_, key, value) => sequence(before, key, literal(after), value),
   };
 }
 
 /** A tool's parameters as a schema of an object; without any, the object is empty. */
 function argumentsSchema({ parameters }: Tool): unknown {
   if (parameters === null) return NO_ARGUMENTS;
-  const shaped = SHAPING.some((keyword) => !isEmpty(parameters[keyword]));
+  const opens = (parameters["additionalProperties"] ?? null) !== null;
+  const shaped = opens || SHAPING.some((keyword) => !isEmpty(parameters[keyword]));
   if (!shaped && (parameters["type"] === undefined || parameters["type"] === "object")) {
     return { ...parameters, ...NO_ARGUMENTS };
   }

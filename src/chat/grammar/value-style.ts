@@ -5,15 +5,19 @@ import { stringExcept } from "./literal-trie.ts";
 import { repeat } from "./repeat.ts";
 import type { TextLength } from "./until-grammar.ts";
 
-/** How characters are written between the delimiters of a string. */
-export interface TextStyle {
-  /** GBNF of the delimiters; "" = none. */
-  readonly open: string;
-  readonly close: string;
+/** How characters are written inside a string or a name. */
+export interface CharStyle {
   /** One character of the set; null when none of it can be written. */
   char(set: CharSet): string | null;
   /** The rule or class of one character of any kind. */
   any(builder: GrammarBuilder): string;
+}
+
+/** How characters are written between the delimiters of a string. */
+export interface TextStyle extends CharStyle {
+  /** GBNF of the delimiters; "" = none. */
+  readonly open: string;
+  readonly close: string;
   /** A whole string without rules, delimiters included, that is none of `except`. */
   free(builder: GrammarBuilder, except: readonly string[]): string;
   /** A whole string of that length, delimiters included; null when there is none. */
@@ -27,24 +31,27 @@ export interface ValueStyle {
   /** Part of rule names. */
   readonly id: string;
   readonly text: TextStyle;
+  /** Names of members. */
+  readonly names: CharStyle;
   /** The ways to write one fixed value, as texts; none when it cannot be written. */
   texts(value: unknown): readonly string[];
   /** Rules of JSON that differ; the others hold as they are. */
   null(builder: GrammarBuilder): string;
   boolean(builder: GrammarBuilder): string;
-  /** A value of which nothing is known, with its `end`; an object of which nothing is known. */
+  /** A value of which nothing is known, with its `end`. */
   anyValue(builder: GrammarBuilder): string;
-  anyObject(builder: GrammarBuilder): string;
+  /** An object of which nothing is known; null = its members are written as those of others. */
+  anyObject(builder: GrammarBuilder): string | null;
   readonly object: { readonly open: string; readonly close: string };
   readonly array: { readonly open: string; readonly close: string };
   comma(builder: GrammarBuilder): string;
   ws(builder: GrammarBuilder): string;
   member(builder: GrammarBuilder, name: string, value: string): string;
   item(builder: GrammarBuilder, value: string): string;
-  /** A member whose name is not declared; null when none can be written. */
-  extra(builder: GrammarBuilder, declared: readonly string[], value: string): string | null;
-  /** A member whose name matches `key`, the inside of a string; null when none can be written. */
-  keyed(builder: GrammarBuilder, key: string, value: string): string | null;
+  /** A member whose name is not declared. */
+  extra(builder: GrammarBuilder, declared: readonly string[], value: string): string;
+  /** A member whose name matches `key`, an expression of characters as `names` writes them. */
+  keyed(builder: GrammarBuilder, key: string, value: string): string;
   /** Members stand in alphabetical order instead of the declared one. */
   readonly sorted: boolean;
   /** Follows every value that is not a string; strings have it as their `close`. */
@@ -67,6 +74,7 @@ const jsonText: TextStyle = {
 export const JSON_STYLE: ValueStyle = {
   id: "json",
   text: jsonText,
+  names: jsonText,
   texts: (value) => [JSON.stringify(value)],
   null: (builder) => jsonRule(builder, "null"),
   boolean: (builder) => jsonRule(builder, "boolean"),
