@@ -13,6 +13,7 @@ import type { RenderRun } from "./render-run.ts";
 import type { Scope } from "./scope.ts";
 import { applyFilter } from "./sequence-filters.ts";
 import { TESTS } from "./tests.ts";
+import { testOf, TUPLE_NAME } from "./tokens.ts";
 import {
   Callable,
   type Dict,
@@ -45,23 +46,18 @@ export function compileExpression(node: Expression): Evaluate {
       return (scope) => scope.get(node.value);
     case "ArrayLiteral":
       return listOf(node.value);
-    case "TupleLiteral": {
-      const list = listOf(node.value);
-      return (scope) => new Tuple(list(scope));
-    }
+    case "TupleLiteral":
+      return compileTuple(node.value);
     case "ObjectLiteral":
       return compileDict(node.value);
     case "BinaryExpression":
       return compileBinary(node);
     case "UnaryExpression":
       return compileUnary(node.operator.value, compileExpression(node.argument));
-    case "FilterExpression": {
-      const operand = compileExpression(node.operand);
-      const filter = compileFilter(node.filter);
-      return (scope) => filter(operand(scope), scope);
-    }
+    case "FilterExpression":
+      return compileFiltered(compileExpression(node.operand), node.filter);
     case "TestExpression":
-      return compileTest(compileExpression(node.operand), node.test.value, node.negate);
+      return compileTest(compileExpression(node.operand), node.test.value, node.negate, []);
     case "SelectExpression":
       return choose(compileExpression(node.test), compileExpression(node.lhs), () => undefined);
     case "Ternary":
@@ -82,6 +78,11 @@ export function compileExpression(node: Expression): Evaluate {
 function listOf(nodes: readonly Expression[]): (scope: Scope) => Value[] {
   const items = nodes.map(compileExpression);
   return (scope) => items.map((evaluate) => evaluate(scope));
+}
+
+function compileTuple(nodes: readonly Expression[]): Evaluate {
+  const list = listOf(nodes);
+  return (scope) => new Tuple(list(scope));
 }
 
 function compileDict(nodes: ReadonlyMap<Expression, Expression>): Evaluate {
@@ -126,6 +127,15 @@ function compileUnary(operator: string, argument: Evaluate): Evaluate {
   };
 }
 
+function compileFiltered(operand: Evaluate, node: Identifier | CallExpression): Evaluate {
+  if (node.type === "CallExpression" && node.callee.type === "Identifier") {
+    const test = testOf(node.callee.value);
+    if (test !== null) return compileTest(operand, test.name, test.isNegated, node.args);
+  }
+  const filter = compileFilter(node);
+  return (scope) => filter(operand(scope), scope);
+}
+
 /** A filter with its arguments, to be applied to values. */
 export function compileFilter(node: Identifier | CallExpression): ApplyFilter {
   const callee = node.type === "Identifier" ? node : node.callee;
@@ -134,11 +144,16 @@ export function compileFilter(node: Identifier | CallExpression): ApplyFilter {
   return (value, scope) => applyFilter(callee.value, value, read(scope), scope.run);
 }
 
-function compileTest(operand: Evaluate, name: string, isNegated: boolean): Evaluate {
+function compileTest(
+  operand: Evaluate,
+  name: string,
+  isNegated: boolean,
+  args: readonly Expression[],
+): Evaluate {
   const test = TESTS.get(name);
   if (test === undefined) throw new Error(`No test named '${name}'.`);
-  const none = compileArguments([]);
-  return (scope) => test(operand(scope), none(scope), scope.run) !== isNegated;
+  const read = compileArguments(args);
+  return (scope) => test(operand(scope), read(scope), scope.run) !== isNegated;
 }
 
 function compileMember({ object, property, computed }: MemberExpression): Evaluate {
@@ -169,6 +184,7 @@ function compileSlice(target: Evaluate, { start, stop, step }: SliceExpression):
 }
 
 function compileCall({ callee, args }: CallExpression): Evaluate {
+  if (callee.type === "Identifier" && callee.value === TUPLE_NAME) return compileTuple(args);
   const target = compileExpression(callee);
   const read = compileArguments(args);
   const name = nameOf(callee);

@@ -1,5 +1,6 @@
-import { Template } from "@huggingface/jinja";
+import { parse } from "@huggingface/jinja";
 import { MAX_TEMPLATE_LENGTH } from "../../lib/limits.ts";
+import { tokensOf } from "./tokens.ts";
 
 /** The parsed template, as the classes of `@huggingface/jinja` shape it; see its `ast.d.ts`. */
 export type Expression =
@@ -111,5 +112,5 @@ export function parseTemplate(source: string): readonly Statement[] {
   if (source.length > MAX_TEMPLATE_LENGTH) throw new Error("the template is larger than 1 MiB");
   if (LONG_BLANKS.test(source)) throw new Error("the template has 1000 blanks in a row");
   // The package declares its nodes as open classes; these are the same objects, as a closed union.
-  return new Template(source).parsed.body as unknown as readonly Statement[];
+  return parse(tokensOf(source)).body as unknown as readonly Statement[];
 }

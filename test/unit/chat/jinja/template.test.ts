@@ -33,6 +33,40 @@ const cases: Case[] = [
     text: "[none]",
   },
   {
+    name: "tests with an argument, in parentheses and without",
+    source:
+      "{{ 4 is divisibleby(2) }} {{ 4 is divisibleby 3 }} {{ 1 is in [1] }} {{ 1 is not in [1] }} {{ 1 is eq(1) and 2 is ne 3 }}",
+    text: "True False True False True",
+  },
+  {
+    name: "the argument of a test has members and items, and ends before the next word",
+    source:
+      "{{ 'yes' if x is sameas true else 'no' }} {{ 2 is eq d.a[0].b or false }} {{ not 3 is gt d['a'][0]['b'] }} {{ [1 is lt (2), d.a|length is eq 1] }}",
+    variables: { x: true, d: { a: [{ b: 2 }] } },
+    text: "yes True False [True, True]",
+  },
+  {
+    name: "tests without an argument before another word",
+    source: "{{ x is defined and y is not defined }} {{ x is none if y is defined else 'b' }}",
+    variables: { x: 1 },
+    text: "True b",
+  },
+  {
+    name: "tuples of one and of none",
+    source: "{{ (1,) }}{{ () }}{{ 'a' in ('a',) }}{{ 'ab'.endswith(('b',)) }}{{ (1, 2,) + () }}",
+    text: "(1,)()TrueTrue(1, 2)",
+  },
+  {
+    name: "numbers with an exponent",
+    source: "{{ 1e3 }} {{ 2.5e-3 }} {{ -1E2 }} {{ 1e16 }}",
+    text: "1000.0 0.0025 -100.0 1e+16",
+  },
+  {
+    name: "the line ends of Windows and of old Macs are newlines, in escapes they stay",
+    source: "a\r\n{% if true %}\r\nb{{ '\\r\\n' }}\r{% endif %}\r\nc\r\n",
+    text: "a\nb\r\n\nc",
+  },
+  {
     name: "strip takes a set of characters",
     source: "[{{ '\\n\\n  x \\n'.strip('\\n') }}][{{ '..x..'.lstrip('.') }}][{{ ' x ' | trim }}]",
     text: "[  x ][x..][x]",
