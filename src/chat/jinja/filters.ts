@@ -5,6 +5,7 @@ import type { RenderRun } from "./render-run.ts";
 import {
   float,
   isDict,
+  isInteger,
   isList,
   isTruthy,
   itemsOf,
@@ -26,7 +27,7 @@ import {
   split,
   splitLines,
   strip,
-  title,
+  titleWords,
 } from "./python-strings.ts";
 
 export type Filter = (value: Value, args: Arguments, run: RenderRun) => Value;
@@ -37,7 +38,7 @@ export const VALUE_FILTERS: readonly (readonly [string, Filter])[] = [
   ["safe", (value) => value],
   ["upper", (value) => str(value).toUpperCase()],
   ["lower", (value) => str(value).toLowerCase()],
-  ["title", (value) => title(str(value))],
+  ["title", (value) => titleWords(str(value))],
   ["capitalize", (value) => capitalize(str(value))],
   ["trim", (value, args) => strip(str(value), args.optionalString(0, "chars"), true, true)],
   ["replace", replaced],
@@ -72,7 +73,7 @@ export function attributeOf(value: Value, path: string): Value {
   for (const name of path.split(".")) {
     if (isDict(part)) part = part.get(name);
     else if (isList(part)) part = part[Number(name)];
-    else if (part instanceof Tuple) part = part.items[Number(name)];
+    else if (part instanceof Tuple) part = part.field(name);
     else return undefined;
   }
   return part;
@@ -171,7 +172,8 @@ function rounded(value: Value, args: Arguments): Value {
   const scaled = number * scale;
   if (method === "ceil") return float(Math.ceil(scaled) / scale);
   if (method === "floor") return float(Math.floor(scaled) / scale);
-  return float(roundHalfEven(scaled) / scale);
+  const result = roundHalfEven(scaled) / scale;
+  return isInteger(value) || typeof value === "boolean" ? result : float(result);
 }
 
 function roundHalfEven(value: number): number {

@@ -22,6 +22,7 @@ export function attribute(value: Value, name: string): Value {
   if (isDict(value)) return dictMethod(value, name) ?? value.get(name);
   if (value instanceof Namespace) return value.attributes.get(name);
   if (value instanceof LoopState) return value.attribute(name);
+  if (value instanceof Tuple) return value.field(name);
   return method(value, name);
 }
 

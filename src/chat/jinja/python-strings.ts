@@ -5,6 +5,7 @@ const BLANK =
   "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
 const IS_BLANK = new RegExp(`[${BLANK}]`);
 const WORD = new RegExp(`[^${BLANK}]+`, "g");
+const TITLE_WORD = new RegExp(`[^${BLANK}({[<\\-]+`, "g");
 const LINE_ENDS = "\\n\\r\\v\\f\\x1c-\\x1e\\x85\\u2028\\u2029";
 const LINE_END = new RegExp(`\\r\\n|[${LINE_ENDS}]`, "g");
 
@@ -111,10 +112,13 @@ export function countOf(text: string, part: string): number {
   return part === "" ? lengthOf(text) + 1 : text.split(part).length - 1;
 }
 
-/** Every word begins with a capital; a word starts after anything that is no letter. */
+/** Python's `title()`: every word begins with a capital; a word starts after anything that is no letter. */
 export function title(text: string): string {
   return text.toLowerCase().replace(/(?<!\p{L})\p{L}/gu, (letter) => letter.toUpperCase());
 }
+
+/** Jinja's `|title`: a word starts after blanks, dashes and opening brackets only. */
+export const titleWords = (text: string): string => text.replace(TITLE_WORD, capitalize);
 
 export function capitalize(text: string): string {
   const [first = ""] = text;

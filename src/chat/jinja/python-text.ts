@@ -45,15 +45,22 @@ const ESCAPES: ReadonlyMap<string, string> = new Map([
   ["\t", "\\t"],
 ]);
 
+/** What Python's `isprintable` denies: controls, formats, surrogates, unassigned, and blanks but the space. */
+const HIDDEN = /[\p{C}\p{Z}\\'"]/gu;
+
 function quoted(text: string): string {
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
-  const escaped = text.replace(/[\p{Cc}\\'"]/gu, (char) => {
-    const known = ESCAPES.get(char);
-    if (known !== undefined) return known;
+  const escaped = text.replace(HIDDEN, (char) => {
+    if (char === " ") return char;
     if (char === "'" || char === '"') return char === quote ? `\\${char}` : char;
-    return `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`;
+    return ESCAPES.get(char) ?? codeEscape(char.codePointAt(0) ?? 0);
   });
   return quote + escaped + quote;
+}
+
+function codeEscape(code: number): string {
+  const [letter, width] = code < 0x100 ? ["x", 2] : code < 0x10000 ? ["u", 4] : ["U", 8];
+  return `\\${letter}${code.toString(16).padStart(width, "0")}`;
 }
 
 function numberText(value: number): string {

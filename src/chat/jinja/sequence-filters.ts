@@ -1,20 +1,9 @@
 import { Arguments, NO_KEYWORDS } from "./call-arguments.ts";
 import { attributeOf, type Filter, reversed, VALUE_FILTERS } from "./filters.ts";
-import { compare } from "./operators.ts";
+import { binary, compare } from "./operators.ts";
 import type { RenderRun } from "./render-run.ts";
 import { TESTS } from "./tests.ts";
-import {
-  type Dict,
-  equals,
-  isDict,
-  isTruthy,
-  itemsOf,
-  keyOf,
-  numberOf,
-  Tuple,
-  type Value,
-  WholeFloat,
-} from "./value.ts";
+import { equals, Group, isDict, isTruthy, itemsOf, Tuple, type Value } from "./value.ts";
 import { str } from "./python-text.ts";
 
 const SEQUENCE_FILTERS: readonly (readonly [string, Filter])[] = [
@@ -117,17 +106,16 @@ function extreme(value: Value, args: Arguments, sign: 1 | -1): Value {
   );
 }
 
-function summed(value: Value, args: Arguments): Value {
+/** The start decides what is summed: numbers, or with a list as `start` lists. */
+function summed(value: Value, args: Arguments, run: RenderRun): Value {
   const look = lookAt(args.get(0, "attribute"));
-  const items = itemsOf(value).map(look);
-  const numbers = items.map((item) => {
-    const number = numberOf(item);
-    if (number === null) throw new Error("sum needs numbers");
-    return number;
-  });
-  const total = numbers.reduce((sum, number) => sum + number, args.integer(1, "start", 0));
-  const isFloat = items.some((item) => item instanceof WholeFloat);
-  return isFloat && Number.isInteger(total) ? new WholeFloat(total) : total;
+  const start = args.has(1, "start") ? args.get(1, "start") : 0;
+  return itemsOf(value)
+    .map(look)
+    .reduce<Value>((sum, item) => {
+      if (typeof sum === "string" || typeof item === "string") throw new Error("cannot sum text");
+      return binary("+", sum, item, run);
+    }, start);
 }
 
 /** Items, where anything false counts as none: so Jinja's `map` and `select` read None. */
@@ -174,10 +162,7 @@ function grouped(value: Value, args: Arguments): Value[] {
     if (group === undefined) groups.push([key, [item]]);
     else group[1].push(item);
   }
-  return groups.map(([key, items]) => {
-    const pair: Dict = new Map<ReturnType<typeof keyOf>, Value>();
-    return pair.set("grouper", key).set("list", items);
-  });
+  return groups.map(([key, items]) => new Group(key, items));
 }
 
 function batched(value: Value, args: Arguments): Value[] {

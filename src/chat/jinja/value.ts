@@ -33,6 +33,23 @@ export class Tuple {
   constructor(items: readonly Value[]) {
     this.items = items;
   }
+
+  /** An item by its place as text, or by the name that some tuples give it. */
+  field(name: string): Value {
+    return this.items[Number(name)];
+  }
+}
+
+/** What `groupby` makes of each key: a pair whose items have names. */
+export class Group extends Tuple {
+  constructor(key: Value, members: Value[]) {
+    super([key, members]);
+  }
+
+  override field(name: string): Value {
+    if (name === "grouper") return this.items[0];
+    return name === "list" ? this.items[1] : super.field(name);
+  }
 }
 
 /** The result of `namespace(...)`: the only object whose attributes a template may set. */

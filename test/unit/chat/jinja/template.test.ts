@@ -33,6 +33,17 @@ const cases: Case[] = [
     text: "[none]",
   },
   {
+    name: "what Python does not print is escaped in printed lists",
+    source: "{{ [a, ' b'] }}",
+    variables: { a: "\u00a0\u200b\u2028\ufeff\x07\u{e0001}" },
+    text: "['\\xa0\\u200b\\u2028\\ufeff\\x07\\U000e0001', ' b']",
+  },
+  {
+    name: "a title's words begin after blanks, dashes and brackets",
+    source: `{{ "user_name it's x-y (foo <BAR o'neil"|title }} {{ "it's".title() }}`,
+    text: "User_name It's X-Y (Foo <Bar O'neil It'S",
+  },
+  {
     name: "tests with an argument, in parentheses and without",
     source:
       "{{ 4 is divisibleby(2) }} {{ 4 is divisibleby 3 }} {{ 1 is in [1] }} {{ 1 is not in [1] }} {{ 1 is eq(1) and 2 is ne 3 }}",
@@ -65,6 +76,29 @@ const cases: Case[] = [
     name: "the line ends of Windows and of old Macs are newlines, in escapes they stay",
     source: "a\r\n{% if true %}\r\nb{{ '\\r\\n' }}\r{% endif %}\r\nc\r\n",
     text: "a\nb\r\n\nc",
+  },
+  {
+    name: "groups are pairs whose items have names",
+    source:
+      "{% for k, g in l|groupby('k') %}{{ k }}{{ g|length }}{% endfor %}{% for g in l|groupby('k') %}{{ g.grouper }}{{ g[0] }}{{ g.list|map(attribute='v')|join }}{% endfor %}{{ l|groupby('k')|map(attribute='grouper')|join }}",
+    variables: {
+      l: [
+        { k: "b", v: 1 },
+        { k: "a", v: 2 },
+        { k: "b", v: 3 },
+      ],
+    },
+    text: "a1b2aa2bb13ab",
+  },
+  {
+    name: "sums begin where they are told",
+    source: "{{ [1, 2]|sum(start=3) }} {{ [[1], [2]]|sum(start=[]) }} {{ [1, 2.0]|sum }}",
+    text: "6 [1, 2] 3.0",
+  },
+  {
+    name: "a rounded integer stays one",
+    source: "{{ 3|round }} {{ 2.5|round }} {{ 3|round(0, 'floor') }}",
+    text: "3 2.0 3.0",
   },
   {
     name: "strip takes a set of characters",
