@@ -45,7 +45,10 @@ export class FileCache {
       }
     };
     await Promise.all(Array.from({ length: CONCURRENCY }, worker));
-    this.#known = new Map([...results].filter(([path]) => !passing.has(path)));
+    // What a file was goes on standing for it until it can be read: its stamp tells that it is old.
+    const isLasting = (path: string) =>
+      !passing.has(path) || results.get(path) === this.#known.get(path);
+    this.#known = new Map([...results].filter(([path]) => isLasting(path)));
     this.#isSettled = passing.size === 0;
     return stamps.flatMap((stamp) => results.get(stamp.path) ?? []);
   }
