@@ -18,17 +18,17 @@ const CONCURRENCY = 8;
 
 /**
  * Runs several generations at once and passes their events on as they come. The first failure ends
- * all of them. Nothing is passed on before each of those that run first has begun: the refusal of one
+ * all of them. Nothing is passed on before each of them has begun or was checked: the refusal of one
  * must find the status unsent, whatever the others have computed meanwhile. A generation for which the
  * queue has no room beside the others of its request waits for one of them.
  *
  * @param abort Aborted when not all generations reached their end.
- * @param checkFrom Refuses what the generations from this index on would, before any of them runs.
+ * @param check Refuses what the generations of these indices would, without running them.
  */
 export async function* mergeGenerations(
   starts: readonly (() => Events)[],
   abort: AbortController,
-  checkFrom: (index: number) => Promise<void>,
+  check: (sources: readonly number[]) => Promise<void>,
 ): AsyncGenerator<MergedEvent, void, void> {
   const [only] = starts;
   // Nearly every request has one generation, which needs no race.
@@ -36,7 +36,10 @@ export async function* mergeGenerations(
     for await (const event of only()) yield { source: 0, event };
     return;
   }
-  if (starts.length > CONCURRENCY) await checkFrom(CONCURRENCY);
+  const later = [...starts.keys()];
+  /** Neither begun nor checked. */
+  const unproven = new Set(later.splice(0, CONCURRENCY));
+  if (later.length > 0) await check(later);
   const waiting = [...starts.entries()];
   const running = new Map<number, Events>();
   const steps = new Map<number, Promise<Step>>();
@@ -74,11 +77,16 @@ export async function* mergeGenerations(
         continue;
       }
       begun.add(source);
+      unproven.delete(source);
       if (!step.result.done) {
         advance(source, events);
         held.push({ source, event: step.result.value });
       }
-      if (begun.size >= Math.min(concurrency, starts.length)) yield* held.splice(0);
+      if (begun.size < Math.min(concurrency, starts.length)) continue;
+      // Where the queue is short some of the first wait their turn too.
+      if (unproven.size > 0) await check([...unproven]);
+      unproven.clear();
+      yield* held.splice(0);
     }
   } finally {
     if (running.size > 0) abort.abort();

@@ -282,6 +282,33 @@ describe("several prompts", () => {
     expect(begun).toBe(0);
   });
 
+  test("a prompt that the queue has no room for is checked before a stream begins", async () => {
+    const checked: unknown[] = [];
+    let running = 0;
+    const generate: Generate = async function* (request, signal) {
+      if (running === 2) {
+        const details = { queued: 1, limit: 1, retryAfterMs: 1 };
+        throw new LmError("queue_full", details, "The model's queue is full.");
+      }
+      running += 1;
+      try {
+        yield* echoing(request, signal);
+      } finally {
+        running -= 1;
+      }
+    };
+    const checkPrompts: CheckPrompts = async (requests) => {
+      checked.push(...requests.map(({ input }) => input.kind === "prompt" && input.prompt));
+      const details = { promptTokens: 20, contextLength: 10, param: "prompt" };
+      throw new LmError("context_length_exceeded", details, "Too long.");
+    };
+    const app = appWith({ generate, deps: { checkPrompts } });
+    const answer = await app.handle(post(PATH, { prompt: ["hi", "ho", "long"], stream: true }));
+    expect(answer.status).toBe(400);
+    expect(await errorOf(answer)).toMatchObject({ code: "context_length_exceeded" });
+    expect(checked).toEqual([{ kind: "text", text: "long" }]);
+  });
+
   test("a stream of many prompts begins when those have begun that run first", async () => {
     const told: string[] = [];
     const gate = Promise.withResolvers<void>();

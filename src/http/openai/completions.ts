@@ -53,9 +53,9 @@ export function completions(server: Server, beginExtras = noExtras): PostRoute {
       const starts = decoded.requests.map(
         (request) => () => extras.tap(scope.run(request), request),
       );
-      const events = mergeGenerations(starts, scope.abort, async (index) => {
-        const later = decoded.requests.slice(index);
-        await deps.checkPrompts(later, scope.abort.signal).catch((error: unknown) => {
+      const events = mergeGenerations(starts, scope.abort, async (sources) => {
+        const checked = sources.flatMap((source) => decoded.requests[source] ?? []);
+        await deps.checkPrompts(checked, scope.abort.signal).catch((error: unknown) => {
           throw withWireParam(error, decoded.toWire);
         });
       });
