@@ -6,11 +6,12 @@ import type { Lease } from "../pool/pool.ts";
 
 /** Refuses raw prompts as their generation would before it begins, without generating. */
 export function createCheckPrompts(deps: GenerateDeps): CheckPrompts {
-  return async (requests, signal) => {
+  return async function* checkPrompts(requests, signal) {
     const [first] = requests;
     if (first === undefined) return;
     const lease = await leaseFor(deps, first, signal);
     try {
+      yield { type: "assigned", model: lease.identifier, key: lease.model.key };
       await Promise.all(requests.map((request) => check(lease, request, signal)));
     } finally {
       lease.release();

@@ -115,13 +115,13 @@ export interface RenderedChat {
 }
 
 /**
- * Looks at raw prompts of one model that are not generated from at once.
- * @throws LmError as the generation of one of them would: its prompt is too long or unreadable.
+ * Looks at raw prompts of one model that are not generated from at once. Tells the model as their
+ * generation does. @throws LmError as the generation of one of them would: its prompt is too long or unreadable.
  */
 export type CheckPrompts = (
   requests: readonly GenerateRequest[],
   signal: AbortSignal,
-) => Promise<void>;
+) => AsyncGenerator<Extract<GenerateEvent, { type: "assigned" }>, void, void>;
 
 /** Renders and counts without generating. Only for requests whose input is a chat. */
 export type RenderChat = (request: GenerateRequest, signal: AbortSignal) => Promise<RenderedChat>;

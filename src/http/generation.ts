@@ -75,6 +75,21 @@ export class GenerationScope {
     }
   }
 
+  /** Refuses what these would without running them; a refusal counts as one generation's. */
+  async check(requests: readonly GenerateRequest[]): Promise<void> {
+    const { deps, metrics } = this.#server;
+    const meter = new GenerationMeter(metrics, deps.clock, this.#context);
+    try {
+      const events = deps.checkPrompts(requests, this.abort.signal);
+      for await (const event of events) meter.observe(event);
+    } catch (error) {
+      const outcome = this.abort.signal.aborted ? "cancelled" : outcomeOf(error, meter);
+      // Those that found the queue full are counted when the answer is over.
+      if (!requests.some((request) => this.#crowded.has(request))) meter.close(outcome);
+      throw this.failure(error);
+    }
+  }
+
   /** What to tell the client of an error: why the work was ended, or its own words. */
   failure(error: unknown): unknown {
     const { aborted, reason }: { aborted: boolean; reason: unknown } = this.abort.signal;

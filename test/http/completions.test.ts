@@ -10,6 +10,7 @@ import { LmError } from "../../src/lib/errors.ts";
 import type { TokenLogprob } from "../../src/protocol/events.ts";
 import {
   appWith,
+  assigned,
   done,
   errorOf,
   finished,
@@ -268,7 +269,8 @@ describe("several prompts", () => {
       { param: "prompt", reason: "invalid_value" },
       "No.",
     );
-    const checkPrompts: CheckPrompts = async (requests) => {
+    const checkPrompts: CheckPrompts = async function* (requests) {
+      yield assigned;
       checked.push(...requests.map(({ input }) => input));
       if (checked.length > 12) throw refusal;
     };
@@ -297,7 +299,8 @@ describe("several prompts", () => {
         running -= 1;
       }
     };
-    const checkPrompts: CheckPrompts = async (requests) => {
+    const checkPrompts: CheckPrompts = async function* (requests) {
+      yield assigned;
       checked.push(...requests.map(({ input }) => input.kind === "prompt" && input.prompt));
       const details = { promptTokens: 20, contextLength: 10, param: "prompt" };
       throw new LmError("context_length_exceeded", details, "Too long.");

@@ -119,7 +119,9 @@ export function fakeDeps(options: FakeOptions = {}): Deps {
   return {
     settings: { ...settings, ...options.settings },
     generate: options.generate ?? answer("Hello"),
-    checkPrompts: () => Promise.resolve(),
+    checkPrompts: async function* () {
+      yield assigned;
+    },
     renderChat: async (request) => ({
       model: request.model ?? "acme/tiny",
       prompt: "<prompt>",

@@ -194,6 +194,39 @@ describe("a generation that ends before it begins counts", () => {
     expect(generationsOf(await scrape(app))).toEqual([[model, outcome, 1]]);
   });
 
+  const many = Array.from({ length: 9 }, () => "a");
+  const checked = [
+    { how: "of which one was checked before it had its turn", prompt: many },
+    { how: "that found the queue full and were checked then", prompt: ["a", "b"] },
+  ];
+  test.each(checked)("refused for its prompts, $how", async ({ prompt }) => {
+    const logged: LogFields[] = [];
+    const info = (_message: string, fields: LogFields = {}) => {
+      logged.push(fields);
+    };
+    let running = 0;
+    const app = appWith({
+      generate: async function* () {
+        yield assigned;
+        if (running > 0)
+          throw new LmError("queue_full", { queued: 1, limit: 1, retryAfterMs: 1 }, "Full.");
+        running += 1;
+        yield* [started(), finished(), done];
+      },
+      deps: {
+        log: { ...silentLog, info },
+        checkPrompts: async function* () {
+          yield assigned;
+          throw tooLong;
+        },
+      },
+    });
+    const answer = await app.handle(post("/v1/completions", { prompt, stream: true }));
+    expect(answer.status).toBe(400);
+    expect(logged).toMatchObject([{ status: 400, model: "acme/tiny", outcome: "refused" }]);
+    expect(generationsOf(await scrape(app))).toContainEqual(["acme/tiny", "refused", 1]);
+  });
+
   test("cancelled in the queue", async () => {
     const waits = Promise.withResolvers<void>();
     const app = appWith({

@@ -6,7 +6,6 @@ import { holdOpen } from "../request-context.ts";
 import type { PostRoute } from "../route.ts";
 import { streamAnswer } from "../stream-answer.ts";
 import { validator } from "../validate.ts";
-import { withWireParam } from "../wire-param.ts";
 import { checkDraftModel } from "./chat-completions.ts";
 import { checkPromptForm, toCompletionRequests } from "./completions.decode.ts";
 import { completion, completionChunks } from "./completions.encode.ts";
@@ -53,12 +52,9 @@ export function completions(server: Server, beginExtras = noExtras): PostRoute {
       const starts = decoded.requests.map(
         (request) => () => extras.tap(scope.run(request), request),
       );
-      const events = mergeGenerations(starts, scope.abort, async (sources) => {
-        const checked = sources.flatMap((source) => decoded.requests[source] ?? []);
-        await deps.checkPrompts(checked, scope.abort.signal).catch((error: unknown) => {
-          throw withWireParam(error, decoded.toWire);
-        });
-      });
+      const events = mergeGenerations(starts, scope.abort, (sources) =>
+        scope.check(sources.flatMap((source) => decoded.requests[source] ?? [])),
+      );
       if (decoded.stream) {
         const frames = extras.frames(completionChunks(events, decoded, stamp));
         return streamAnswer(server, context, scope, frames);
