@@ -96,7 +96,7 @@ export const LOAD_SETTINGS = {
     flag: "threads",
     minimum: 1,
     maximum: 1_024,
-    help: "Compute threads (default auto: the physical cores this process may use)",
+    help: "Compute threads, at most the processors this process may use (default auto: its physical cores)",
   }),
   speculation: words.choiceSetting({
     flag: "speculation",

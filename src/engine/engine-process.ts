@@ -7,7 +7,7 @@ import { Outbox } from "./outbox.ts";
 /** What differs between the real engine and one over a fake backend. */
 export type EngineProcessOptions = Pick<
   SessionOptions,
-  "createBackend" | "defaultThreads" | "buildId"
+  "createBackend" | "defaultThreads" | "mostThreads" | "buildId"
 >;
 
 /** A terminal sends Ctrl-C to every process of its group; the server decides when engines end. */

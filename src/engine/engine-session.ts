@@ -18,6 +18,7 @@ export interface SessionOptions {
   /** @throws LmError engine_unavailable when the libraries cannot be used. */
   createBackend: () => Backend;
   defaultThreads: () => number;
+  mostThreads: () => number;
   buildId: string;
   clock: Clock;
   /** Hands a message to the server, in order. */
@@ -85,12 +86,13 @@ export class EngineSession {
 
   #load(options: LoadOptions): void {
     assert(this.#engine === null, "a process loads one model");
-    const { createBackend, defaultThreads, buildId, clock } = this.#options;
+    const { createBackend, defaultThreads, mostThreads, buildId, clock } = this.#options;
     try {
       const { engine, info } = loadEngine(options, {
         backend: createBackend(),
         clock,
         defaultThreads,
+        mostThreads,
         send: (load, events) =>
           this.#send({ type: "step", load, events, receivedJobId: this.#receivedJobId }),
         onProgress: (fraction) => this.#reportProgress(fraction),

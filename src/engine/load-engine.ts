@@ -26,6 +26,8 @@ export interface LoadDeps {
   clock: Clock;
   /** Compute threads when the options name none and the model is not tiny. */
   defaultThreads: () => number;
+  /** Compute threads whatever the options say. */
+  mostThreads: () => number;
   send: SendStep;
   onProgress: (fraction: number) => void;
   /** Of the program; states of another build are not reused. */
@@ -51,9 +53,10 @@ export function loadEngine(
     for (const adapter of options.adapters ?? []) model.loadAdapter(adapter.path);
     const adapters = new AdapterSets(options.adapters);
     const isTiny = options.purpose === "generate" && model.facts.sizeBytes <= ONE_THREAD_BYTES;
-    const threads = options.threads ?? (isTiny ? 1 : deps.defaultThreads());
-    // Threads that were asked for stay, and those that feed a GPU are idle by nature.
-    const isGoverned = options.threads === null && threads > 1 && model.facts.gpuLayers === 0;
+    const wanted = options.threads ?? (isTiny ? 1 : deps.defaultThreads());
+    const threads = Math.min(wanted, deps.mostThreads());
+    // Threads that feed a GPU are idle by nature.
+    const isGoverned = threads > 1 && model.facts.gpuLayers === 0;
     const governor = (): ThreadGovernor | null => (isGoverned ? new ThreadGovernor(threads) : null);
     const pieces = new PieceTable(model.vocabulary);
     const generating =

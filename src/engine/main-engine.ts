@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { createFfiBackend } from "../llama/ffi-backend.ts";
-import { defaultThreads } from "../llama/system-cpu.ts";
+import { defaultThreads, mostThreads } from "../llama/system-cpu.ts";
 import { runEngineProcess } from "./engine-process.ts";
 import { enterLibraryFolder } from "./library-folder.ts";
 
@@ -28,6 +28,7 @@ export async function runEngine(argv: readonly string[]): Promise<number> {
         },
       }),
     defaultThreads,
+    mostThreads,
     buildId,
   });
 }

@@ -8,9 +8,14 @@ export function defaultThreads(): number {
   return usableCores(systemCpu());
 }
 
+/** Threads beyond these wait for each other at every barrier: one runs only while another does not. */
+export function mostThreads(): number {
+  return usableProcessors({ readFile, logicalCount: availableParallelism() });
+}
+
 /** Whether so many threads leave no processor to anything else. */
 export function takesAllProcessors(threads: number): boolean {
-  return threads >= usableProcessors({ readFile, logicalCount: availableParallelism() });
+  return threads >= mostThreads();
 }
 
 function systemCpu(): CpuSources {

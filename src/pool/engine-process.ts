@@ -241,8 +241,12 @@ export class EngineProcess {
     this.#progress.told(1);
     this.#watchdog.stop();
     this.#ready.resolve(info);
-    const { log, model } = this.#options;
-    const { contextLength } = info;
+    const { log, model, load } = this.#options;
+    const { contextLength, threads } = info;
+    if (load.threads !== null && threads < load.threads) {
+      const facts = { model, askedThreads: load.threads, threads };
+      log.warn("fewer threads compute than were asked for: no more processors may be used", facts);
+    }
     const loadMs = Math.round(info.loadMs);
     log.info("model loaded", { model, contextLength, loadMs, pid: this.#channel.pid });
   }

@@ -176,6 +176,19 @@ describe("experts of a load", () => {
 });
 
 describe("tuning of a load", () => {
+  test("threads that no processor is there for are told", async () => {
+    const app = appWith({ settings: { restExtensions: true } });
+    const ask = (threads: number) =>
+      app.handle(post("/api/v1/models/load", { model: fakeModel().key, threads }));
+    const computing = fakeInstance(fakeModel()).info?.threads ?? 0;
+    const enough = await ask(computing);
+    expect([enough.status, enough.headers.get("x-lmserver-warning")]).toEqual([200, null]);
+    const many = await ask(500);
+    expect(many.headers.get("x-lmserver-warning")).toStartWith(
+      `threads: 500 asked for, ${computing} compute`,
+    );
+  });
+
   const fields = {
     threads: 2,
     cache_type_k: "q8_0",

@@ -159,6 +159,7 @@ describe.if(libraryDir !== null)("what a model is expected to need", () => {
           backend: watched(backend, asked),
           clock: stillClock,
           defaultThreads: () => 1,
+          mostThreads: () => 1,
           send: () => undefined,
           buildId: "test",
           onTrouble: () => undefined,

@@ -23,6 +23,7 @@ process.exit(
   await runEngineProcess({
     createBackend: () => new FakeBackend({ decodeMs: () => decodeMs, reasonBytes }),
     defaultThreads: () => 1,
+    mostThreads: () => 4,
     buildId: values["build-id"],
   }),
 );

@@ -6,7 +6,11 @@ import { decimal, integer, opt } from "../schema.ts";
 
 /** How a model computes, beyond what LM Studio's API has fields for. Names as in llama.cpp. */
 export const tuningFields = {
-  threads: opt(integer("Compute threads. Default: the physical cores.", { minimum: 1 })),
+  threads: opt(
+    integer("Compute threads, at most the processors. Default: the physical cores.", {
+      minimum: 1,
+    }),
+  ),
   cache_type_k: opt(KvType),
   cache_type_v: opt(KvType),
   rope_freq_base: opt(decimal("Default: the model's own.", { exclusiveMinimum: 0 })),

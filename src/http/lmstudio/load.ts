@@ -118,6 +118,11 @@ export function nativeLoad({ deps }: Server): PostRoute {
       };
       const instance = await deps.pool.load(model, load, context.request.signal);
       const seconds = (deps.clock.monotonicMs() - startMs) / 1000;
+      const [asked, threads] = [request.threads ?? 0, instance.info?.threads ?? Infinity];
+      if (threads < asked)
+        context.warnings.push(
+          `threads: ${asked} asked for, ${threads} compute: no more processors`,
+        );
       return jsonResponse({
         type: model.kind,
         instance_id: instance.identifier,

@@ -13,6 +13,7 @@ function start(options: FakeOptions = {}) {
   const session = new EngineSession({
     createBackend: () => new FakeBackend(options),
     defaultThreads: () => 3,
+    mostThreads: () => 4,
     buildId: "build",
     clock: stillClock,
     send: (message) => {
@@ -62,6 +63,7 @@ test("hello, loading, ready, steps: numbered from 1 without a gap", async () => 
 test.each([
   { name: "one thread for a tiny model", sizeBytes: 1_000_000, threads: null, expected: 1 },
   { name: "the machine's threads for others", sizeBytes: 1e9, threads: null, expected: 3 },
+  { name: "no more than it may use", sizeBytes: 1e9, threads: 9, expected: 4 },
   { name: "what was asked for in any case", sizeBytes: 1_000_000, threads: 2, expected: 2 },
   { name: "all of them where a tiny model embeds", purpose: "embed", threads: null, expected: 3 },
 ] as const)("it computes with $name", ({ threads, expected, ...given }) => {

@@ -28,7 +28,9 @@ const unloaded = new LmError("model_unloaded", { model: "m" }, "unloaded");
 const flush = () => new Promise((resolve) => setImmediate(resolve));
 const types = () => channel.received.map(({ type }) => type);
 
-beforeEach(() => {
+beforeEach(() => start());
+
+function start(load: Partial<typeof LOAD_DEFAULTS> = {}): void {
   clock = new ManualClock();
   counters = new PoolCounters();
   warnings = [];
@@ -37,7 +39,7 @@ beforeEach(() => {
     model: "m",
     spawn,
     buildId: BUILD_ID,
-    load: { ...LOAD_DEFAULTS, modelPath: "/m.gguf", purpose: "generate" },
+    load: { ...LOAD_DEFAULTS, ...load, modelPath: "/m.gguf", purpose: "generate" },
     modelBytes: 1_000,
     maxQueue: 2,
     limits: ENGINE_LIMITS,
@@ -47,7 +49,7 @@ beforeEach(() => {
     closing: never(),
   });
   [channel] = engines as [FakeChannel];
-});
+}
 
 async function makeReady(): Promise<void> {
   channel.hello();
@@ -78,6 +80,12 @@ test("trouble with the disk is counted each time and logged once per cause", asy
     { model: "m", cause: "ENOSPC", reason: "ENOSPC: it failed" },
   ]);
   expect([counters.prefixFailures, engine.stage]).toEqual([4, "ready"]);
+});
+
+test("fewer threads than were asked for are told once", async () => {
+  start({ threads: 9 });
+  await makeReady();
+  expect(warnings).toEqual([{ model: "m", askedThreads: 9, threads: 1 }]);
 });
 
 test("an engine that invents causes does not fill the log", async () => {
