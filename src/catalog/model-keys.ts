@@ -56,11 +56,13 @@ function nameGroup(
   for (const [index, draft] of ranked.entries()) {
     const quant = draft.quantization?.toLowerCase() ?? null;
     const variant = quant === null ? name : `${name}@${quant}`;
-    const free = [...(index === 0 ? [name] : []), variant, pathKey(draft)].find(
+    const byPath = pathKey(draft);
+    const free = [...(index === 0 ? [name] : []), variant, byPath].find(
       (key) => !keyed.byName.has(key),
     );
     if (free === undefined) {
-      keyed.broken.push({ path: draft.path, reason: "another folder holds the same model" });
+      const other = keyed.byName.get(byPath)?.path ?? "another file";
+      keyed.broken.push({ path: draft.path, reason: `${other} has the same name: rename one` });
       continue;
     }
     const { name: _name, relativePath, ...facts } = draft;

@@ -233,6 +233,19 @@ test("a file that is written over in its place shows in a list soon, and in its 
   expect((await catalog.find("m.gguf"))?.architecture).toBe("bert");
 });
 
+test("a file whose name no key can tell from another's is not listed, and told with the other", async () => {
+  using folder = tempFolder();
+  const paths = ["my model", "My Model", "my-model"].map((name) =>
+    addModel(folder.path, `me/m/${name}.gguf`),
+  );
+  const { catalog } = catalogOf(folder.path);
+  const listed = new Map((await catalog.list()).map(({ key, path }) => [key, path]));
+  expect([...listed.keys()]).toEqual(["me/m/my-model", "my-model"]);
+  const path = paths.find((candidate) => ![...listed.values()].includes(candidate)) ?? "";
+  const reason = `${listed.get("me/m/my-model")} has the same name: rename one`;
+  expect(await catalog.broken()).toEqual([{ path, reason }]);
+});
+
 test("a broken file that is mended in its place is found by its name at once", async () => {
   using folder = tempFolder();
   const path = join(folder.path, "m.gguf");
