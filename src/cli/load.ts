@@ -11,7 +11,7 @@ import { watchLoad } from "./load-progress.ts";
 import { gibText } from "./model-json.ts";
 import { TUNING_FLAGS, tuningBody } from "./load-tuning.ts";
 import { openProgress } from "./progress.ts";
-import { CLIENT_FLAGS, findServer, type Target } from "./server-client.ts";
+import { CLIENT_FLAGS, findServer } from "./server-client.ts";
 import { listServerModels, matchModel } from "./server-models.ts";
 import { askServer } from "./server-request.ts";
 import { parseVerb } from "./verb-flags.ts";
@@ -146,7 +146,13 @@ export const load: Command = {
     if (!isQuiet) note(`Loading ${model.key} ...`);
     using interrupt = watchInterrupt("The load was cancelled.");
     using progress = openProgress("Loading", terminal, isQuiet);
-    const loading = loadModel(target, { model: model.key, ...options }, interrupt.signal);
+    const loading = askServer(target, {
+      path: "/api/v1/models/load",
+      schema: Loaded,
+      body: { model: model.key, ...options },
+      timeoutMs: null,
+      signal: interrupt.signal,
+    });
     const show = (share: number): void => progress.update(share);
     const loaded = await (isQuiet ? loading : watchLoad(target, model.key, loading, show));
     progress[Symbol.dispose]();
@@ -198,34 +204,4 @@ function draftOptions(flags: DraftFlags): Record<string, unknown> {
     ...(draftMinTokens !== null && { draft_min_tokens: draftMinTokens }),
     ...(probability !== null && { draft_min_probability: probability }),
   };
-}
-
-/** The fields beyond LM Studio's need a server that accepts them. */
-const EXTENSIONS = [
-  "gpu",
-  "parallel",
-  "ttl",
-  "identifier",
-  "lora",
-  "draft_model",
-  "threads",
-  "cache_type_k",
-  "cache_type_v",
-  "rope_freq_base",
-  "rope_freq_scale",
-];
-
-async function loadModel(target: Target, body: Record<string, unknown>, signal: AbortSignal) {
-  const path = "/api/v1/models/load";
-  try {
-    return await askServer(target, { path, schema: Loaded, body, timeoutMs: null, signal });
-  } catch (error) {
-    const isRefused = error instanceof ExitError && error.code === "unrecognized_keys";
-    const used = EXTENSIONS.filter((key) => key in body).map(
-      (key) => `--${key.replaceAll("_", "-")}`,
-    );
-    if (!isRefused || used.length === 0) throw error;
-    const message = `The server accepts ${used.join(", ")} only when it was started with --rest-extensions.`;
-    throw new ExitError(EXIT.failed, message, { cause: error, code: error.code });
-  }
 }

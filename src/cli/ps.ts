@@ -26,13 +26,12 @@ const Instance = Type.Object({
   load_progress: Type.Union([Type.Number(), Type.Null()]),
   parallel: Type.Number(),
   running: Type.Number(),
-  // Servers before this field say nothing.
-  activity: Type.Optional(Type.String()),
+  activity: Type.String(),
   queued: Type.Number(),
   ttl_ms: Type.Union([Type.Number(), Type.Null()]),
   last_used_at: Type.String(),
   lora: Type.Array(Type.Object({ id: Type.Integer(), name: Type.String(), scale: Type.Number() })),
-  draft_model: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  draft_model: Type.Union([Type.String(), Type.Null()]),
 });
 type Instance = Static<typeof Instance>;
 const Instances = Type.Object({ instances: Type.Array(Instance) });
@@ -87,7 +86,7 @@ function toJson(instance: Instance, models: readonly ListedModel[]): Record<stri
     queued: instance.queued,
     parallel: instance.type === "llm" ? instance.parallel : null,
     ...(instance.lora.length > 0 && { lora: instance.lora }),
-    ...(instance.draft_model != null && { draftModel: instance.draft_model }),
+    ...(instance.draft_model !== null && { draftModel: instance.draft_model }),
   };
 }
 
@@ -114,7 +113,7 @@ function fromInstance(instance: Instance): ListedModel {
 function toRow(instance: Instance, nowMs: number): string[] {
   return [
     instance.identifier,
-    instance.draft_model == null ? instance.model : `${instance.model} + ${instance.draft_model}`,
+    instance.draft_model === null ? instance.model : `${instance.model} + ${instance.draft_model}`,
     statusOf(instance).toUpperCase(),
     sizeText(instance.size_bytes),
     String(instance.context_length ?? ""),
@@ -128,11 +127,8 @@ const STATUSES: ReadonlyMap<string, string> = new Map([
   ["embedding", "computingEmbedding"],
 ]);
 
-function statusOf({ state, running, type, activity }: Instance): string {
-  if (state !== "loaded") return state;
-  if (activity !== undefined) return STATUSES.get(activity) ?? activity;
-  if (running === 0) return "idle";
-  return type === "embedding" ? "computingEmbedding" : "generating";
+function statusOf({ state, activity }: Instance): string {
+  return state === "loaded" ? (STATUSES.get(activity) ?? activity) : state;
 }
 
 /** What is left of the idle time, and all of it; the clock stands still while there is work. */

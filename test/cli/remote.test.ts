@@ -216,10 +216,12 @@ test("load tells how far the server is, until it is done", async () => {
     load_progress: progress,
     parallel: 4,
     running: 0,
+    activity: "idle",
     queued: 1,
     ttl_ms: null,
     last_used_at: "2026-01-31T12:00:00.000Z",
     lora: [],
+    draft_model: null,
   });
   const steps = [0.12, 0.5, 0.55];
   using server = startFakeServer({
@@ -241,7 +243,7 @@ test("load tells how far the server is, until it is done", async () => {
 });
 
 test("ps says what an instance is at, also one whose file is gone", async () => {
-  const instance = (identifier: string, activity: string | undefined, draft: string | null) => ({
+  const instance = (identifier: string, activity: string, draft: string | null) => ({
     identifier,
     model: identifier,
     type: "llm",
@@ -257,7 +259,8 @@ test("ps says what an instance is at, also one whose file is gone", async () => 
     load_progress: null,
     parallel: 4,
     running: 1,
-    ...(activity !== undefined && { activity, draft_model: draft }),
+    activity,
+    draft_model: draft,
     queued: 0,
     ttl_ms: null,
     last_used_at: "2026-01-31T12:00:00.000Z",
@@ -270,7 +273,6 @@ test("ps says what an instance is at, also one whose file is gone", async () => 
         instances: [
           instance("reads", "processing_prompt", null),
           instance("gone", "generating", "small"),
-          instance("old", undefined, null),
         ],
       }),
   });
@@ -286,7 +288,6 @@ test("ps says what an instance is at, also one whose file is gone", async () => 
       quantization: { name: "Q4_K_M", bits: 4 },
       trainedForToolUse: false,
     },
-    { identifier: "old", status: "generating" },
   ]);
   const text = await runCommand(["ps", ...server.where], env);
   expect(text.stdout).toMatch(/^reads +reads +PROCESSINGPROMPT +1\.00 KB +2048 +4$/m);
