@@ -26,6 +26,9 @@ import { codeOf } from "./failure-words.ts";
 import { scanGguf } from "./gguf-scan.ts";
 import { shardOf, splitQuant, stemOf } from "./model-names.ts";
 
+/** Longest name of a folder that is made after a file, in characters. */
+const MAX_REPOSITORY = 128;
+
 export type ImportMode = "move" | "copy" | "hardlink" | "symlink";
 
 export interface ImportOptions {
@@ -98,25 +101,37 @@ async function shardsOf(file: string): Promise<string[]> {
   );
 }
 
+/** @throws LmError `invalid_file` when no folders can be named so. */
 function placeOf(userRepo: string | null, fileName: string): readonly [string, string] {
-  const stem = stemOf(fileName);
-  const repo = splitQuant(shardOf(stem)?.stem ?? stem).name || stem;
-  const [user = "", name = "", ...rest] = userRepo?.split("/") ?? [userName(), repo];
-  if (isSafeSegment(user) && isSafeSegment(name) && isSafeSegment(fileName) && rest.length === 0)
-    return [user, name];
+  if (fileName.startsWith(".")) throw fail(fileName, "hidden files are not listed: rename it");
+  if (userRepo === null) return [userName(), repositoryOf(fileName)];
+  const [user = "", name = "", ...rest] = userRepo.split("/");
+  if (isSafeSegment(user) && isSafeSegment(name) && rest.length === 0) return [user, name];
   throw fail(
-    userRepo === null ? fileName : userRepo,
-    "names of users, repositories and files have letters, digits, dots, dashes and underscores only",
+    userRepo,
+    "names of users and repositories have letters, digits, dots, dashes and underscores only",
   );
 }
 
+/** The file's name without quantisation and shard number, as a folder may be called. */
+function repositoryOf(fileName: string): string {
+  const stem = stemOf(fileName);
+  const name = splitQuant(shardOf(stem)?.stem ?? stem).name || stem;
+  if (isSafeSegment(name)) return name;
+  const plain = name.replaceAll(/[^A-Za-z0-9._-]+/g, "-").slice(0, MAX_REPOSITORY);
+  return plain.replaceAll(/^[-.]+|[-.]+$/g, "") || "model";
+}
+
 function userName(): string {
+  let name: string;
   try {
-    return userInfo().username;
+    name = userInfo().username;
   } catch {
     // A container's user may have no name.
     return "local";
   }
+  if (isSafeSegment(name)) return name;
+  throw fail(name, "no folder can be named after this user: give --user-repo <user/repo>");
 }
 
 async function checkSource(path: string, mode: ImportMode): Promise<void> {

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import {
   existsSync,
   lstatSync,
@@ -12,7 +12,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import * as os from "node:os";
 import { join } from "node:path";
 import { importModel, type ImportMode } from "../../../src/catalog/import-model.ts";
 import { planRemoval, removeModel } from "../../../src/catalog/remove-model.ts";
@@ -74,6 +74,38 @@ test("import names the repository after the file when nobody else does", async (
   expect(path).toMatch(/[\\/]tiny[\\/]tiny-Q8_0\.gguf$/);
   expect(existsSync(source)).toBe(true);
   expect(existsSync(path)).toBe(false);
+});
+
+test.each([
+  ["my model (x)-Q4_K_M.gguf", "my-model-x"],
+  ["模型 7B.gguf", "7B"],
+  ["(模型).gguf", "model"],
+])("import takes %j, which would be listed where it is, into %s", async (fileName, repository) => {
+  using folder = tempFolder();
+  const source = addModel(folder.path, fileName);
+  const modelsDir = join(folder.path, "models");
+  const options = { mode: "move", userRepo: null, modelsDir, isDryRun: false } as const;
+  const { path } = await importModel(source, options);
+  expect(path).toEndWith(join("/", repository, fileName));
+  expect((await catalogOf(modelsDir).catalog.list()).map((model) => model.path)).toEqual([path]);
+});
+
+test("import refuses a hidden file, and a user no folder can be named after with the remedy", async () => {
+  using folder = tempFolder();
+  const modelsDir = join(folder.path, "models");
+  const options = { mode: "move", userRepo: null, modelsDir, isDryRun: true } as const;
+  const hidden = addModel(folder.path, ".tiny.gguf");
+  expect(await failureOf(importModel(hidden, options))).toContain("rename it");
+  const source = addModel(folder.path, "tiny.gguf");
+  const named = spyOn(os, "userInfo").mockReturnValue({ ...os.userInfo(), username: "AD\\me" });
+  try {
+    const said = await failureOf(importModel(source, options));
+    expect(said).toBe(
+      "AD\\me: no folder can be named after this user: give --user-repo <user/repo>.",
+    );
+  } finally {
+    named.mockRestore();
+  }
 });
 
 test("import brings every shard, or none", async () => {
@@ -185,7 +217,8 @@ test("removal never touches other programs' models, the demo, or files behind a 
 });
 
 const OTHER_DISK = "/dev/shm";
-const hasOtherDisk = existsSync(OTHER_DISK) && statSync(OTHER_DISK).dev !== statSync(tmpdir()).dev;
+const hasOtherDisk =
+  existsSync(OTHER_DISK) && statSync(OTHER_DISK).dev !== statSync(os.tmpdir()).dev;
 if (!hasOtherDisk)
   console.warn(`${OTHER_DISK} is no other disk: an import across disks is not tested`);
 
