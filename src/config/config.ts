@@ -132,9 +132,11 @@ function readFile(
   }
   let content: unknown;
   try {
-    content = JSON.parse(text);
-  } catch {
-    problems.push(`${path}: is not valid JSON`);
+    // Editors on Windows begin a file with a byte order mark.
+    content = JSON.parse(text.replace(/^\uFEFF/, ""));
+  } catch (error) {
+    const said = error instanceof Error ? error.message.replace(/^JSON Parse error: /, "") : "";
+    problems.push(`${path}: is not valid JSON (${said})`);
     return new Map();
   }
   if (content === null || typeof content !== "object" || Array.isArray(content)) {

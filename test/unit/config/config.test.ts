@@ -179,14 +179,23 @@ test("a missing file is a problem only when it was named", () => {
   expect(at(true).problems).toEqual(["--config: /no/file cannot be read"]);
 });
 
-test("a file that is no JSON is named", () => {
+test("a file that is no JSON is named with what is wrong in it", () => {
   using folder = tempFolder();
   const path = join(folder.path, "config.json");
-  writeFileSync(path, "{ port: 1 }");
+  writeFileSync(path, '{ "port": 1, }');
   const { problems } = resolveConfig(SERVE_SETTINGS, {
     args: [],
     env: {},
     file: { path, isExplicit: false },
   });
-  expect(problems).toEqual([`${path}: is not valid JSON`]);
+  expect(problems).toEqual([`${path}: is not valid JSON (Property name must be a string literal)`]);
+});
+
+test("a file may begin with a byte order mark", () => {
+  using folder = tempFolder();
+  const path = join(folder.path, "config.json");
+  writeFileSync(path, '\uFEFF{ "port": 1 }');
+  const file = { path, isExplicit: false };
+  const { values, problems } = resolveConfig(SERVE_SETTINGS, { args: [], env: {}, file });
+  expect([values.port, problems]).toEqual([1, []]);
 });
