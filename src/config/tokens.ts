@@ -5,6 +5,7 @@ import { Type, type Static } from "typebox";
 import { Value } from "typebox/value";
 import { LmError } from "../lib/errors.ts";
 import { randomId } from "../lib/id.ts";
+import { systemCode } from "../lib/system-code.ts";
 
 /** What a token may allow. Wire and command line use these words. */
 export const TOKEN_PERMISSIONS = [
@@ -134,7 +135,9 @@ export class TokenFile {
       renameSync(temporary, this.#path);
     } catch (cause) {
       rmSync(temporary, { force: true });
-      throw unusable(this.#path, "it cannot be written", cause);
+      const code = systemCode(cause) ?? "unknown";
+      const remedy = "another folder can be named with --state-dir";
+      throw unusable(this.#path, `it cannot be written (${code}); ${remedy}`, cause);
     }
   }
 }

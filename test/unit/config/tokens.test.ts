@@ -1,6 +1,14 @@
 import { afterEach, beforeEach, expect, spyOn, test } from "bun:test";
 import * as crypto from "node:crypto";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { TokenFile } from "../../../src/config/tokens.ts";
@@ -84,3 +92,9 @@ test.each(["{", "[]", '{"version":2,"tokens":[]}', '{"version":1,"tokens":[{}]}'
     expect(hasCode(problem, "invalid_file")).toBe(true);
   },
 );
+
+test("a token that cannot be written tells the system's reason and the remedy", () => {
+  // A folder that may not be made: a dangling link refuses it to root as well.
+  symlinkSync(join(folder, "nowhere/state"), join(folder, "state"));
+  expect(create).toThrow(/it cannot be written \([A-Z]+\); .* --state-dir/);
+});
