@@ -129,6 +129,7 @@ class ChatSession {
         return;
       case "reasoning":
         if (text === "auto" || text === "on" || text === "off") options.reasoning = text;
+        else if (text !== "") return print("/reasoning takes auto, on or off.");
         return print(`Reasoning is ${options.reasoning}.`);
       case "stats":
         options.stats = !options.stats;

@@ -158,6 +158,8 @@ describe("a conversation at a terminal", () => {
       ["/models", "  beta"],
       ["/stats", "Figures are on."],
       ["/reasoning off", "Reasoning is off."],
+      ["/reasoning maybe", "/reasoning takes auto, on or off."],
+      ["/reasoning", "Reasoning is off."],
       ["/system Be kind", "The system prompt is set."],
     ] as const) {
       await chat.see("> ");
