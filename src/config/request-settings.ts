@@ -44,7 +44,7 @@ export const REQUEST_SETTINGS = {
     flag: "load-timeout",
     fallback: 600,
     minimum: 1,
-    help: "Longest time a model may take to load",
+    help: "Longest time a model may take to load, and a request may wait for it",
   }),
   requestTimeoutSeconds: numbers.secondsSetting({
     flag: "request-timeout",

@@ -86,10 +86,10 @@ export class InstanceSet {
     return this.#of(model).toSorted((a, b) => rank(a) - rank(b));
   }
 
-  /** Until those of the model that are on their way out are gone, or stay: names are free then. */
-  async ended(model: CatalogModel): Promise<void> {
+  /** Until those of the model that are on their way out are gone, or stay; null = none is. */
+  departure(model: CatalogModel): Promise<unknown> | null {
     const ending = this.#of(model).filter(({ isEnding }) => isEnding);
-    await Promise.all(ending.map(({ decided }) => decided));
+    return ending.length === 0 ? null : Promise.all(ending.map(({ decided }) => decided));
   }
 
   /** The one that a request loaded, that stays, and that is what a load on purpose asks for. */

@@ -3,6 +3,7 @@ import type { Clock } from "../lib/clock.ts";
 import { assert, defined } from "../lib/assert.ts";
 import { LmError } from "../lib/errors.ts";
 import type { EngineStatus, LoadedModelInfo } from "../protocol/events.ts";
+import type { Deadline } from "./deadline.ts";
 import { NOTHING, type Demand } from "./demand.ts";
 import type { EngineEnd } from "./engine-end.ts";
 import type { EngineProcess } from "./engine-process.ts";
@@ -13,7 +14,6 @@ import { type End, Leaving } from "./leaving.ts";
 import { refuseWhenFull, stillLoading, UNWANTED_LOAD_MS } from "./load-refusals.ts";
 import type { InstanceState, InstanceStatus, Lease, LoadDefaults } from "./pool.ts";
 import { holds, settingsInEffect } from "./settings-in-effect.ts";
-import { waitFor } from "./wait.ts";
 
 export interface InstanceOptions {
   identifier: string;
@@ -23,7 +23,6 @@ export interface InstanceOptions {
   ttlMs: number | null;
   settings: LoadDefaults;
   maxQueue: number;
-  loadTimeoutMs: number;
   clock: Clock;
   /** Makes room and starts an engine. Rejects with an LmError; `signal` gives up the room. */
   start: (instance: ModelInstance, signal: AbortSignal) => Promise<EngineProcess>;
@@ -133,12 +132,12 @@ export class ModelInstance {
     return this.isIdle || this.#leaving.stopError !== null ? "stopping" : "draining";
   }
 
-  /** @throws LmError when it cannot be loaded; `signal.reason` when aborted. */
-  async lease(signal: AbortSignal): Promise<Lease> {
+  /** @throws LmError when it cannot be loaded, or not by then; the signal's reason when aborted. */
+  async lease(deadline: Deadline): Promise<Lease> {
     this.#refuseWhenFull();
     this.#use();
     try {
-      const engine = await this.#readyEngine(signal);
+      const engine = await this.#readyEngine(deadline);
       const info = defined(engine.info, "a ready engine has told its facts");
       return this.#newLease(engine, info);
     } catch (error) {
@@ -148,9 +147,9 @@ export class ModelInstance {
   }
 
   /** Waits for the load under way, without the right to use what it brings. @throws as `lease`. */
-  async loaded(signal: AbortSignal): Promise<void> {
+  async loaded(deadline: Deadline): Promise<void> {
     this.#refuseWhenFull();
-    await this.#readyEngine(signal);
+    await this.#readyEngine(deadline);
   }
 
   /** Whether a load with these settings would bring the same. */
@@ -228,21 +227,16 @@ export class ModelInstance {
     return { ...statusOf(this, this.#waiters), ...history };
   }
 
-  async #readyEngine(signal: AbortSignal): Promise<EngineProcess> {
-    const { clock, loadTimeoutMs, model } = this.#options;
+  async #readyEngine(deadline: Deadline): Promise<EngineProcess> {
     if (this.#engine?.stage === "ready") return this.#engine;
     this.#loading ??= this.#load();
     this.#waiters += 1;
     try {
-      return await waitFor(this.#loading, signal, {
-        clock,
-        limitMs: loadTimeoutMs,
-        onLimit: () => stillLoading(model),
-      });
+      return await deadline.wait(this.#loading, () => stillLoading(this.model));
     } finally {
       this.#waiters -= 1;
       // Who waited too long was told to come back, and finds the place in the queue kept for a while.
-      if (signal.aborted) this.#withdrawUnwanted();
+      if (deadline.signal.aborted) this.#withdrawUnwanted();
       else this.#unwanted.arm(this.#isUnwanted ? UNWANTED_LOAD_MS : null);
     }
   }

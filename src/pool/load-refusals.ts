@@ -9,13 +9,15 @@ export const UNWANTED_LOAD_MS = 3 * COME_BACK_MS;
 /** After which a queue that was full may have room. */
 const QUEUE_RETRY_MS = 5_000;
 
-/** The refusal of a request that waited for its model as long as one may. */
-export function stillLoading(model: CatalogModel): LmError {
-  return new LmError(
-    "model_loading",
-    { model: model.key, retryAfterMs: COME_BACK_MS },
-    `Model "${model.key}" is still loading.`,
-  );
+/** The refusal of a request that waited for its model to load as long as one may. */
+export const stillLoading = (model: CatalogModel): LmError => notReady(model, "loading");
+
+/** The same, of one that waited for it to leave. */
+export const stillLeaving = (model: CatalogModel): LmError => notReady(model, "being unloaded");
+
+function notReady({ key }: CatalogModel, why: string): LmError {
+  const details = { model: key, retryAfterMs: COME_BACK_MS };
+  return new LmError("model_loading", details, `Model "${key}" is still ${why}.`);
 }
 
 /**

@@ -4,6 +4,7 @@ import { invalidRequest, LmError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { LoadOptions } from "../protocol/commands.ts";
 import { PoolCounters } from "./counters.ts";
+import { Deadline } from "./deadline.ts";
 import { Departures } from "./departures.ts";
 import type { EngineCommand, SpawnEngine } from "./engine-channel.ts";
 import { engineSpawner } from "./engine-channel.ts";
@@ -26,7 +27,6 @@ import type {
   PoolStatistics,
 } from "./pool.ts";
 import { RestartPolicy } from "./restart-policy.ts";
-import { waitFor } from "./wait.ts";
 import type { EngineStatus } from "../protocol/events.ts";
 
 export interface PoolOptions extends MemoryGateOptions {
@@ -72,8 +72,7 @@ export class ModelPool implements PoolManager {
     this.#spawn = options.spawn ?? engineSpawner(options.engine.command, process.env);
     this.#policy = new RestartPolicy(options.clock);
     this.#gate = new MemoryGate(options);
-    const { clock, maxQueue } = options;
-    this.#departures = new Departures(clock, this.#limits.loadTimeoutMs, maxQueue);
+    this.#departures = new Departures(options.maxQueue);
   }
 
   async acquire(
@@ -81,26 +80,26 @@ export class ModelPool implements PoolManager {
     signal: AbortSignal,
     options: AcquireOptions = {},
   ): Promise<Lease> {
-    const either = AbortSignal.any([signal, this.#closing.signal]);
+    const deadline = this.#deadline(signal);
     for (;;) {
-      either.throwIfAborted();
+      deadline.signal.throwIfAborted();
       const choice = this.#instances.choose(model, options);
       switch (choice.kind) {
         case "lease":
-          return await choice.instance.lease(either);
+          return await choice.instance.lease(deadline);
         case "join":
-          await choice.instance.loaded(either);
+          await choice.instance.loaded(deadline);
           break;
         case "outlast":
-          await this.#departure(model, choice.instance.decided, either);
+          await this.#departure(model, choice.instance.decided, deadline);
           break;
         case "replace":
           void choice.instance.drain("unloaded", unloaded(model));
           // Of those who wait for this the first to do so goes on first: nobody else loads it too.
-          await this.#departure(model, choice.instance.gone, either);
-          return await this.#createForRequest(model, options).lease(either);
+          await this.#departure(model, choice.instance.gone, deadline);
+          return await this.#createForRequest(model, options).lease(deadline);
         case "load":
-          return await this.#createForRequest(model, options).lease(either);
+          return await this.#createForRequest(model, options).lease(deadline);
       }
     }
   }
@@ -120,9 +119,11 @@ export class ModelPool implements PoolManager {
     signal: AbortSignal,
   ): Promise<InstanceStatus> {
     const { identifier, ttlMs = null, ...overrides } = request;
-    const either = AbortSignal.any([signal, this.#closing.signal]);
-    either.throwIfAborted();
-    await waitFor(this.#instances.ended(model), either);
+    const deadline = this.#deadline(signal);
+    deadline.signal.throwIfAborted();
+    const departure = this.#instances.departure(model);
+    // Names are free after it.
+    if (departure !== null) await this.#departure(model, departure, deadline);
     const name = identifier ?? null;
     const kept = this.#instances.loadedByRequest(model, name, overrides);
     const unpinnedTtlMs = kept === null ? this.#requestTtlMs(model) : kept.ttlMs;
@@ -133,7 +134,7 @@ export class ModelPool implements PoolManager {
     const instance =
       kept ?? this.#create({ model, identifier: name, jit: false, ttlMs }, overrides);
     try {
-      (await instance.lease(either)).release();
+      (await instance.lease(deadline)).release();
     } catch (error) {
       if (!signal.aborted) throw error;
       // Requests may want it meanwhile, or did before.
@@ -194,8 +195,14 @@ export class ModelPool implements PoolManager {
     cancel();
   }
 
-  #departure(model: CatalogModel, departure: Promise<void>, signal: AbortSignal): Promise<void> {
-    return this.#departures.wait(model, this.#settingsOf(model).parallel, departure, signal);
+  /** Of one who wants a model now, or until the pool closes. */
+  #deadline(signal: AbortSignal): Deadline {
+    const either = AbortSignal.any([signal, this.#closing.signal]);
+    return new Deadline(this.#options.clock, this.#limits.loadTimeoutMs, either);
+  }
+
+  #departure(model: CatalogModel, departure: Promise<unknown>, deadline: Deadline): Promise<void> {
+    return this.#departures.wait(model, this.#settingsOf(model).parallel, departure, deadline);
   }
 
   #createForRequest(model: CatalogModel, options: AcquireOptions): ModelInstance {
@@ -216,7 +223,6 @@ export class ModelPool implements PoolManager {
       identifier: what.identifier ?? this.#instances.freeIdentifier(what.model.key),
       settings: load,
       maxQueue: this.#options.maxQueue,
-      loadTimeoutMs: this.#limits.loadTimeoutMs,
       clock: this.#options.clock,
       start: async (starting, signal) => await this.#start(starting, load, signal),
       onFailure: (failed, end) => this.#failed(failed, end),

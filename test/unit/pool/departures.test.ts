@@ -61,6 +61,34 @@ test("a request for a model that is leaving waits no longer than for a load", as
   await pool.close(0);
 });
 
+test("a load on purpose of a model that is leaving waits no longer either", async () => {
+  const { pool, lease, pass } = await crowdedPool();
+  const refused = failure(pool.load(busy, {}, never()));
+  await pass(60_000);
+  expect(await refused).toMatchObject({
+    code: "model_loading",
+    message: 'Model "busy" is still being unloaded.',
+  });
+  lease.release();
+  await pool.close(0);
+});
+
+test("the waits of a request have one limit together, whatever they are for", async () => {
+  const { pool, lease, waiting, states, pass } = await crowdedPool();
+  let end = "waiting";
+  const refused = failure(pool.acquire(busy, never())).then(({ message }) => (end = message));
+  await pass(40_000);
+  lease.release();
+  const other = await waiting;
+  expect(states()).toEqual({ busy: "starting", next: "draining" });
+  await pass(19_999);
+  expect(end).toBe("waiting");
+  await pass(1);
+  expect(await refused).toBe('Model "busy" is still loading.');
+  other.release();
+  await pool.close(0);
+});
+
 test("for a model that is leaving as many requests wait as for one that loads", async () => {
   const { pool, lease, waiting } = await crowdedPool();
   const leaving = new AbortController();
