@@ -9,6 +9,7 @@ export class CacheCounts {
     differs: 0,
     whole: 0,
     lost: 0,
+    full: 0,
   };
   #version = 0;
 

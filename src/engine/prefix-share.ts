@@ -98,6 +98,23 @@ function restoreShare({ pieces, length }: ArchivedPrefix, held: Share): Share {
   return { kind: "restore", pieces: base === null ? pieces : missing, base, length };
 }
 
+/** The share without its last piece, where only a part of that is of use; null = it has none. */
+export function withoutPart(share: Share): Share | null {
+  if (share.kind !== "restore") return null;
+  const { pieces, base, length } = share;
+  const last = pieces.at(-1);
+  if (last === undefined || last.used === last.count) return null;
+  const whole = pieces.slice(0, -1);
+  if (whole.length === 0) return base ?? NO_SHARE;
+  return { kind: "restore", pieces: whole, base, length: length - last.used };
+}
+
+/** Where a share ends that is read back whole before it is cut. */
+export function readTokens(share: Share): number {
+  const last = share.kind === "restore" ? share.pieces.at(-1) : undefined;
+  return last === undefined ? share.length : last.start + last.count;
+}
+
 /** Tokens of a share that are in the KV cache already. */
 export function heldTokens(share: Share): number {
   return share.kind === "restore" ? (share.base?.length ?? 0) : share.length;

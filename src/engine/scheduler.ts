@@ -5,7 +5,7 @@ import type { Choice } from "./choice.ts";
 import type { KvCache } from "./kv-cache.ts";
 import type { PrefillPacer } from "./prefill-pacer.ts";
 import type { PrefixReuse } from "./prefix-reuse.ts";
-import { heldTokens, type Share } from "./prefix-share.ts";
+import { heldTokens, readTokens, type Share, withoutPart } from "./prefix-share.ts";
 import { insertByAge } from "./age-order.ts";
 import { NO_DRAFTS, Slot, wantsScores } from "./slot.ts";
 import type { Speculator } from "./speculation/speculator.ts";
@@ -94,10 +94,12 @@ export class Scheduler {
       if (choice === undefined) break;
       if (this.#slots.length === 0) this.#reuse.compact(choice, this.#options.parallel - 1);
       const share = this.#reuse.find(choice, this.#slots);
+      const fitting = this.#hasRoomFor(choice, share) ? share : withoutPart(share);
       // In order: a newcomer that does not fit makes those behind it wait, or it would starve.
-      if (!this.#hasRoomFor(choice, share)) break;
+      if (fitting === null || !this.#hasRoomFor(choice, fitting)) break;
       this.#queue.shift();
-      const slot = this.#open(choice, share);
+      const slot = this.#open(choice, fitting);
+      if (fitting !== share) slot.miss = { reason: "full", atToken: fitting.length };
       if (!slot.isWaiting) started.push(slot);
     }
     return [...started, ...this.#reuse.restore(this.#slots, (cells) => this.#makeRoom(cells))];
@@ -256,7 +258,9 @@ export class Scheduler {
 
   #hasRoomFor(choice: Choice, share: Share): boolean {
     const pinned = this.#reuse.unpinnedCells(share);
-    return this.#slots.length === 0 || this.#hasCells(this.#cellsFor(choice, share) + pinned);
+    const reading = readTokens(share) - heldTokens(share);
+    const cells = Math.max(this.#cellsFor(choice, share), reading);
+    return this.#slots.length === 0 || this.#hasCells(cells + pinned);
   }
 
   /** Whether `count` cells are neither in use by a slot nor promised to one. */

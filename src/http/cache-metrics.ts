@@ -8,6 +8,7 @@ const REASONS = {
   differs: "first differing token",
   whole: "memory cannot be cut",
   lost: "not readable any more",
+  full: "no room",
 } as const;
 
 /** Prefix caches of the loaded models. Totals are the engine's: they start anew with it. */

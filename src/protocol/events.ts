@@ -135,9 +135,10 @@ export type JobEvent =
  * Why a request had to compute prompt tokens that a stored sequence might have spared:
  * `off` = it asked for none, `empty` = nothing is stored for its scope, `differs` = the best stored
  * sequence holds another token somewhere (the first differing token), `whole` = more tokens agree,
- * but this memory can only be used whole, `lost` = stored, but it could not be read back.
+ * but this memory can only be used whole, `lost` = stored, but it could not be read back, `full` = no cells
+ * were free to read it back.
  */
-export type MissReason = "off" | "empty" | "differs" | "whole" | "lost";
+export type MissReason = "off" | "empty" | "differs" | "whole" | "lost" | "full";
 
 /** Where the reused tokens of a request were found. */
 export type HitSource = "running" | "stored" | "archive";

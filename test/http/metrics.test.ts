@@ -298,7 +298,7 @@ test("shows what the pool knows", async () => {
       archivedBlocks: 11,
       archivedBytes: 4096,
       hits: { running: 1, stored: 2, archive: 4 },
-      misses: { off: 0, empty: 6, differs: 7, whole: 0, lost: 0 },
+      misses: { off: 0, empty: 6, differs: 7, whole: 0, lost: 0, full: 0 },
     },
   };
   const instance = fakeInstance(fakeModel({ key: 'a"b\\c\nd' }), { load, running: 2, queued: 1 });

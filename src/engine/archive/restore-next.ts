@@ -10,7 +10,7 @@ export function restoreNext(slot: Slot, archive: Archive | null): void {
   if (piece === undefined) return;
   if (archive?.restore(slot.sequence, piece) !== true) {
     slot.pieces = [];
-    slot.miss = { reason: "lost", atToken: slot.computed };
+    slot.miss = { reason: archive === null ? "full" : "lost", atToken: slot.computed };
     return;
   }
   slot.pieces = rest;

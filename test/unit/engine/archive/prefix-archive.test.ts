@@ -3,7 +3,12 @@ import { DiskBlocks } from "../../../../src/engine/archive/disk-blocks.ts";
 import { MemoryBlocks } from "../../../../src/engine/archive/memory-blocks.ts";
 import type { ArchiveOptions } from "../../../../src/engine/archive/prefix-archive.ts";
 import { systemClock } from "../../../../src/lib/clock.ts";
-import { engineHarness, job, type HarnessOptions } from "../../../support/engine-harness.ts";
+import {
+  ENDLESS,
+  engineHarness,
+  job,
+  type HarnessOptions,
+} from "../../../support/engine-harness.ts";
 import type { FakeContext } from "../../../support/fake-backend.ts";
 import { fakeModel } from "../../../support/fake-model.ts";
 import { tempFolder } from "../../../support/temp-folder.ts";
@@ -274,6 +279,34 @@ test("a state that the library refuses is a miss, goes, and is saved anew", () =
   // Eight tokens are left behind 31 blocks.
   expect(find(3, "accepted")?.cachedTokens).toBe(992);
   expect(engine.generator?.bookkeeping.pinnedCells).toBe(0);
+});
+
+test("what has no room to be read back is computed, and told as the reason", () => {
+  const archive = { ...inMemory(), blockTokens: 256 };
+  const cached = [480, 260].map((streamed) => {
+    const { engine, settle, find, text, idle } = setUp({
+      archive,
+      parallel: 2,
+      contextLength: 1_024,
+    });
+    engine.generate(1, job("s".repeat(700), { maxTokens: 1 }));
+    settle();
+    idle();
+    while (engine.generator?.evictOne() === true);
+    engine.generate(2, job("t".repeat(streamed), { cachePrompt: false, ...ENDLESS }));
+    engine.step();
+    // All of one block and a part of the next are of use; there is room for both, or for what is used.
+    engine.generate(3, job("s".repeat(300), { maxTokens: 4, ...endless }));
+    while (find(3, "jobDone") === undefined) engine.step();
+    expect(text(3)).toBe(alone("s".repeat(300), 4));
+    expect(find(2, "requeued")).toBeUndefined();
+    const { misses } = engine.generator?.cacheLoad ?? {};
+    return [find(3, "accepted")?.cachedTokens, misses?.full, misses?.lost];
+  });
+  expect(cached).toEqual([
+    [256, 1, 0],
+    [300, 0, 0],
+  ]);
 });
 
 test("a block that is damaged on disk costs computing the rest, and is told as the reason", async () => {
