@@ -1,4 +1,5 @@
 import { assert } from "../lib/assert.ts";
+import { renameParam } from "../lib/error-param.ts";
 import { LmError } from "../lib/errors.ts";
 import type { CheckPrompts, GenerateRequest } from "./events.ts";
 import { type GenerateDeps, leaseFor, rawPrompt } from "./generate.ts";
@@ -12,7 +13,14 @@ export function createCheckPrompts(deps: GenerateDeps): CheckPrompts {
     const lease = await leaseFor(deps, first, signal);
     try {
       yield { type: "assigned", model: lease.identifier, key: lease.model.key };
-      await Promise.all(requests.map((request) => check(lease, request, signal)));
+      const checks = requests.map(async (request, index) => {
+        try {
+          await check(lease, request, signal);
+        } catch (error) {
+          throw renameParam(error, (param) => (param === "prompt" ? `prompt[${index}]` : param));
+        }
+      });
+      await Promise.all(checks);
     } finally {
       lease.release();
     }

@@ -116,7 +116,9 @@ export interface RenderedChat {
 
 /**
  * Looks at raw prompts of one model that are not generated from at once. Tells the model as their
- * generation does. @throws LmError as the generation of one of them would: its prompt is too long or unreadable.
+ * generation does.
+ * @throws LmError as the generation of one of them would: its prompt is too long or unreadable; `prompt[i]` in it is
+ *   the prompt of the request at index i.
  */
 export type CheckPrompts = (
   requests: readonly GenerateRequest[],

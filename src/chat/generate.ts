@@ -150,7 +150,7 @@ async function draftWarnings(
   const loaded = lease.info.draftModel ?? null;
   if (draft === null || draft.key === loaded) return [];
   const beside = loaded === null ? "without a draft model" : `with the draft model "${loaded}"`;
-  return [`draft_model is ignored: "${lease.identifier}" is loaded ${beside}.`];
+  return [`draftModel: it is ignored, since "${lease.identifier}" is loaded ${beside}.`];
 }
 
 /** Control-token text counts as the token: prompts are written with it. */

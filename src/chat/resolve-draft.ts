@@ -1,5 +1,6 @@
 import type { Catalog, CatalogModel } from "../catalog/model.ts";
-import { invalidRequest, LmError } from "../lib/errors.ts";
+import { modelNotFound } from "../catalog/model-not-found.ts";
+import { invalidRequest } from "../lib/errors.ts";
 import { VOCABULARY_PADDING } from "../protocol/generating.ts";
 
 /**
@@ -16,18 +17,12 @@ export async function resolveDraft(
   const draft = await catalog.find(name);
   if (draft === null) {
     const available = (await catalog.list()).map((model) => model.key);
-    const shown = name.slice(0, 128).replace(/[\p{C}\u2028\u2029]/gu, "\uFFFD");
-    throw new LmError(
-      "model_not_found",
-      { model: name, available, param: "draft_model" },
-      `Model "${shown}" not found. Please specify a valid model.\n\n` +
-        `Your models:\n\n${available.join("\n")}`,
-    );
+    throw modelNotFound(name, available, "draftModel");
   }
   const problem = whyUnsuited(main, draft);
   if (problem === null) return draft;
   const message = `"${draft.key}" cannot draft for "${main.key}": ${problem}.`;
-  throw invalidRequest("draft_model", "invalid_value", message);
+  throw invalidRequest("draftModel", "invalid_value", message);
 }
 
 function whyUnsuited(main: CatalogModel, draft: CatalogModel): string | null {

@@ -1,4 +1,5 @@
 import type { Catalog, CatalogModel, ModelKind } from "../catalog/model.ts";
+import { modelNotFound } from "../catalog/model-not-found.ts";
 import { invalidRequest, LmError } from "../lib/errors.ts";
 import type { InstanceStatus, Pool } from "../pool/pool.ts";
 
@@ -106,12 +107,7 @@ async function notFound(
     ...loaded.map((instance) => instance.identifier).sort(),
     ...others.filter((model) => !inMemory.has(model.path)).map((model) => model.key),
   ];
-  return new LmError(
-    "model_not_found",
-    { model: name, available, param: "model" },
-    `Model "${printable(name)}" not found. Please specify a valid model.\n\n` +
-      `Your models:\n\n${available.join("\n")}`,
-  );
+  return modelNotFound(name, available);
 }
 
 function wrongKind(model: CatalogModel, kind: ModelKind): LmError<"unsupported_model"> {
@@ -120,10 +116,4 @@ function wrongKind(model: CatalogModel, kind: ModelKind): LmError<"unsupported_m
       ? `Model "${model.key}" is an embedding model; it cannot generate text.`
       : `Model "${model.key}" is not an embedding model.`;
   return new LmError("unsupported_model", { model: model.key }, message);
-}
-
-/** A client's own word, safe to show: at most 128 characters, no control characters. */
-function printable(name: string): string {
-  const shown = name.slice(0, 128).replace(/[\p{C}\u2028\u2029]/gu, "\uFFFD");
-  return name.length > 128 ? `${shown}...` : shown;
 }

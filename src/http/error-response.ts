@@ -112,10 +112,11 @@ export function wireError(thrown: unknown, midStream = false): WireError {
 function wireMessage(error: LmError): string {
   const tooLong = detailsOf(error, "context_length_exceeded");
   if (!tooLong) return error.message;
-  const what = (tooLong.param ?? "messages").replace(/\[.*$/, "");
+  const which = tooLong.param ?? "messages";
+  const what = which.replace(/\[.*$/, "");
   return (
     `This model's maximum context length is ${tooLong.contextLength} tokens. However, your ` +
-    `${what} resulted in ${tooLong.isLeast === true ? "at least " : ""}` +
+    `${which} resulted in ${tooLong.isLeast === true ? "at least " : ""}` +
     `${tooLong.promptTokens} tokens. Please reduce the length of the ${what}. (${error.code})`
   );
 }

@@ -1,13 +1,6 @@
 import type { LmError } from "../lib/errors.ts";
-import {
-  missing,
-  outOfRange,
-  printable,
-  tooLong,
-  tooShort,
-  unsupportedValue,
-  wrongType,
-} from "./refusals.ts";
+import { printable } from "../lib/printable.ts";
+import { missing, outOfRange, tooLong, tooShort, unsupportedValue, wrongType } from "./refusals.ts";
 import { discriminator, hasType, TAGS, tagsOf, wordsOf, type SchemaNode } from "./schema-node.ts";
 
 type Problem = LmError<"invalid_request"> | null;

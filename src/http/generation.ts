@@ -1,10 +1,11 @@
 import type { Generate, GenerateEvent, GenerateRequest } from "../chat/events.ts";
+import { renameParam } from "../lib/error-param.ts";
 import { hasCode, LmError } from "../lib/errors.ts";
 import type { Deps } from "./deps.ts";
 import { GenerationMeter } from "./generation-meter.ts";
 import type { Outcome, RequestContext } from "./request-context.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
-import { type WireParam, warningWithWireParam, withWireParam } from "./wire-param.ts";
+import { type WireParam, warningWithWireParam } from "./wire-param.ts";
 
 type Finished = Extract<GenerateEvent, { type: "finished" }>;
 
@@ -42,8 +43,14 @@ export class GenerationScope {
     }
   }
 
-  /** A generation whose tokens and times are counted. It ends with `done` or throws. */
-  async *run(request: GenerateRequest): AsyncGenerator<GenerateEvent, void, void> {
+  /**
+   * A generation whose tokens and times are counted. It ends with `done` or throws.
+   * @param toWire Names of its own fields, where the client sent several prompts.
+   */
+  async *run(
+    request: GenerateRequest,
+    toWire = this.#toWire,
+  ): AsyncGenerator<GenerateEvent, void, void> {
     const { deps, metrics } = this.#server;
     const meter = new GenerationMeter(metrics, deps.clock, this.#context);
     const cacheScope = deps.settings.sharedPrefixCache ? "" : this.#context.caller.id;
@@ -67,7 +74,7 @@ export class GenerationScope {
     } catch (error) {
       if (!this.abort.signal.aborted) outcome = outcomeOf(error, meter);
       isCrowded = outcome === "refused" && hasCode(error, "queue_full");
-      throw this.failure(error);
+      throw this.failure(error, toWire);
     } finally {
       if (outcome === "cancelled") await this.#hearEnd(events, meter);
       if (isCrowded) this.#crowded.set(request, meter);
@@ -76,7 +83,7 @@ export class GenerationScope {
   }
 
   /** Refuses what these would without running them; a refusal counts as one generation's. */
-  async check(requests: readonly GenerateRequest[]): Promise<void> {
+  async check(requests: readonly GenerateRequest[], toWire = this.#toWire): Promise<void> {
     const { deps, metrics } = this.#server;
     const meter = new GenerationMeter(metrics, deps.clock, this.#context);
     try {
@@ -86,14 +93,14 @@ export class GenerationScope {
       const outcome = this.abort.signal.aborted ? "cancelled" : outcomeOf(error, meter);
       // Those that found the queue full are counted when the answer is over.
       if (!requests.some((request) => this.#crowded.has(request))) meter.close(outcome);
-      throw this.failure(error);
+      throw this.failure(error, toWire);
     }
   }
 
   /** What to tell the client of an error: why the work was ended, or its own words. */
-  failure(error: unknown): unknown {
+  failure(error: unknown, toWire = this.#toWire): unknown {
     const { aborted, reason }: { aborted: boolean; reason: unknown } = this.abort.signal;
-    if (!aborted) return withWireParam(error, this.#toWire);
+    if (!aborted) return renameParam(error, toWire);
     return reason instanceof LmError ? reason : endedEarly();
   }
 

@@ -1,4 +1,5 @@
 import { invalidRequest, type InvalidReason, type LmError } from "../lib/errors.ts";
+import { printable } from "../lib/printable.ts";
 import { wordsOf, type SchemaNode } from "./schema-node.ts";
 
 type Refusal = LmError<"invalid_request">;
@@ -78,12 +79,6 @@ export function tooLong(
     `Invalid '${path}': ${kind} too long. Expected ${noun} with maximum length ${maxLength}, but ` +
       `got ${noun} with length ${length} instead.`,
   );
-}
-
-/** A client's own word, safe to show: at most 64 characters, no control characters. */
-export function printable(text: string): string {
-  const shown = text.slice(0, 64).replace(/[\p{C}\u2028\u2029]/gu, "\uFFFD");
-  return text.length > 64 ? `${shown}...` : shown;
 }
 
 const quoted = (value: unknown): string =>

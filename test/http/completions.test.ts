@@ -115,7 +115,7 @@ describe("prompts", () => {
     { body: { prompt: [] }, code: "empty_array", param: "prompt" },
     { body: { prompt: ["a", 1] }, code: "invalid_value", param: "prompt" },
     { body: { prompt: [1, [2]] }, code: "invalid_value", param: "prompt" },
-    { body: { prompt: [[1], []] }, code: "invalid_value", param: "prompt" },
+    { body: { prompt: [[1], []] }, code: "invalid_value", param: "prompt[1]" },
     { body: { prompt: [1, -1] }, code: "invalid_value", param: "prompt" },
     { body: { prompt: [1.5] }, code: "invalid_value", param: "prompt" },
     { body: { prompt: [2 ** 53] }, code: "invalid_value", param: "prompt" },
@@ -141,6 +141,22 @@ describe("prompts", () => {
     const response = await appWith().handle(post(PATH, { prompt: "P", ...body }));
     expect(response.status).toBe(400);
     expect(await errorOf(response)).toMatchObject({ code, param });
+  });
+
+  test("of several prompts the one that does not fit is named", async () => {
+    const details = { promptTokens: 9, contextLength: 8, param: "prompt" };
+    const generate: Generate = async function* ({ input }, signal) {
+      const prompt = input.kind === "prompt" && input.prompt.kind === "text" && input.prompt.text;
+      if (prompt === "long") throw new LmError("context_length_exceeded", details, "No.");
+      yield* play([started(), finished(), done])({ input } as never, signal);
+    };
+    const ask = async (prompt: unknown) =>
+      await errorOf(await appWith({ generate }).handle(post(PATH, { prompt })));
+    const { message, param } = await ask(["a", "long"]);
+    expect(param).toBe("prompt[1]");
+    expect(message).toContain("However, your prompt[1] resulted in 9 tokens. Please reduce");
+    expect((await ask(["long"])).param).toBe("prompt");
+    expect((await ask([[1], []])).param).toBe("prompt[1]");
   });
 
   const meanings: { body: object; request: object }[] = [
@@ -266,7 +282,7 @@ describe("several prompts", () => {
     };
     const refusal = new LmError(
       "invalid_request",
-      { param: "prompt", reason: "invalid_value" },
+      { param: "prompt[3]", reason: "invalid_value" },
       "No.",
     );
     const checkPrompts: CheckPrompts = async function* (requests) {
@@ -280,7 +296,8 @@ describe("several prompts", () => {
     expect(checked).toHaveLength(12);
     expect(checked[0]).toMatchObject({ prompt: { text: "p8" } });
     begun = 0;
-    expect((await ask()).status).toBe(400);
+    const refused = await ask();
+    expect([refused.status, (await errorOf(refused)).param]).toEqual([400, "prompt[11]"]);
     expect(begun).toBe(0);
   });
 
@@ -302,13 +319,16 @@ describe("several prompts", () => {
     const checkPrompts: CheckPrompts = async function* (requests) {
       yield assigned;
       checked.push(...requests.map(({ input }) => input.kind === "prompt" && input.prompt));
-      const details = { promptTokens: 20, contextLength: 10, param: "prompt" };
+      const details = { promptTokens: 20, contextLength: 10, param: "prompt[0]" };
       throw new LmError("context_length_exceeded", details, "Too long.");
     };
     const app = appWith({ generate, deps: { checkPrompts } });
     const answer = await app.handle(post(PATH, { prompt: ["hi", "ho", "long"], stream: true }));
     expect(answer.status).toBe(400);
-    expect(await errorOf(answer)).toMatchObject({ code: "context_length_exceeded" });
+    expect(await errorOf(answer)).toMatchObject({
+      code: "context_length_exceeded",
+      param: "prompt[2]",
+    });
     expect(checked).toEqual([{ kind: "text", text: "long" }]);
   });
 
@@ -338,7 +358,8 @@ describe("several prompts", () => {
       const name = input.kind === "prompt" && input.prompt.kind === "text" && input.prompt.text;
       if (name === "bad") {
         await gate.promise;
-        throw new LmError("invalid_request", { param: "prompt", reason: "invalid_value" }, "No.");
+        const message = "Token 0 of 'prompt' is 9.";
+        throw new LmError("invalid_request", { param: "prompt", reason: "invalid_value" }, message);
       }
       yield started();
       yield text("early");
@@ -349,6 +370,10 @@ describe("several prompts", () => {
       post(PATH, { prompt: ["a", "bad"], stream: true }),
     );
     expect(response.status).toBe(400);
+    expect(await errorOf(response)).toMatchObject({
+      param: "prompt[1]",
+      message: "Token 0 of 'prompt[1]' is 9.",
+    });
   });
 
   test("the failure of one ends the others", async () => {

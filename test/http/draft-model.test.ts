@@ -5,6 +5,7 @@ import {
   appWith,
   chatBody,
   done,
+  embedder,
   errorOf,
   fakeDeps,
   fakeInstance,
@@ -62,6 +63,29 @@ test.each([
     await (await app.handle(post(path, { ...body, draft_model }))).text();
   }
   expect(seen.map(({ draftModel }) => draftModel)).toEqual([fakeModel().key, null]);
+});
+
+test("the warning that it is ignored begins with the client's field", async () => {
+  const generate = play([started({ warnings: ["draftModel: it is ignored"] }), finished(), done]);
+  const rest = { settings: { restExtensions: true } };
+  const bodies: [string, object][] = [
+    ["/v1/chat/completions", chatBody],
+    ["/v1/completions", { prompt: "x" }],
+    ["/api/v1/chat", { model: fakeModel().key, input: "x" }],
+  ];
+  for (const [path, body] of bodies) {
+    const response = await appWith({ generate, ...rest }).handle(post(path, body));
+    expect(response.headers.get("x-lmserver-warning")).toBe("draft_model: it is ignored");
+  }
+});
+
+test("a chat of the native API refuses one before its stream begins", async () => {
+  const app = appWith({ settings: { restExtensions: true } });
+  const body = { model: fakeModel().key, input: "x", stream: true };
+  const unknown = await app.handle(post("/api/v1/chat", { ...body, draft_model: "nope" }));
+  expect([unknown.status, (await errorOf(unknown)).type]).toEqual([404, "model_not_found"]);
+  const unsuited = await app.handle(post("/api/v1/chat", { ...body, draft_model: embedder.key }));
+  expect(await errorOf(unsuited)).toMatchObject({ code: "invalid_value", param: "draft_model" });
 });
 
 describe("draft_model of a load", () => {

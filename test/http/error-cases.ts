@@ -1,3 +1,4 @@
+import { modelNotFound } from "../../src/catalog/model-not-found.ts";
 import { resolveModel } from "../../src/chat/resolve-model.ts";
 import { LmError } from "../../src/lib/errors.ts";
 import { failWith, fakeModel, started, type FakeOptions } from "./fakes.ts";
@@ -286,6 +287,7 @@ export const chatCases: ErrorCase[] = [
   },
   {
     name: "a draft model that does not exist",
+    options: fails(modelNotFound("nope", [], "draftModel")),
     body: { messages: [user], draft_model: "nope" },
     status: 404,
     code: "model_not_found",

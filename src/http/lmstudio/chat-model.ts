@@ -1,10 +1,11 @@
 import type { CatalogModel } from "../../catalog/model.ts";
 import { modelCapabilities } from "../../chat/model-capabilities.ts";
 import { resolveModel } from "../../chat/resolve-model.ts";
+import { resolveDraft } from "../../chat/resolve-draft.ts";
+import { renameParam } from "../../lib/error-param.ts";
 import { invalidRequest } from "../../lib/errors.ts";
 import type { AcquireOptions, Lease } from "../../pool/pool.ts";
 import type { Deps } from "../deps.ts";
-import { withWireParam } from "../wire-param.ts";
 import { toWire } from "./chat.decode.ts";
 import type { ExtendedChat } from "./chat.schema.ts";
 import { checkContextLength } from "./load.ts";
@@ -19,7 +20,7 @@ export interface ChatModel {
 }
 
 /**
- * The model a chat names, with the context it wants.
+ * The model a chat names, with the context and the draft model it wants.
  * @throws LmError model_not_found, model_not_loaded, model_unloaded, unsupported_model;
  *   invalid_request for a context that cannot be had or thinking that cannot be chosen.
  */
@@ -32,11 +33,13 @@ export async function chatModel(deps: Deps, request: ExtendedChat): Promise<Chat
   checkReasoning(model, request.reasoning ?? null);
   const wanted = request.context_length ?? null;
   if (wanted !== null) checkContextLength(wanted, model.maxContextLength);
+  const draft = request.draft_model ?? "";
   try {
+    if (draft !== "") await resolveDraft(deps.catalog, draft, model);
     const { identifier, needsLoad } = pool.preview(model, toAcquire(request));
     return { model, instanceId: identifier, needsLoad };
   } catch (error) {
-    throw withWireParam(error, toWire);
+    throw renameParam(error, toWire);
   }
 }
 

@@ -80,6 +80,7 @@ export function toUserText(input: ChatInput): string {
 /** Names of the client's fields. Everything it sends as text is its input. */
 export function toWire(param: string): string {
   if (param === "contextLength") return "context_length";
+  if (param === "draftModel") return "draft_model";
   return /^(prompt|messages)\b/.test(param) ? "input" : param;
 }
 

@@ -2,7 +2,6 @@ import { randomHex } from "../../lib/id.ts";
 import type { Lease } from "../../pool/pool.ts";
 import { GenerationScope, type Server } from "../generation.ts";
 import { jsonResponse } from "../json-response.ts";
-import { checkDraftModel } from "../openai/chat-completions.ts";
 import { holdOpen, type RequestContext } from "../request-context.ts";
 import type { PostRoute } from "../route.ts";
 import { recordFailure, streamAnswer } from "../stream-answer.ts";
@@ -34,7 +33,6 @@ export function nativeChat(server: Server): PostRoute {
     },
     async answer(context, body) {
       const request = parseChat(body, deps.settings.restExtensions);
-      await checkDraftModel(deps, request.draft_model ?? null);
       const previousId = request.previous_response_id ?? null;
       const earlier =
         previousId === null ? NEW_CHAT : earlierChat(deps, previousId, context.caller.id);

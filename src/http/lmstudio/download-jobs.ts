@@ -1,9 +1,9 @@
 import { Type, type Static } from "typebox";
 import type { DownloadSnapshot } from "../../catalog/download/downloads.ts";
 import { LmError } from "../../lib/errors.ts";
+import { printable } from "../../lib/printable.ts";
 import type { Server } from "../generation.ts";
 import { jsonResponse } from "../json-response.ts";
-import { printable } from "../refusals.ts";
 import type { GetRoute, PostRoute } from "../route.ts";
 import { oneOf, strictObject } from "../schema.ts";
 import { DownloadStatus, downloadsOf, toStatus, type Told } from "./download-status.ts";

@@ -1,8 +1,8 @@
 import { Type, type Static } from "typebox";
 import { LmError } from "../../lib/errors.ts";
+import { printable } from "../../lib/printable.ts";
 import type { Server } from "../generation.ts";
 import { jsonResponse } from "../json-response.ts";
-import { printable } from "../refusals.ts";
 import { holdOpen } from "../request-context.ts";
 import type { GetRoute, PostRoute } from "../route.ts";
 import { opt, strictObject } from "../schema.ts";

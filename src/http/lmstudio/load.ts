@@ -1,8 +1,10 @@
 import { Type, type Static } from "typebox";
 import type { CatalogAdapter, CatalogModel } from "../../catalog/model.ts";
 import { findAdapter } from "../../catalog/adapters.ts";
+import { renameParam } from "../../lib/error-param.ts";
 import { invalidRequest } from "../../lib/errors.ts";
 import { MAX_ADAPTERS } from "../../lib/limits.ts";
+import { printable } from "../../lib/printable.ts";
 import { resolveDraft } from "../../chat/resolve-draft.ts";
 import { DRAFT_LIMITS, type LoadRequest } from "../../pool/pool.ts";
 import type { Deps } from "../deps.ts";
@@ -16,7 +18,6 @@ import { findModel } from "./model-facts.ts";
 import { checkCacheType, toTuning, tuningFields } from "./load-tuning.ts";
 import { LoadConfig } from "./models.schema.ts";
 import { loadConfig } from "./models.ts";
-import { printable } from "../refusals.ts";
 import { strictValidator } from "./strict.ts";
 
 const fields = {
@@ -190,7 +191,9 @@ async function toDraft(
     throw invalidRequest("draft_min_tokens", "invalid_value", message);
   }
   const minProbability = request.draft_min_probability ?? DRAFT_LIMITS.minProbability;
-  const draft = await resolveDraft(catalog, request.draft_model, model);
+  const draft = await resolveDraft(catalog, request.draft_model, model).catch((error: unknown) => {
+    throw renameParam(error, () => "draft_model");
+  });
   return { draft: { model: draft, maxTokens, minTokens, minProbability } };
 }
 

@@ -1,9 +1,8 @@
 import type { CatalogModel } from "../../catalog/model.ts";
 import { findNamed } from "../../chat/resolve-model.ts";
-import { LmError } from "../../lib/errors.ts";
+import { modelNotFound } from "../../catalog/model-not-found.ts";
 import type { InstanceStatus } from "../../pool/pool.ts";
 import type { Deps } from "../deps.ts";
-import { printable } from "../refusals.ts";
 
 /** Whole bits of a weight by the start of the quantisation's name. */
 const BITS: readonly (readonly [prefix: RegExp, bits: number])[] = [
@@ -50,10 +49,5 @@ export async function findModel({ catalog, pool }: Deps, name: string): Promise<
   const model = await findNamed({ catalog }, pool.instances(), name);
   if (model) return model;
   const available = (await catalog.list()).map(({ key }) => key);
-  throw new LmError(
-    "model_not_found",
-    { model: name, available, param: "model" },
-    `Model "${printable(name)}" not found. Please specify a valid model.\n\n` +
-      `Your models:\n\n${available.join("\n")}`,
-  );
+  throw modelNotFound(name, available);
 }

@@ -2,9 +2,9 @@ import { Type, type Static } from "typebox";
 import { Value } from "typebox/value";
 import type { Message } from "../../chat/conversation.ts";
 import { invalidRequest } from "../../lib/errors.ts";
+import { printable } from "../../lib/printable.ts";
 import type { StoredResponse } from "../../store/response-store.ts";
 import type { Deps } from "../deps.ts";
-import { printable } from "../refusals.ts";
 
 const StoredMessage = Type.Object({
   role: Type.Union([Type.Literal("user"), Type.Literal("assistant")]),

@@ -1,7 +1,7 @@
 import type { Static, TObject } from "typebox";
 import { assert } from "../../lib/assert.ts";
 import { invalidRequest } from "../../lib/errors.ts";
-import { printable } from "../refusals.ts";
+import { printable } from "../../lib/printable.ts";
 import { validator, type Validator } from "../validate.ts";
 
 /**

@@ -1,7 +1,8 @@
 import type { ChatOptions, Message } from "../../chat/conversation.ts";
 import type { GenerateRequest } from "../../chat/events.ts";
 import { invalidRequest } from "../../lib/errors.ts";
-import { outOfRange, printable } from "../refusals.ts";
+import { printable } from "../../lib/printable.ts";
+import { outOfRange } from "../refusals.ts";
 import type { WireParam } from "../wire-param.ts";
 import { formatSource, toAnswerFormat } from "./answer-format.decode.ts";
 import type { ChatCompletionRequest } from "./chat-completions.schema.ts";
@@ -60,6 +61,7 @@ export function toChatRequest(body: ChatCompletionRequest, maxChoices: number): 
 /** Names of the wire for the paths that refusals from further in carry. */
 function toWire(param: string, body: ChatCompletionRequest, isLegacy: boolean): string {
   if (param === "prompt") return "messages";
+  if (param === "draftModel") return "draft_model";
   if (param === "reasoningBudget") return "reasoning_budget_tokens";
   if (param === "format") return body.grammar == null ? formatSource(body) : "grammar";
   return param.replace(/^tools\[(\d+)\]\.?/, isLegacy ? "functions[$1]." : "tools[$1].function.");

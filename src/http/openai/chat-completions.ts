@@ -1,9 +1,7 @@
-import { LmError } from "../../lib/errors.ts";
 import { noExtras } from "../answer-extras.ts";
 import type { Deps } from "../deps.ts";
 import { GenerationScope, type Server } from "../generation.ts";
 import { jsonResponse } from "../json-response.ts";
-import { printable } from "../refusals.ts";
 import { holdOpen, type RequestContext } from "../request-context.ts";
 import type { PostRoute } from "../route.ts";
 import { streamAnswer } from "../stream-answer.ts";
@@ -40,7 +38,7 @@ export function chatCompletions(server: Server, beginExtras = noExtras): PostRou
       stream: { schema: ChatCompletionChunk, example: CHAT_STREAM_EXAMPLE },
     },
     async answer(context, body) {
-      const decoded = await decode(deps, body);
+      const decoded = decode(deps, body);
       context.warnings.push(...foreignConstraints(body, "response_format"));
       const encoding: ChatEncoding = {
         stamp: newStamp(deps, "chatcmpl-"),
@@ -126,7 +124,7 @@ export function chatRender(server: Server): PostRoute {
 }
 
 async function render(server: Server, context: RequestContext, body: unknown) {
-  const { request, toWire } = await decode(server.deps, body);
+  const { request, toWire } = decode(server.deps, body);
   const scope = new GenerationScope(server, context, toWire);
   holdOpen(context);
   try {
@@ -141,23 +139,5 @@ async function render(server: Server, context: RequestContext, body: unknown) {
   }
 }
 
-async function decode(deps: Deps, body: unknown): Promise<DecodedChat> {
-  const parsed = parse(body);
-  const decoded = toChatRequest(parsed, deps.settings.maxChoices);
-  await checkDraftModel(deps, parsed.draft_model ?? null);
-  return decoded;
-}
-
-/** A draft model must exist, also where nothing is generated. */
-export async function checkDraftModel(deps: Deps, name: string | null): Promise<void> {
-  if (name === null || name === "") return;
-  if ((await deps.catalog.find(name)) === null) {
-    const available = (await deps.catalog.list()).map((model) => model.key);
-    throw new LmError(
-      "model_not_found",
-      { model: name, available, param: "draft_model" },
-      `Model "${printable(name)}" not found. Please specify a valid model.\n\n` +
-        `Your models:\n\n${available.join("\n")}`,
-    );
-  }
-}
+const decode = ({ settings }: Deps, body: unknown): DecodedChat =>
+  toChatRequest(parse(body), settings.maxChoices);

@@ -23,6 +23,8 @@ export interface DecodedCompletion {
   stream: boolean;
   includeUsage: boolean;
   toWire: WireParam;
+  /** For what the request at this index is refused: of several prompts its own is named. */
+  toWireOf(index: number): WireParam;
 }
 
 /**
@@ -34,17 +36,18 @@ export function checkPromptForm(prompt: unknown): void {
   const kinds = new Set(prompt.map((item) => (Array.isArray(item) ? "array" : typeof item)));
   if (kinds.size > 1) throw invalidPrompt("its items are of different kinds");
   const lists: unknown[] = kinds.has("array") ? prompt : kinds.has("number") ? [prompt] : [];
-  for (const list of lists) {
+  for (const [index, list] of lists.entries()) {
     if (!Array.isArray(list)) continue;
-    if (list.length === 0) throw invalidPrompt("a list of tokens is empty");
+    const param = lists.length > 1 ? `prompt[${index}]` : "prompt";
+    if (list.length === 0) throw invalidPrompt("a list of tokens is empty", param);
     if (!list.every((token) => Number.isSafeInteger(token) && Number(token) >= 0)) {
-      throw invalidPrompt("a token id is not a whole number of at least 0");
+      throw invalidPrompt("a token id is not a whole number of at least 0", param);
     }
   }
 }
 
-function invalidPrompt(reason: string): LmError {
-  return invalidRequest("prompt", "invalid_value", `Invalid value for 'prompt': ${reason}.`);
+function invalidPrompt(reason: string, param = "prompt"): LmError {
+  return invalidRequest(param, "invalid_value", `Invalid value for '${param}': ${reason}.`);
 }
 
 /** @throws LmError invalid_request for what the schema alone cannot say. */
@@ -76,6 +79,11 @@ export function toCompletionRequests(
   const { grammar = null, json_schema = null } = body;
   const format = toAnswerFormat({ grammar, json_schema }, false);
   const formatField = body.json_schema == null ? "grammar" : "json_schema";
+  const toWire = (param: string): string => {
+    if (param === "draftModel") return "draft_model";
+    return param === "format" ? formatField : param;
+  };
+  const isBatch = prompts.length > 1;
   return {
     requests: prompts.map((prompt) => ({ ...shared, input: { kind: "prompt", prompt, format } })),
     echoes: echo ? prompts.map((prompt) => (prompt.kind === "text" ? prompt.text : null)) : null,
@@ -83,7 +91,9 @@ export function toCompletionRequests(
     logprobs,
     stream: body.stream ?? false,
     includeUsage: body.stream_options?.include_usage ?? false,
-    toWire: (param) => (param === "format" ? formatField : param),
+    toWire,
+    toWireOf: (index) => (param) =>
+      param === "prompt" && isBatch ? `prompt[${index}]` : toWire(param),
   };
 }
 

@@ -6,7 +6,6 @@ import { holdOpen } from "../request-context.ts";
 import type { PostRoute } from "../route.ts";
 import { streamAnswer } from "../stream-answer.ts";
 import { validator } from "../validate.ts";
-import { checkDraftModel } from "./chat-completions.ts";
 import { checkPromptForm, toCompletionRequests } from "./completions.decode.ts";
 import { completion, completionChunks } from "./completions.encode.ts";
 import { CompletionRequest } from "./completions.schema.ts";
@@ -42,19 +41,22 @@ export function completions(server: Server, beginExtras = noExtras): PostRoute {
     },
     async answer(context, body) {
       checkPromptForm(body["prompt"]);
-      const parsed = parse(body);
-      const decoded = toCompletionRequests(parsed, deps.settings.maxChoices);
-      await checkDraftModel(deps, parsed.draft_model ?? null);
+      const decoded = toCompletionRequests(parse(body), deps.settings.maxChoices);
       context.warnings.push(...foreignConstraints(body, "json_schema"));
       const stamp = newStamp(deps, "cmpl-");
       const scope = new GenerationScope(server, context, decoded.toWire);
       const extras = beginExtras(server);
       const starts = decoded.requests.map(
-        (request) => () => extras.tap(scope.run(request), request),
+        (request, index) => () => extras.tap(scope.run(request, decoded.toWireOf(index)), request),
       );
-      const events = mergeGenerations(starts, scope.abort, (sources) =>
-        scope.check(sources.flatMap((source) => decoded.requests[source] ?? [])),
-      );
+      const events = mergeGenerations(starts, scope.abort, (sources) => {
+        const requests = sources.flatMap((source) => decoded.requests[source] ?? []);
+        return scope.check(requests, (param) => {
+          const checked = /^prompt\[(\d+)\]$/.exec(param);
+          const source = sources[Number(checked?.[1])];
+          return source === undefined ? decoded.toWire(param) : decoded.toWireOf(source)("prompt");
+        });
+      });
       if (decoded.stream) {
         const frames = extras.frames(completionChunks(events, decoded, stamp));
         return streamAnswer(server, context, scope, frames);

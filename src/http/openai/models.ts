@@ -1,11 +1,10 @@
 import type { CatalogModel } from "../../catalog/model.ts";
 import { findNamed } from "../../chat/resolve-model.ts";
-import { LmError } from "../../lib/errors.ts";
+import { modelNotFound } from "../../catalog/model-not-found.ts";
 import type { InstanceStatus } from "../../pool/pool.ts";
 import type { Deps } from "../deps.ts";
 import type { Server } from "../generation.ts";
 import { jsonResponse, wholeResponse } from "../json-response.ts";
-import { printable } from "../refusals.ts";
 import type { GetRoute } from "../route.ts";
 import { MODEL_EXAMPLE, MODEL_LIST_EXAMPLE } from "./examples.ts";
 import { ModelList, ModelObject } from "./response.schema.ts";
@@ -68,11 +67,9 @@ export function modelRetrieve({ deps }: Server): GetRoute {
       const exact = models.find((model) => model.id === id);
       const found = exact ?? (await namedObject(deps, shown, id));
       if (found) return jsonResponse(found);
-      throw new LmError(
-        "model_not_found",
-        { model: id, available: models.map((model) => model.id), param: "model" },
-        `Model "${printable(id)}" not found. Please specify a valid model.\n\n` +
-          `Your models:\n\n${models.map((model) => model.id).join("\n")}`,
+      throw modelNotFound(
+        id,
+        models.map((model) => model.id),
       );
     },
   };

@@ -1,7 +1,8 @@
 import { Type, type Static } from "typebox";
 import { invalidRequest } from "../../lib/errors.ts";
+import { printable } from "../../lib/printable.ts";
 import { DEFAULT_SAMPLING, type SamplerName, type Sampling } from "../../protocol/sampling.ts";
-import { outOfRange, printable, unsupportedValue } from "../refusals.ts";
+import { outOfRange, unsupportedValue } from "../refusals.ts";
 import { samplingFields } from "./sampling.schema.ts";
 
 const SamplingRequest = Type.Object(samplingFields);

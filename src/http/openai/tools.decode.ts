@@ -1,6 +1,7 @@
 import type { Tool, ToolChoice } from "../../chat/conversation.ts";
 import { invalidRequest } from "../../lib/errors.ts";
-import { missing, printable, unsupportedValue } from "../refusals.ts";
+import { printable } from "../../lib/printable.ts";
+import { missing, unsupportedValue } from "../refusals.ts";
 import type {
   ChatCompletionRequest,
   FunctionDefinition,

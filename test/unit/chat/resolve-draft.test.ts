@@ -47,7 +47,7 @@ test("a draft model is an installed one with the same vocabulary", async () => {
   const unknown = await failure(resolveDraft(catalog, "no\nwhere", large));
   expect(unknown).toMatchObject({
     code: "model_not_found",
-    details: { model: "no\nwhere", available: known.map(({ key }) => key), param: "draft_model" },
+    details: { model: "no\nwhere", available: known.map(({ key }) => key), param: "draftModel" },
   });
   expect(unknown.message).not.toContain("no\nwhere");
 });
@@ -59,14 +59,14 @@ test.each([
   ["states", "wrong guesses cannot be removed from its memory"],
 ])("%s is refused with the reason", async (name, reason) => {
   const refused = await failure(resolveDraft(catalog, name, large));
-  expect(refused.details).toMatchObject({ param: "draft_model", reason: "invalid_value" });
+  expect(refused.details).toMatchObject({ param: "draftModel", reason: "invalid_value" });
   expect(refused.message).toContain(reason);
 });
 
 test("nothing drafts for a model that keeps states", async () => {
   const main = sized("main", 32_000, { isRecurrent: true });
   const refused = await failure(resolveDraft(catalog, "small", main));
-  expect(refused.details).toMatchObject({ param: "draft_model", reason: "invalid_value" });
+  expect(refused.details).toMatchObject({ param: "draftModel", reason: "invalid_value" });
   expect(refused.message).toContain("removed from this model's memory");
 });
 
@@ -126,9 +126,9 @@ test("a request's draft model is loaded with its model, and otherwise ignored wi
   expect(asked.warnings).toEqual([]);
   expect((await ask(null, null)).options?.settings).toBeUndefined();
   expect((await ask("small", null)).warnings).toEqual([
-    'draft_model is ignored: "large" is loaded without a draft model.',
+    'draftModel: it is ignored, since "large" is loaded without a draft model.',
   ]);
   expect((await ask("small", "foreign")).warnings).toEqual([
-    'draft_model is ignored: "large" is loaded with the draft model "foreign".',
+    'draftModel: it is ignored, since "large" is loaded with the draft model "foreign".',
   ]);
 });
