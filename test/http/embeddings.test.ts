@@ -101,6 +101,14 @@ describe("refusals", () => {
     expect(await errorOf(response)).toMatchObject({ code, param });
   });
 
+  test("ids of another tokenizer are refused with the advice to send text", async () => {
+    const response = await appWith().handle(post(PATH, { model, input: [[1], [99_999]] }));
+    const { message, param } = await errorOf(response);
+    expect(param).toBe("input[1]");
+    expect(message).toContain("ids of this model go from 0 to 999. Send text");
+    expect(message).toContain("check_embedding_ctx_length=False");
+  });
+
   test("an input beyond the context is named, and the lease is given back", async () => {
     let released = 0;
     const app = appWith({

@@ -95,7 +95,8 @@ function checkTokens(tokens: number[], vocabularySize: number, path: string): nu
   throw invalidRequest(
     path,
     "invalid_value",
-    `Invalid value for '${path}': token ids of this model go from 0 to ${vocabularySize - 1}.`,
+    `Invalid value for '${path}': token ids of this model go from 0 to ${vocabularySize - 1}. Send text, since ` +
+      "other tokenizers' ids mean something else here (LangChain: check_embedding_ctx_length=False).",
   );
 }
 
