@@ -42,6 +42,7 @@ export function normaliseMessages(
   if (!can.toolCalls) drafts = drafts.map((draft) => callsAsText(source, draft));
   else if (!can.severalCalls) drafts = oneCallPerTurn(drafts);
   if (!readsResults(source, can)) drafts = drafts.map(resultAsUser);
+  if (can.answerAfterResult !== null) drafts = answerResults(drafts, can.answerAfterResult);
   if (can.rolesAlternate) drafts = joinSameRoles(drafts);
   const ids = new CallIds(callIdStyle(source));
   return drafts.map((draft) => shaped(source, can, draft, ids, broken));
@@ -106,6 +107,14 @@ function resultOf(following: readonly Draft[], call: ToolCall): Draft | undefine
   const end = following.findIndex((draft) => draft.role !== "tool");
   const results = end === -1 ? following : following.slice(0, end);
   return results.find((draft) => draft.toolCallId === call.id);
+}
+
+/** For templates that refuse a user's turn straight behind a result. */
+function answerResults(drafts: readonly Draft[], answer: string): Draft[] {
+  return drafts.flatMap((draft, index) => {
+    const isBehindResult = draft.role === "user" && drafts[index - 1]?.role === "tool";
+    return isBehindResult ? [plainDraft("assistant", answer), draft] : [draft];
+  });
 }
 
 /** For templates that refuse two turns of one role in a row. */

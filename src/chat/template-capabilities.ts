@@ -17,7 +17,7 @@ export interface TemplateCapabilities {
   systemRole: boolean;
   /** More than one system message at the start is rendered, `developer` among them if it is known. */
   severalSystems: boolean;
-  /** A system message behind an answer is rendered, and so is the first one. */
+  /** A system message behind a question or an answer is rendered, and so is the first one. */
   laterSystems: boolean;
   developerRole: boolean;
   /** Two user messages in a row are refused. */
@@ -34,6 +34,8 @@ export interface TemplateCapabilities {
   severalCalls: boolean;
   /** How the content of a `tool` message is given; null = such messages are not rendered. */
   toolContent: ContentShape | null;
+  /** The text of the answer that must stand between a result and a user message; null = none must. */
+  answerAfterResult: "" | " " | null;
   /** How the arguments of a call are given. */
   toolArguments: "object" | "text";
   /** What stands for the absent content of a turn of tool calls only. */
@@ -103,7 +105,11 @@ export function probeCapabilities(
       source.includes("/no_think") &&
       show([user], { enable_thinking: false }) === show([user], { enable_thinking: true }),
     tools: show([user], withTool).includes(NAME),
-    ...probeCalls((messages, more) => show(messages, { ...withTool, ...more }), user),
+    ...probeCalls(
+      (messages, more) => show(messages, { ...withTool, ...more }),
+      user,
+      message("user", LAST),
+    ),
   };
 }
 
@@ -122,9 +128,10 @@ function probeSystems(
         return text.includes(SYSTEM) && text.includes(OTHER);
       }),
     );
+  const user = message("user", USER);
   return {
     severalSystems: areShown([]),
-    laterSystems: areShown([message("user", USER), message("assistant", ANSWER)]),
+    laterSystems: areShown([user]) && areShown([user, message("assistant", ANSWER)]),
   };
 }
 
@@ -134,7 +141,13 @@ export const shapedText = (shape: ContentShape, text: string): unknown =>
 
 type CallCapabilities = Pick<
   TemplateCapabilities,
-  "toolCalls" | "callExample" | "severalCalls" | "toolContent" | "toolArguments" | "absentContent"
+  | "toolCalls"
+  | "callExample"
+  | "severalCalls"
+  | "toolContent"
+  | "answerAfterResult"
+  | "toolArguments"
+  | "absentContent"
 >;
 
 const ABSENT = {
@@ -146,7 +159,16 @@ const ABSENT = {
 const OBJECT_ARGUMENTS = { [KEY]: VALUE };
 const TEXT_ARGUMENTS = JSON.stringify(OBJECT_ARGUMENTS);
 
-function probeCalls(show: Show, user: TemplateMessage): CallCapabilities {
+const NO_CALLS = {
+  toolCalls: false,
+  callExample: null,
+  severalCalls: false,
+  answerAfterResult: null,
+  toolArguments: "object",
+  absentContent: "empty",
+} as const;
+
+function probeCalls(show: Show, user: TemplateMessage, last: TemplateMessage): CallCapabilities {
   const trials = (["empty", "omitted", "null"] as const).flatMap((absentContent) =>
     (["object", "text"] as const).flatMap((toolArguments) =>
       (["string", "parts"] as const).map((toolContent) => {
@@ -158,8 +180,7 @@ function probeCalls(show: Show, user: TemplateMessage): CallCapabilities {
   const [best] = trials.toSorted((a, b) => score(b) - score(a));
   const toolContent = best?.text.includes(RESULT) === true ? best.toolContent : null;
   if (best === undefined || !isFaithful(best.text)) {
-    const forms = { toolArguments: "object", absentContent: "empty" } as const;
-    return { toolCalls: false, callExample: null, severalCalls: false, toolContent, ...forms };
+    return { ...NO_CALLS, toolContent };
   }
   const several = show([
     user,
@@ -168,11 +189,13 @@ function probeCalls(show: Show, user: TemplateMessage): CallCapabilities {
     resultTurn(best, 1, OTHER_NAME),
   ]);
   const { toolArguments, absentContent } = best;
+  const answered = [user, callTurn(best, [NAME]), resultTurn(best, 0, NAME)];
   return {
     toolCalls: true,
     callExample: exampleOf(show, user, callTurn(best, [NAME])),
     severalCalls: several.includes(OTHER_NAME),
     toolContent,
+    answerAfterResult: probeAnswer(show, answered, last),
     toolArguments,
     absentContent,
   };
@@ -203,6 +226,18 @@ const resultTurn = (form: CallForm, index: number, name: string): TemplateMessag
   name,
   content: shapedText(form.toolContent, RESULT),
 });
+
+/** Templates that let no user speak behind a result take an empty answer between, or a blank one. */
+function probeAnswer(
+  show: Show,
+  answered: readonly TemplateMessage[],
+  last: TemplateMessage,
+): TemplateCapabilities["answerAfterResult"] {
+  const isShown = (...answer: TemplateMessage[]): boolean =>
+    show([...answered, ...answer, last]).includes(LAST);
+  if (isShown()) return null;
+  return isShown({ role: "assistant", content: "" }) ? "" : " ";
+}
 
 /** The call stands in the prompt, and its arguments are neither Python's dict nor doubly quoted. */
 function isFaithful(text: string): boolean {

@@ -48,6 +48,9 @@ const LINES = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %
 const STRICT = `{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}
 {% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('roles must alternate') }}{% endif %}{{ m.role }}: {{ m.content }}
 {% endfor %}`;
+/** Counts the turns of user and assistant, calls and results aside, as Mistral's templates do. */
+const counting = (refusal: string): string =>
+  `{% set ns = namespace(n=0) %}{% for m in messages %}{% if m.role == 'user' or (m.role == 'assistant' and not m.tool_calls) %}{% if (m.role == 'user') != (ns.n % 2 == 0) ${refusal} %}{{ raise_exception('roles must alternate') }}{% endif %}{% set ns.n = ns.n + 1 %}{% endif %}{{ m.role[0] }}{{ m.content }}{% for c in m.tool_calls %}[{{ c.function.name }}{{ c.function.arguments|tojson }}]{% endfor %};{% endfor %}`;
 const CALLS = `{% for m in messages %}{{ m.role }}{% if m.name %}({{ m.name }}){% endif %}: {{ m.content }}{% for c in m.tool_calls %}[{{ c.id }} {{ c.function.name }} {{ c.function.arguments|tojson }}]{% endfor %}{% if m.tool_call_id %}<{{ m.tool_call_id }}>{% endif %}{{ '\\n' }}{% endfor %}{% if tools %}TOOLS {{ tools|tojson }}{% endif %}`;
 
 describe("messages are given to a template as it wants them", () => {
@@ -120,6 +123,19 @@ describe("messages are given to a template as it wants them", () => {
 });
 
 describe("tools", () => {
+  test("a user may speak behind a result where roles must alternate", () => {
+    const said = [
+      message("user", "U"),
+      message("assistant", null, { toolCalls: [call("x", "f", "{}")] }),
+      message("tool", "R", { toolCallId: "x" }),
+      message("user", "V"),
+    ];
+    expect(prompt(counting(""), said)).toBe("uU;a[f{}];tR;a;uV;");
+    const demandsText = "or (m.role == 'assistant' and m.content == '')";
+    expect(prompt(counting(demandsText), said)).toBe("uU;a[f{}];tR;a ;uV;");
+    expect(prompt(counting("and false"), said)).toBe("uU;a[f{}];tR;uV;");
+  });
+
   const history = [
     message("user", "U"),
     message("assistant", null, {

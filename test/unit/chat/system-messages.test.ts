@@ -52,6 +52,9 @@ const LAST = `{% set ns = namespace(s='') %}{% for m in messages if m.role == 's
 /** Several at the start, none later. */
 const LEADING = `{% set ns = namespace(open=true) %}{% for m in messages %}{% if m.role != 'system' %}{% set ns.open = false %}{% endif %}{% if ns.open or m.role != 'system' %}${line}{% endif %}{% endfor %}`;
 
+/** Shows a system message behind an answer, and refuses two questions with only one between. */
+const TURNS = `{% set ns = namespace(user=true) %}{% for m in messages %}{% if m.role != 'system' %}{% if (m.role == 'user') != ns.user %}{{ raise_exception('roles must alternate') }}{% endif %}{% set ns.user = not ns.user %}{% endif %}${line}{% endfor %}`;
+
 describe("a system message is shown wherever it stands", () => {
   const cases: [name: string, source: string, history: string, shown: string][] = [
     ["two of developer, where one is shown", ONE, "dA dB uU", "dA\n\nB uU "],
@@ -71,6 +74,7 @@ describe("a system message is shown wherever it stands", () => {
     ["several later ones, in order", STRICT, "sA uU dB aV sC uW", "sA\n\nB\n\nC uU aV uW "],
     ["several first ones and no later one", LEADING, "sA sB uU", "sA sB uU "],
     ["several first ones and a later one", LEADING, "sA sB uU aV sC uW", "sA\n\nB\n\nC uU aV uW "],
+    ["one between two questions that must not follow each other", TURNS, "uU sA uV", "sA uU\n\nV "],
     ["in its place where the template allows it", OPEN, "sA uU aV sB uW", "sA uU aV sB uW "],
   ];
   test.each(cases)("%s", (_name, source, said, shown) => {
