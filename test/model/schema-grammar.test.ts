@@ -92,9 +92,9 @@ const tables: Record<string, readonly Case[]> = {
       name: "patterns that cannot be decided are reported where a string is left",
       schema: {
         properties: {
-          a: { enum: ["a", "bbbb"], pattern: "(?=a)", maxLength: 2 },
-          b: { enum: ["abc", 5], minLength: 4, pattern: "(?=a)" },
-          c: { enum: [{ x: "y" }], patternProperties: { "(?=x)": true } },
+          a: { enum: ["a", "bbbb"], pattern: "(?<=a)", maxLength: 2 },
+          b: { enum: ["abc", 5], minLength: 4, pattern: "(?<=a)" },
+          c: { enum: [{ x: "y" }], patternProperties: { "(?<=x)": true } },
           d: { enum: [{ x: "y" }], properties: { x: { not: { format: "date" } } } },
         },
       },
@@ -102,7 +102,7 @@ const tables: Record<string, readonly Case[]> = {
       refuses: ['{"a":"bbbb"}', '{"b":"abc"}'],
       unsupported: [
         "/properties/a/pattern",
-        "/properties/c/patternProperties/(?=x)",
+        "/properties/c/patternProperties/(?<=x)",
         "/properties/d/properties/x/not",
       ],
     },
@@ -172,11 +172,81 @@ const tables: Record<string, readonly Case[]> = {
       refuses: ['""', '"abcd"'],
     },
     {
-      name: "look-ahead is reported, and the length still holds",
-      schema: { type: "string", pattern: "^(?=a)", maxLength: 1 },
+      name: "look-behind is reported, and the length still holds",
+      schema: { type: "string", pattern: "(?<=a)", maxLength: 1 },
       accepts: ['"b"'],
       refuses: ['"bc"'],
       unsupported: ["/pattern"],
+    },
+    {
+      name: "look-ahead, wanted and unwanted, with a length",
+      schema: {
+        type: "string",
+        pattern: "^(?=.*\\d)(?!.*(.x|y$))\\w+",
+        minLength: 2,
+        maxLength: 4,
+      },
+      accepts: ['"a1"', '"x1yz"', '"ab_2"'],
+      refuses: ['"ab"', '"1"', '"1ax"', '"a1y"', '"abcd1"', '" 1"'],
+    },
+    {
+      name: "an anchor in one alternative only",
+      schema: { type: "string", pattern: "(^|,)a(,|$)" },
+      accepts: ['"a"', '"b,a"', '"a,b"', '"b,a,c"'],
+      refuses: ['"ba"', '"ab"', '"b,ab"', '""'],
+    },
+    {
+      name: "several patterns, a format and a length at once",
+      schema: {
+        type: "string",
+        format: "email",
+        maxLength: 20,
+        allOf: [{ pattern: "^info" }, { pattern: "@example\\.(com|org)$" }],
+      },
+      accepts: ['"info@example.com"', '"info.de@example.org"'],
+      refuses: [
+        '"sales@example.com"',
+        '"info@example.net"',
+        '"info-and-more@example.com"',
+        '"info x@example.com"',
+      ],
+    },
+    {
+      name: "a format beside a pattern that cannot be expressed",
+      schema: { type: "string", format: "date", pattern: "(?<=a)" },
+      accepts: ['"2024-02-29"'],
+      refuses: ['"2023-02-29"'],
+      unsupported: ["/pattern"],
+    },
+    {
+      name: "what a pattern says of a format goes before what we know of it",
+      schema: { type: "string", format: "date", pattern: "^\\d\\d/\\d\\d$" },
+      accepts: ['"24/12"'],
+      refuses: ['"2024-02-29"'],
+      unsupported: ["/format"],
+    },
+    {
+      name: "a length that a format keeps anyway, and one that takes too many places to count",
+      schema: {
+        anyOf: [
+          { type: "string", format: "uri", minLength: 1, maxLength: 2083 },
+          { type: "string", pattern: "^<[a-z]+ [a-z]+$", minLength: 4, maxLength: 5000 },
+        ],
+      },
+      accepts: ['"https://a.org"', '"<a b"'],
+      refuses: ['""', '"<ab"'],
+      unsupported: ["/anyOf/1/maxLength"],
+    },
+    {
+      name: "patterns that no text keeps together",
+      schema: {
+        anyOf: [
+          { type: "null" },
+          { type: "string", allOf: [{ pattern: "^a" }, { pattern: "^b" }] },
+        ],
+      },
+      accepts: ["null"],
+      refuses: ['"a"', '"ab"'],
     },
     {
       name: "dates that exist",
@@ -398,7 +468,6 @@ const tables: Record<string, readonly Case[]> = {
       },
       accepts: ["{}", '{"x-a":2}'],
       refuses: ['{"y":1}', '{"x-b":"c"}'],
-      unsupported: ["/allOf/0/patternProperties/^x-"],
     },
     {
       name: "names by pattern that another schema refuses",
@@ -413,13 +482,13 @@ const tables: Record<string, readonly Case[]> = {
     {
       name: "a pattern that is not supported leaves names free and is reported",
       schema: {
-        patternProperties: { "^(?!a)": { type: "integer" } },
+        patternProperties: { "(?<!a)b": { type: "integer" } },
         required: ["c"],
         additionalProperties: false,
       },
       accepts: ['{"c":1}', '{"c":1,"b":2}'],
       refuses: ["{}", '{"c":1,"b":"x"}'],
-      unsupported: ["/additionalProperties", "/patternProperties/^(?!a)"],
+      unsupported: ["/additionalProperties", "/patternProperties/(?<!a)b"],
     },
     {
       name: "rules for names hold for declared names, too",
@@ -429,6 +498,65 @@ const tables: Record<string, readonly Case[]> = {
       },
       accepts: ["{}", '{"ab":1}'],
       refuses: ['{"AB":1}', '{"abc":1}', '{"x":1}'],
+    },
+    {
+      name: "rules for names that say nothing, and those that a text can keep",
+      schema: {
+        $defs: { key: { type: "string", minLength: 1, maxLength: 3, description: "a key" } },
+        prefixItems: [
+          {
+            type: "object",
+            propertyNames: { type: "string", minLength: 0 },
+            additionalProperties: { type: "number" },
+          },
+          {
+            type: "object",
+            propertyNames: { $ref: "#/$defs/key" },
+            additionalProperties: { type: "null" },
+          },
+          {
+            type: "object",
+            properties: { a: { type: "number" } },
+            propertyNames: {
+              type: "string",
+              pattern: "^[a-z]+$",
+              maxLength: 2,
+              format: "lowercase",
+            },
+            additionalProperties: { type: "null" },
+          },
+          {
+            type: "object",
+            propertyNames: { format: "date" },
+            additionalProperties: { type: "null" },
+          },
+          { type: "object", propertyNames: { const: "k" }, additionalProperties: { type: "null" } },
+        ],
+      },
+      accepts: [
+        '[{"":1,"long name":2},{"abc":null},{"a":1,"ab":null},{"2024-02-29":null},{"k":null}]',
+      ],
+      refuses: [
+        '[{"":null}]',
+        '[{},{"":null}]',
+        '[{},{"abcd":null}]',
+        '[{},{},{"a":1,"a":null}]',
+        '[{},{},{"AB":null}]',
+        '[{},{},{},{"2023-02-29":null}]',
+        '[{},{},{},{},{"j":null}]',
+      ],
+    },
+    {
+      name: "names that a pattern gives and the rules for names narrow",
+      schema: {
+        type: "object",
+        properties: { xa: { type: "null" } },
+        patternProperties: { "^x": { type: "integer" } },
+        additionalProperties: false,
+        propertyNames: { maxLength: 2 },
+      },
+      accepts: ['{"xb":1}'],
+      refuses: ['{"xa":1}', '{"xbc":1}', '{"y":1}', '{"xa":null}'],
     },
     {
       name: "a required name that the rules for names refuse",

@@ -1,10 +1,9 @@
-import { patternGrammar } from "./regex-grammar.ts";
-import { UnsupportedPattern } from "./regex-parse.ts";
 import type { PropertyNames } from "./property-names.ts";
+import { UnsupportedPattern } from "./regex-parse.ts";
 import type { Emitter } from "./schema-emit.ts";
 import type { ObjectRules } from "./schema-shape.ts";
 import { childPointer, isSchemaObject } from "./schema-source.ts";
-import { constraintsOf } from "./schema-values.ts";
+import { shapedText, type TextShape } from "./shaped-text.ts";
 
 /** The rule of a property that is not declared; null when there may be none. */
 export function extraMember(
@@ -41,26 +40,31 @@ function patternMembers(
   for (const { pattern, pointer, value } of rules.patterns) {
     const rule = emitter.visit(names.owedBy(pattern), `${hint}-extra`);
     if (rule === null) continue;
-    const key = keyOfPattern(emitter, pattern);
+    const { shape, isWhole } = names.shape(pattern);
+    const found = keyOf(emitter, shape);
+    const alone = found === undefined ? keyOf(emitter, { ...ANY, patterns: [pattern] }) : found;
+    if (alone === null) continue;
     const member =
-      key === null ? style.extra(builder, names.declared, rule) : style.keyed(builder, key, rule);
+      alone === undefined
+        ? style.extra(builder, names.declared, rule)
+        : style.keyed(builder, alone, rule);
     options.push(member);
     // Names that match several patterns, or are declared, too, owe more than is checked here.
-    if (key === null || rules.patterns.length > 1 || names.isDeclared(pattern)) {
-      emitter.report({ schema: value, pointer });
-    }
-    names.report();
+    const isOwn = found !== undefined || (alone !== undefined && !names.isDeclared(pattern));
+    if (!isOwn || rules.patterns.length > 1) emitter.report({ schema: value, pointer });
+    if (found === undefined || !isWhole) names.report();
   }
   return options;
 }
 
-/** An undeclared member; the rules for names hold where one is a list, or all are one pattern. */
+const ANY: TextShape = { patterns: [], formats: [], length: null, except: [] };
+
+/** An undeclared member; the rules for names hold where one is a list, or one text keeps all. */
 function namedExtra(emitter: Emitter, names: PropertyNames, value: string): string | null {
   const { builder, style } = emitter;
   const { declared, rules } = names;
-  const [only] = rules;
-  if (only === undefined) return style.extra(builder, declared, value);
-  const lists = rules.map(({ schema }) => (isSchemaObject(schema) ? schema["enum"] : null));
+  if (rules.length === 0) return style.extra(builder, declared, value);
+  const lists = rules.map(({ schema }) => listOf(schema));
   const list = lists.find((each) => Array.isArray(each));
   if (list !== undefined) {
     const free = list.filter((name) => typeof name === "string" && !declared.includes(name));
@@ -71,20 +75,35 @@ function namedExtra(emitter: Emitter, names: PropertyNames, value: string): stri
     });
     return members.length === 0 ? null : builder.add("named", members.join(" | "));
   }
-  const { pattern, ...others } = isSchemaObject(only.schema) ? only.schema : {};
-  const key = typeof pattern === "string" ? keyOfPattern(emitter, pattern) : null;
-  const isWhole = rules.length === 1 && constraintsOf(others).every((word) => word === "type");
-  // A name that is declared may be written once more, and then owes more than this.
-  const again = declared.some((name) => names.allow(name) !== false);
-  if (key === null || !isWhole || again) names.report();
-  return key === null ? style.extra(builder, declared, value) : style.keyed(builder, key, value);
+  const { shape, isWhole } = names.shape(null);
+  const key = keyOf(emitter, shape);
+  if (key === undefined || !isWhole) names.report();
+  if (key === null) return null;
+  return key === undefined
+    ? style.extra(builder, declared, value)
+    : style.keyed(builder, key, value);
 }
 
-function keyOfPattern({ builder, style }: Emitter, pattern: string): string | null {
+function listOf(schema: unknown): unknown {
+  if (!isSchemaObject(schema)) return null;
+  return schema["const"] === undefined ? schema["enum"] : [schema["const"]];
+}
+
+/** The inside of a name of this shape; null when there is none, undefined when none can be written. */
+function keyOf({ builder, style }: Emitter, shape: TextShape): string | null | undefined {
+  const isShaped = shape.patterns.length + shape.formats.length > 0;
+  const patterns = isShaped ? shape.patterns : [ANY_TEXT];
+  // Without quotes, no name is empty.
+  const least = style.names === style.text ? 0 : 1;
+  const { min, max } = shape.length ?? { min: 0, max: null };
+  const whole = { ...shape, patterns, length: { min: Math.max(min, least), max } };
   try {
-    return patternGrammar(builder, pattern, { min: 0, max: null }, style.names).expression;
+    return shapedText(builder, style.names, whole);
   } catch (error) {
-    if (error instanceof UnsupportedPattern) return null;
+    if (error instanceof UnsupportedPattern) return undefined;
     throw error;
   }
 }
+
+/** A length takes the place of the star. */
+const ANY_TEXT = "^[\\s\\S]*$";

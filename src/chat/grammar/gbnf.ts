@@ -6,6 +6,8 @@ import { RequestBudgets, WorkBudget } from "./work-budget.ts";
 export const MAX_REPETITIONS = 2000;
 /** Rules that count every character of texts up to a marker, for one grammar: about 50 KB. */
 const PLACES = 600;
+/** Rules for the places in texts of several patterns, formats and lengths: about 80 KB. */
+const STATES = 2000;
 /** Rules and rule repetitions of one grammar. */
 const MAX_WORK = 200_000;
 
@@ -66,6 +68,8 @@ export class GrammarBuilder {
   readonly budgets: RequestBudgets;
   /** Rules that may count the characters of texts. */
   readonly places = new WorkBudget(PLACES);
+  /** Rules for the places in texts that keep several patterns, formats and lengths. */
+  readonly states = new WorkBudget(STATES);
   readonly #rules = new Map<string, string>();
   readonly #names = new Map<string, string>();
   readonly #tooLarge: (message: string) => LmError;

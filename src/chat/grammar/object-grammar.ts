@@ -1,7 +1,7 @@
 import { enclosed } from "./array-grammar.ts";
 import { extraMember } from "./extra-property.ts";
 import { sequence } from "./gbnf.ts";
-import { PropertyNames } from "./property-names.ts";
+import { namesRules, PropertyNames } from "./property-names.ts";
 import { separated } from "./repeat.ts";
 import type { Emitter } from "./schema-emit.ts";
 import type { ObjectRules } from "./schema-shape.ts";
@@ -25,7 +25,7 @@ export function objectGrammar(
 ): string | null {
   const { builder, style } = emitter;
   for (const located of rules.unenforced) emitter.report(located);
-  const free = isFree(rules) ? style.anyObject(builder) : null;
+  const free = isFree(emitter, rules) ? style.anyObject(builder) : null;
   if (free !== null) return free;
   const names = new PropertyNames(emitter, rules);
   const members = declaredMembers(emitter, rules, names, hint);
@@ -41,14 +41,14 @@ export function objectGrammar(
   return inside === null ? null : builder.add(hint, enclosed(emitter, style.object, inside));
 }
 
-function isFree(rules: ObjectRules): boolean {
+function isFree(emitter: Emitter, rules: ObjectRules): boolean {
   const open = rules.properties.size === 0 && rules.required.size === 0 && rules.max === null;
   return (
     open &&
     rules.min === 0 &&
     rules.patterns.length === 0 &&
     rules.rest.every(({ value }) => value.schema === true) &&
-    rules.names.every(({ schema }) => schema === true)
+    namesRules(emitter, rules).length === 0
   );
 }
 

@@ -222,7 +222,11 @@ function callRules(
 }
 
 /** As a keyword that is not enforced: the schema itself. */
-const WHOLE_SCHEMA: UnsupportedKeyword = { keyword: "the schema", pointer: "/" };
+const WHOLE_SCHEMA: UnsupportedKeyword = {
+  keyword: "the schema",
+  pointer: "/",
+  isTold: false,
+};
 
 function strictCallRules(
   request: CountedRequest,
@@ -232,7 +236,7 @@ function strictCallRules(
   const builder = newBuilder("tools", request.budgets);
   const section = toolGrammar(builder, request.format, tools, parallel);
   const warnings = section.unsupported.map(({ tool, keyword }) => {
-    if (tool.tool.strict) throw unsupportedKeyword(tool.param, keyword);
+    if (tool.tool.strict && !keyword.isTold) throw unsupportedKeyword(tool.param, keyword);
     return { ...keyword, param: tool.param };
   });
   return { builder, section, warnings };
@@ -268,7 +272,7 @@ function answerValue(
   const rules = new SchemaRules(builder, new SchemaDocument(format.schema, "format"));
   const value = rules.root();
   const warnings = rules.unsupported().map((keyword) => {
-    if (format.strict) throw unsupportedKeyword("format", keyword);
+    if (format.strict && !keyword.isTold) throw unsupportedKeyword("format", keyword);
     return { ...keyword, param: "format" };
   });
   return { value, warnings };
@@ -278,7 +282,8 @@ function unsupportedKeyword(param: string, { pointer, keyword }: UnsupportedKeyw
   return invalidRequest(
     param,
     "invalid_json_schema",
-    `The schema cannot be enforced: ${keyword} at ${pointer} is not supported in strict mode.`,
+    `The schema cannot be enforced: ${keyword} at ${pointer} is not supported in strict mode; ` +
+      "change it, or send strict: false.",
   );
 }
 

@@ -1,8 +1,11 @@
+import type { LengthRange } from "./regex-grammar.ts";
 import { PatternMatcher } from "./regex-match.ts";
 import type { Emitter } from "./schema-emit.ts";
-import type { ObjectRules } from "./schema-shape.ts";
+import { smaller, type ObjectRules } from "./schema-shape.ts";
 import { isSchemaObject, type Located, type SchemaObject } from "./schema-source.ts";
 import { constraintsOf, isAnything } from "./schema-values.ts";
+import type { TextShape } from "./shaped-text.ts";
+import { STRING_FORMATS } from "./string-formats.ts";
 
 /** Matching steps that count as one grammar element. */
 const STEPS_PER_ELEMENT = 100;
@@ -22,7 +25,7 @@ export class PropertyNames {
     this.#emitter = emitter;
     this.#object = rules;
     this.declared = [...new Set([...rules.properties.keys(), ...rules.required])];
-    this.rules = rules.names.filter(({ schema }) => !isAnything(schema));
+    this.rules = namesRules(emitter, rules);
   }
 
   /** Notes that the rules for names are not kept. */
@@ -33,6 +36,36 @@ export class PropertyNames {
   /** Whether a property may have this name; null = not every rule is looked at. */
   allow(name: string): boolean | null {
     return all(this.rules.map(({ schema }) => this.#fits(schema, name)));
+  }
+
+  /**
+   * What a name that is not declared keeps, as a text; and whether that is all that the rules say.
+   * @param pattern It matches this as well; null = no pattern.
+   */
+  shape(pattern: string | null): { shape: TextShape; isWhole: boolean } {
+    const patterns = pattern === null ? [] : [pattern];
+    const formats: string[] = [];
+    const length: LengthRange = { min: 0, max: null };
+    let isWhole = true;
+    for (const { schema } of this.rules) {
+      const rule = isSchemaObject(schema) ? schema : {};
+      for (const keyword of constraintsOf(rule)) {
+        const value = rule[keyword];
+        if (keyword === "pattern" && typeof value === "string") patterns.push(value);
+        else if (keyword === "format" && isKnownFormat(value)) formats.push(value);
+        else if (keyword === "minLength" && typeof value === "number") {
+          length.min = Math.max(length.min, value);
+        } else if (keyword === "maxLength" && typeof value === "number") {
+          length.max = smaller(length.max, value);
+        } else if (!saysNothing(rule, keyword)) isWhole = false;
+      }
+    }
+    // A name that is declared may not be written once more: it would owe more than this.
+    const except = this.declared.filter(
+      (name) =>
+        this.allow(name) !== false && (pattern === null || this.#matches(pattern, name) !== false),
+    );
+    return { shape: { patterns, formats, length, except }, isWhole };
   }
 
   /** What the value of a property owes; null when no property may have the name. */
@@ -110,11 +143,36 @@ export class PropertyNames {
         return typeof rule === "number" ? length <= rule : null;
       case "pattern":
         return typeof rule === "string" ? this.#matches(rule, name) : null;
+      case "format":
+        if (isKnownFormat(rule)) return this.#matches(STRING_FORMATS.get(rule)?.full ?? "", name);
+        return saysNothing(schema, keyword) ? true : null;
       default:
         return null;
     }
   }
 }
+
+/** `propertyNames` of every schema that says something of a name, with a `$ref` followed. */
+export function namesRules(emitter: Emitter, { names }: ObjectRules): readonly Located[] {
+  return names
+    .map((located) => ({ ...emitter.target(located), pointer: located.pointer }))
+    .filter(({ schema }) => {
+      if (!isSchemaObject(schema)) return schema !== true;
+      return constraintsOf(schema).some((keyword) => !saysNothing(schema, keyword));
+    });
+}
+
+/** Whether every name keeps this keyword. Beside a pattern, an unknown format is a remark. */
+function saysNothing(schema: SchemaObject, keyword: string): boolean {
+  const rule = schema[keyword];
+  if (keyword === "type") return [rule].flat().includes("string");
+  if (keyword === "minLength") return rule === 0;
+  if (keyword === "format") return schema["pattern"] !== undefined && !isKnownFormat(rule);
+  return false;
+}
+
+const isKnownFormat = (name: unknown): name is string =>
+  typeof name === "string" && STRING_FORMATS.has(name);
 
 function all(results: readonly (boolean | null)[]): boolean | null {
   if (results.includes(false)) return false;

@@ -41,9 +41,9 @@ export function patternGrammar(
   if (budget.left === 0) throw new UnsupportedPattern(TOO_COMPLEX);
   budget.spend(pattern.length);
   const alone = new GrammarBuilder((message) => invalidSchema("format", "", message));
-  const { expression } = written(alone, pattern, length, text);
+  const { expression } = writtenPattern(alone, pattern, length, text);
   requireFit(alone.text(expression), budget);
-  return written(builder, pattern, length, text);
+  return writtenPattern(builder, pattern, length, text);
 }
 
 /** What writing, reading and checking a character of a pattern's grammar takes. */
@@ -66,7 +66,8 @@ function requireFit(gbnf: string, budget: WorkBudget): void {
   budget.passed.add(gbnf);
 }
 
-function written(
+/** As `patternGrammar`, for patterns of ours. */
+export function writtenPattern(
   builder: GrammarBuilder,
   pattern: string,
   length: LengthRange,
@@ -74,15 +75,31 @@ function written(
 ): PatternGrammar {
   const writer: Writer = { builder, text };
   const root = parseRegex(pattern);
+  // Known before anything is written.
+  if (looksAhead(root)) throw new UnsupportedPattern("look-ahead");
   const bounded = withLength(root, length);
   if (bounded !== null) return { expression: anchored(writer, bounded), lengthHolds: true };
   const actual = lengthOf(root);
   const lengthHolds =
-    actual !== null &&
     actual.min >= length.min &&
     (length.max === null || (actual.max !== null && actual.max <= length.max));
   const options = root.kind === "choice" ? root.options : [root];
   return { expression: choice(options.map((option) => anchored(writer, option))), lengthHolds };
+}
+
+function looksAhead(node: RegexNode): boolean {
+  switch (node.kind) {
+    case "look":
+      return true;
+    case "sequence":
+      return node.items.some(looksAhead);
+    case "choice":
+      return node.options.some(looksAhead);
+    case "repeat":
+      return looksAhead(node.item);
+    default:
+      return false;
+  }
 }
 
 /** One top-level alternative; a missing anchor lets any text stand there. */
@@ -147,6 +164,11 @@ function nonEmpty(node: RegexNode): RegexNode | null {
   }
 }
 
+/** Shortest and longest text that a pattern may match. @throws UnsupportedPattern */
+export function patternLength(pattern: string): LengthRange {
+  return lengthOf(parseRegex(pattern));
+}
+
 /** `^class{a,b}$` with the wanted length put into its quantifier; null for any other pattern. */
 function withLength(root: RegexNode, length: LengthRange): RegexNode | null {
   if (root.kind !== "sequence" || root.items.length !== 3) return null;
@@ -159,8 +181,8 @@ function withLength(root: RegexNode, length: LengthRange): RegexNode | null {
   return { ...root, items: [start, { ...middle, min, max }, end] };
 }
 
-/** Shortest and longest match with both anchors; null when unanchored. */
-function lengthOf(root: RegexNode): LengthRange | null {
+/** Shortest and longest text with a match; without both anchors there is no longest. */
+function lengthOf(root: RegexNode): LengthRange {
   const options = root.kind === "choice" ? root.options : [root];
   const anchors = options.every(
     (option) =>

@@ -86,6 +86,12 @@ class Search {
         return node.items.reduce((from, item) => this.#ends(item, from), starts);
       case "choice":
         return new Set(node.options.flatMap((option) => [...this.#ends(option, starts)]));
+      case "look":
+        return new Set(
+          [...starts].filter((at) => {
+            return this.#ends(node.item, new Set([at])).size > 0 !== node.negative;
+          }),
+        );
       case "start":
         return new Set([...starts].filter((at) => at === 0));
       case "end":

@@ -1,3 +1,4 @@
+import { unicodeProperty } from "./unicode-property.ts";
 import { charSet, complement, DIGITS, DOT, SPACE, WORD, type CharSet } from "./char-set.ts";
 
 /** The regular part of ECMA-262 patterns. */
@@ -6,6 +7,8 @@ export type RegexNode =
   | { kind: "sequence"; items: readonly RegexNode[] }
   | { kind: "choice"; options: readonly RegexNode[] }
   | { kind: "repeat"; item: RegexNode; min: number; max: number | null }
+  /** What follows must match `item`, or must not, and is not read. */
+  | { kind: "look"; item: RegexNode; negative: boolean }
   | { kind: "start" }
   | { kind: "end" };
 
@@ -35,7 +38,7 @@ const CONTROL_ESCAPES: ReadonlyMap<string, number> = new Map([
   ["0", 0x00],
 ]);
 
-/** @throws UnsupportedPattern for look-around, back references, word boundaries and the like. */
+/** @throws UnsupportedPattern for look-behind, back references, word boundaries and the like. */
 export function parseRegex(pattern: string): RegexNode {
   if (pattern.length > MAX_PATTERN_LENGTH) {
     throw new UnsupportedPattern("the pattern is longer than 4096 characters");
@@ -128,10 +131,15 @@ class RegexParser {
       const next = this.#peek();
       if (next === "=" || next === "!") throw new UnsupportedPattern("look-behind");
       while (this.#next() !== ">");
-    } else if (this.#take("?") && !this.#take(":")) {
-      const next = this.#peek();
-      throw new UnsupportedPattern(next === "=" || next === "!" ? "look-ahead" : "group modifiers");
-    }
+    } else if (this.#take("?=")) {
+      return { kind: "look", item: this.#inside(), negative: false };
+    } else if (this.#take("?!")) {
+      return { kind: "look", item: this.#inside(), negative: true };
+    } else if (this.#take("?") && !this.#take(":")) throw new UnsupportedPattern("group modifiers");
+    return this.#inside();
+  }
+
+  #inside(): RegexNode {
     const inside = this.#choice();
     if (!this.#take(")")) throw new UnsupportedPattern("a group is not closed");
     return inside;
@@ -169,6 +177,7 @@ class RegexParser {
     if (known !== undefined) return known;
     const control = CONTROL_ESCAPES.get(char);
     if (control !== undefined) return charSet([control, control]);
+    if (char === "p" || char === "P") return this.#property(char === "P");
     if (char === "b" && inClass) return charSet([0x08, 0x08]);
     if (char === "x") return this.#hex(2);
     if (char === "u") return this.#unicode();
@@ -178,6 +187,15 @@ class RegexParser {
     }
     if (/[a-zA-Z0-9]/.test(char)) throw new UnsupportedPattern(`\\${char}`);
     return single(char);
+  }
+
+  #property(negated: boolean): CharSet {
+    if (!this.#take("{")) throw new UnsupportedPattern("\\p without a property");
+    let name = "";
+    for (let char = this.#next(); char !== "}"; char = this.#next()) name += char;
+    const set = unicodeProperty(name);
+    if (set === null) throw new UnsupportedPattern(`the property ${name.slice(0, 20)}`);
+    return negated ? complement(set) : set;
   }
 
   #unicode(): CharSet {
@@ -209,8 +227,9 @@ class RegexParser {
     if (range !== null) this.#at += 1;
     else if (char === "{") range = this.#braces();
     if (range === null) return item;
-    if (item.kind === "start" || item.kind === "end")
+    if (item.kind === "start" || item.kind === "end" || item.kind === "look") {
       throw new UnsupportedPattern("a repeated anchor");
+    }
     this.#take("?");
     return { kind: "repeat", item, ...range };
   }

@@ -10,4 +10,8 @@ export interface Emitter {
   visit(all: readonly Located[], hint: string): string | null;
   /** Notes a keyword the grammar does not hold to. */
   report(located: Located): void;
+  /** As `report`, for a keyword beside others that are held: strict mode takes it, too. */
+  tell(located: Located): void;
+  /** What a schema stands for that is nothing but a `$ref`; any other is itself. */
+  target(located: Located): Located;
 }

@@ -8,6 +8,7 @@ import {
   type Located,
   type SchemaObject,
 } from "./schema-source.ts";
+import { STRING_FORMATS } from "./string-formats.ts";
 import { WorkBudget } from "./work-budget.ts";
 
 /** A place where a value breaks its schema. Pointers are JSON Pointers; "" = the whole. */
@@ -26,7 +27,7 @@ const MAX_ISSUES = 20;
 /**
  * Where a finished answer breaks its schema: for keywords that the grammar did not hold to. Bounded
  * in work, whatever the schema: what was not looked at counts as fine. Patterns are tried by our
- * own matcher, on short texts; `format` is not looked at.
+ * own matcher, on short texts, and so are the formats that are known.
  *
  * @returns null when `text` is not JSON, for example when the answer was cut.
  */
@@ -41,7 +42,7 @@ export function schemaIssues(
   } catch {
     return null;
   }
-  return new SchemaCheck(document, budget).run(value);
+  return new SchemaCheck(document, budget, "known").run(value);
 }
 
 interface Judgement {
@@ -56,13 +57,16 @@ export class SchemaCheck {
   readonly #document: SchemaDocument;
   readonly #budget: WorkBudget;
   readonly #equality: JsonEquality;
+  readonly #formats: "known" | "none";
   #depth = 0;
   /** What was met and not decided, by pointer. */
   #undecided = new Map<string, Located>();
 
-  constructor(document: SchemaDocument, budget: WorkBudget) {
+  /** @param formats Which are looked at; what is not leaves a value undecided. */
+  constructor(document: SchemaDocument, budget: WorkBudget, formats: "known" | "none" = "none") {
     this.#document = document;
     this.#budget = budget;
+    this.#formats = formats;
     this.#equality = new JsonEquality(budget);
     this.patterns = new PatternMatchers(budget);
   }
@@ -117,6 +121,7 @@ export class SchemaCheck {
         schema[keyword] !== undefined && !holds(schema[keyword], value, schema, this.#equality),
     ).map(([keyword]) => keyword);
     if (this.#breaksPattern(at(schema, pointer, "pattern"), value)) broken.push("pattern");
+    if (this.#breaksFormat(at(schema, pointer, "format"), value)) broken.push("format");
     broken.push(...this.#brokenCombinations(schema, value, pointer));
     const own = broken.map((keyword) => ({ instance, schema: childPointer(pointer, keyword) }));
     return [...own, ...this.#deeper(schema, value, pointer, instance)];
@@ -125,6 +130,15 @@ export class SchemaCheck {
   #breaksPattern(located: Located, value: unknown): boolean {
     if (located.schema === undefined || typeof value !== "string") return false;
     const matches = this.patterns.matches(located.schema, value);
+    if (matches === null) this.#leaveOpen([located]);
+    return matches === false;
+  }
+
+  #breaksFormat(located: Located, value: unknown): boolean {
+    const { schema: name } = located;
+    if (typeof name !== "string" || typeof value !== "string") return false;
+    const known = this.#formats === "known" ? STRING_FORMATS.get(name) : undefined;
+    const matches = known === undefined ? null : this.patterns.matches(known.full, value);
     if (matches === null) this.#leaveOpen([located]);
     return matches === false;
   }
@@ -285,7 +299,6 @@ const at = (schema: SchemaObject, pointer: string, keyword: string): Located => 
 
 /** Keywords that are not looked at, by what they speak of. */
 function undecidedFor(value: unknown): readonly string[] {
-  if (typeof value === "string") return ["format", ...REFERENCES];
   if (Array.isArray(value)) return ["unevaluatedItems", ...REFERENCES];
   return isSchemaObject(value) ? ["unevaluatedProperties", ...REFERENCES] : REFERENCES;
 }

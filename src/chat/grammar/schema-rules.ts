@@ -17,6 +17,8 @@ import { JSON_STYLE, type ValueStyle } from "./value-style.ts";
 export interface UnsupportedKeyword {
   pointer: string;
   keyword: string;
+  /** Strict mode does not refuse it: it is told, and a finished answer is held against it. */
+  isTold: boolean;
 }
 
 /** Levels of subschemas. */
@@ -28,6 +30,8 @@ interface Visit {
   /** undefined while the visit is in progress. */
   rule: string | null | undefined;
 }
+
+const keywordOf = (pointer: string): string => pointer.slice(pointer.lastIndexOf("/") + 1);
 
 /** Rules for one schema document inside a grammar that may hold more. */
 export class SchemaRules implements Emitter {
@@ -70,8 +74,22 @@ export class SchemaRules implements Emitter {
   }
 
   report({ pointer }: Located): void {
-    const keyword = pointer.slice(pointer.lastIndexOf("/") + 1);
-    this.#unsupported.set(pointer, { pointer, keyword });
+    this.#unsupported.set(pointer, { pointer, keyword: keywordOf(pointer), isTold: false });
+  }
+
+  tell({ pointer }: Located): void {
+    if (this.#unsupported.has(pointer)) return;
+    this.#unsupported.set(pointer, { pointer, keyword: keywordOf(pointer), isTold: true });
+  }
+
+  target(located: Located): Located {
+    let found = located;
+    for (let steps = 0; steps < MAX_DEPTH && isSchemaObject(found.schema); steps++) {
+      const constraints = constraintsOf(found.schema);
+      if (constraints.length !== 1 || constraints[0] !== "$ref") break;
+      found = this.#document.resolve(found.schema["$ref"], found.pointer);
+    }
+    return found;
   }
 
   visit(all: readonly Located[], hint: string): string | null {

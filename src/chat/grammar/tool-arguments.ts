@@ -61,7 +61,12 @@ export class ToolArguments {
 
   unsupported(): readonly UnsupportedKeyword[] {
     const found = this.#all.flatMap((rules) => rules.unsupported());
-    return [...new Map(found.map((keyword) => [keyword.pointer, keyword])).values()];
+    // What one notation cannot hold, another may hold in part only.
+    const ordered = [
+      ...found.filter(({ isTold }) => isTold),
+      ...found.filter(({ isTold }) => !isTold),
+    ];
+    return [...new Map(ordered.map((keyword) => [keyword.pointer, keyword])).values()];
   }
 
   /** One JSON object. */
@@ -125,6 +130,8 @@ export class ToolArguments {
       style: outer,
       visit,
       report: (located) => this.#json.report(located),
+      tell: (located) => this.#json.tell(located),
+      target: (located) => this.#json.target(located),
     };
     const options = this.#json
       .shapes()

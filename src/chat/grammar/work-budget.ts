@@ -1,5 +1,7 @@
 /** Steps of the search for ambiguity, for one grammar or all patterns of a request: about 50 ms. */
 export const WAYS_STEPS = 200_000;
+/** Steps of putting patterns, formats and lengths of strings together. */
+const TEXT_STEPS = 80_000;
 /** Steps for comparing the members of every `oneOf` of a request. */
 const UNION_STEPS = 200_000;
 /** Steps for looking at every listed value of a request. */
@@ -33,6 +35,7 @@ export class WorkBudget {
 /** What the schemas of one request may cost together. No kind of work takes from another. */
 export class RequestBudgets {
   readonly patterns = new WorkBudget(WAYS_STEPS);
+  readonly texts = new WorkBudget(TEXT_STEPS);
   readonly unions = new WorkBudget(UNION_STEPS);
   readonly values = new WorkBudget(VALUE_STEPS);
 }

@@ -133,14 +133,17 @@ test("a client's own grammar is checked and used as it is", () => {
   expect(bad.details).toEqual({ param: "format", reason: "invalid_grammar" });
 });
 
+const HARD_NOT = { pointer: "/properties/x/not", keyword: "not", isTold: false };
+
 test("what the grammar does not enforce is a warning, or a refusal when strict", () => {
   const lax = plan({ tools: [], answerFormat: { kind: "json", schema: hard, strict: false } });
-  expect(lax.warnings).toEqual([{ param: "format", pointer: "/properties/x/not", keyword: "not" }]);
+  expect(lax.warnings).toEqual([{ param: "format", ...HARD_NOT }]);
   const strict = refusal({ tools: [], answerFormat: { kind: "json", schema: hard, strict: true } });
   expect(strict.details).toEqual({ param: "format", reason: "invalid_json_schema" });
   expect(strict.message).toContain("/properties/x/not");
+  expect(strict.message).toContain("or send strict: false");
   expect(plan({ tools: [tool("a"), tool("b", hard)] }).warnings).toEqual([
-    { param: "tools[1].parameters", pointer: "/properties/x/not", keyword: "not" },
+    { param: "tools[1].parameters", ...HARD_NOT },
   ]);
   expect(refusal({ tools: [tool("b", hard, true)] }).details).toEqual({
     param: "tools[0].parameters",
@@ -158,11 +161,23 @@ test("a schema that cannot be used refuses a forced call, and frees the argument
 });
 
 test("a pattern that reads a text in too many ways is reported, not enforced", () => {
-  const schema = { type: "string", pattern: "^([a-z]+ ?)+$" };
+  const schema = { type: "string", pattern: "^(a{0,99}){0,99}(b{0,99}){0,99}$" };
   const { grammar, warnings } = planFormat({ kind: "json", schema, strict: false });
-  expect(warnings).toEqual([{ param: "format", keyword: "pattern", pointer: "/pattern" }]);
+  expect(warnings).toEqual([
+    { param: "format", keyword: "pattern", pointer: "/pattern", isTold: false },
+  ]);
   expect(grammar?.gbnf).toContain("root");
   expect(() => planFormat({ kind: "json", schema, strict: true })).toThrow("/pattern");
-  const clear = { type: "string", pattern: "^[a-z]+( [a-z]+)*$" };
-  expect(planFormat({ kind: "json", schema: clear, strict: true }).warnings).toEqual([]);
+  for (const pattern of ["^[a-z]+( [a-z]+)*$", "^([a-z]+ ?)+$"]) {
+    const clear = { type: "string", pattern };
+    expect(planFormat({ kind: "json", schema: clear, strict: true }).warnings).toEqual([]);
+  }
+});
+
+test("strict takes what is left over of a string that keeps a pattern or a format", () => {
+  const schema = { type: "string", format: "uri", pattern: "(?<=x)", maxLength: 500 };
+  expect(planFormat({ kind: "json", schema, strict: true }).warnings).toEqual([
+    { param: "format", keyword: "pattern", pointer: "/pattern", isTold: true },
+    { param: "format", keyword: "maxLength", pointer: "/maxLength", isTold: true },
+  ]);
 });

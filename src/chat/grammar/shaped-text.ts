@@ -1,0 +1,187 @@
+import { Alphabet } from "./alphabet.ts";
+import { automatonGrammar, automatonOf, isInhabited } from "./automaton.ts";
+import { charSet, type CharSet } from "./char-set.ts";
+import type { GrammarBuilder } from "./gbnf.ts";
+import { Languages, type Language } from "./language.ts";
+import { patternGrammar, writtenPattern, type LengthRange } from "./regex-grammar.ts";
+import { regexLanguage, setsOf } from "./regex-language.ts";
+import { parseRegex, UnsupportedPattern } from "./regex-parse.ts";
+import { STRING_FORMATS, type StringFormat } from "./string-formats.ts";
+import type { CharStyle } from "./value-style.ts";
+import { WorkBudget } from "./work-budget.ts";
+
+/** What the inside of a string keeps. */
+export interface TextShape {
+  patterns: readonly string[];
+  /** Only such as are in `STRING_FORMATS`. */
+  formats: readonly string[];
+  /** null = any. */
+  length: LengthRange | null;
+  /** Texts that it is not. */
+  except: readonly string[];
+}
+
+/** Rules for one text. */
+const MAX_STATES = 800;
+/** Longest `maxLength` that is counted in an automaton. */
+const MAX_COUNTED = 400;
+/** Steps for one text, and its share of what a request has left. */
+const MAX_STEPS = 20_000;
+const SHARES = 4;
+/** What reading a character of a pattern takes. */
+const STEPS_PER_CHARACTER = 4;
+
+/**
+ * The inside of a string that keeps all of a shape, which holds a pattern or a format; null when
+ * there is none. A single pattern or format is written as it stands; several, or one with a length
+ * that it does not keep by itself, become an automaton.
+ *
+ * @throws UnsupportedPattern for what no grammar expresses, or none that is small enough.
+ */
+export function shapedText(
+  builder: GrammarBuilder,
+  text: CharStyle,
+  shape: TextShape,
+): string | null {
+  const key = JSON.stringify([text.char(EVERY), text.any(builder), shape]);
+  const texts = WRITTEN.get(builder) ?? new Map<string, Written>();
+  WRITTEN.set(builder, texts);
+  const known = texts.get(key);
+  if (known instanceof UnsupportedPattern) throw known;
+  if (known !== undefined) return known;
+  try {
+    const made = plain(builder, text, shape) ?? intersected(builder, text, shape);
+    texts.set(key, made);
+    return made;
+  } catch (error) {
+    if (error instanceof UnsupportedPattern) texts.set(key, error);
+    throw error;
+  }
+}
+
+type Written = string | UnsupportedPattern | null;
+
+/** What was written before, or why it was not, by what it keeps. */
+const WRITTEN = new WeakMap<GrammarBuilder, Map<string, Written>>();
+
+/** How it is written tells the ways to write characters apart. */
+const EVERY: CharSet = [[0, 0x10ffff]];
+
+/** A shape that comes down to one pattern or one format; null for any other. */
+function plain(builder: GrammarBuilder, text: CharStyle, shape: TextShape): string | null {
+  const { patterns, formats, except } = shape;
+  if (except.length > 0 || patterns.length > 1) return null;
+  const length = shape.length ?? ANY_LENGTH;
+  const [pattern] = patterns;
+  const [format] = formats;
+  try {
+    if (pattern === undefined) {
+      if (format === undefined || formats.length > 1) return null;
+      const { usual } = formatOf(format);
+      const { expression, lengthHolds } = writtenPattern(builder, usual, length, text);
+      return lengthHolds ? expression : null;
+    }
+    if (!formats.every((each) => implies(builder, pattern, each))) return null;
+    const { expression, lengthHolds } = patternGrammar(builder, pattern, length, text);
+    return lengthHolds ? expression : null;
+  } catch (error) {
+    if (error instanceof UnsupportedPattern) return null;
+    throw error;
+  }
+}
+
+const ANY_LENGTH: LengthRange = { min: 0, max: null };
+
+function formatOf(name: string): StringFormat {
+  const format = STRING_FORMATS.get(name);
+  if (format === undefined) throw new UnsupportedPattern(`the format ${name}`);
+  return format;
+}
+
+/** Whether every text of a pattern has a format. */
+function implies({ budgets }: GrammarBuilder, pattern: string, format: string): boolean {
+  const key = JSON.stringify([pattern, format]);
+  if (budgets.texts.passed.has(key)) return true;
+  const { full } = formatOf(format);
+  return spending(budgets.texts, (budget) => {
+    const { languages, alphabet, of } = readPatterns([pattern, full], [], budget);
+    const others = languages.both(of(pattern), languages.not(of(full)));
+    const holds = !isInhabited(automatonOf(others, languages, alphabet, MAX_STATES));
+    if (holds) budgets.texts.passed.add(key);
+    return holds;
+  });
+}
+
+function intersected(builder: GrammarBuilder, text: CharStyle, shape: TextShape): string | null {
+  const { patterns, formats, length, except } = shape;
+  if (length?.max != null && length.max > MAX_COUNTED) {
+    throw new UnsupportedPattern("a length that is counted in too many places");
+  }
+  return spending(builder.budgets.texts, (budget) => {
+    const all = [...patterns, ...formats.map((format) => formatOf(format).full)];
+    const { languages, alphabet, of, literal } = readPatterns(all, except, budget);
+    const whole = languages.both(
+      ...all.map(of),
+      ...except.map((each) => languages.not(literal(each))),
+      length === null ? languages.anything : languages.times(languages.any, length.min, length.max),
+    );
+    const most = Math.min(MAX_STATES, builder.states.left);
+    const states = automatonOf(whole, languages, alphabet, most);
+    if (!isInhabited(states)) return null;
+    builder.states.spend(states.length);
+    const written = automatonGrammar(builder, states, alphabet, text);
+    if (written === null) throw new UnsupportedPattern("characters that cannot be written here");
+    return written;
+  });
+}
+
+interface ReadPatterns {
+  languages: Languages;
+  alphabet: Alphabet;
+  /** The language of one of the patterns. */
+  of: (pattern: string) => Language;
+  /** The language of one text. */
+  literal: (text: string) => Language;
+}
+
+function readPatterns(
+  patterns: readonly string[],
+  texts: readonly string[],
+  budget: WorkBudget,
+): ReadPatterns {
+  const length = patterns.join("").length + texts.join("").length;
+  budget.spend(length * STEPS_PER_CHARACTER);
+  if (budget.left === 0) throw new UnsupportedPattern("the patterns are too complex");
+  const nodes = new Map(patterns.map((pattern) => [pattern, parseRegex(pattern)]));
+  const chars = [...new Set(texts.join(""))].map(charOf);
+  const sets = [...nodes.values()].flatMap(setsOf);
+  const alphabet = new Alphabet([...sets, ...chars]);
+  const languages = new Languages(alphabet.letters.length, budget);
+  return {
+    languages,
+    alphabet,
+    of: (pattern) => regexLanguage(nodes.get(pattern) ?? NOTHING, languages, alphabet),
+    literal: (text) =>
+      languages.sequence(
+        Array.from(text, (char) => languages.letter(alphabet.maskOf(charOf(char)))),
+      ),
+  };
+}
+
+const NOTHING = { kind: "sequence", items: [] } as const;
+
+const charOf = (char: string) => {
+  const code = char.codePointAt(0) ?? 0;
+  return charSet([code, code]);
+};
+
+/** Runs `work` with a share of what a request may spend, and takes what it needed. */
+function spending<T>(request: WorkBudget, work: (budget: WorkBudget) => T): T {
+  const share = Math.min(MAX_STEPS, Math.floor(request.left / SHARES));
+  const budget = new WorkBudget(share);
+  try {
+    return work(budget);
+  } finally {
+    request.spend(share - budget.left);
+  }
+}
