@@ -48,7 +48,7 @@ export function branches(
 }
 
 /** What llama.cpp's matcher would let pass although it is no text: NUL and lone surrogates. */
-const NO_CHARACTERS: CharSet = [
+export const NO_CHARACTERS: CharSet = [
   [0, 0],
   [0xd800, 0xdfff],
 ];

@@ -1,16 +1,17 @@
-import { charSet, complement } from "./char-set.ts";
+import { charSet, classOf, complement } from "./char-set.ts";
 import { countedUntil } from "./counted-text.ts";
 import { literal, sequence, type GrammarBuilder } from "./gbnf.ts";
+import { BLANKS, leadingBlanks, remaining } from "./leading-blanks.ts";
 import { taggedStyle } from "./markup-styles.ts";
 import type { JsonType } from "./schema-shape.ts";
-import type { TextLength } from "./until-grammar.ts";
-import type { TextStyle, ValueStyle } from "./value-style.ts";
+import { NO_CHARACTERS, type TextLength } from "./until-grammar.ts";
+import type { ValueStyle } from "./value-style.ts";
 
 /** As `taggedStyle`, but text that is written freely never reads as a JSON value of `types`. */
 export function untypedStyle(close: string, types: ReadonlySet<JsonType>): ValueStyle {
   const style = taggedStyle(close);
   const unlike = (builder: GrammarBuilder, length: TextLength): string | null =>
-    textUnlikeJson(builder, { text: style.text, close, length }, types);
+    textUnlikeJson(builder, { close, length }, types);
   return {
     ...style,
     text: {
@@ -30,11 +31,9 @@ const BEGINNINGS: readonly (readonly [JsonType, chars: string, words: readonly s
   ["boolean", "", ["true", "false", "True", "False"]],
   ["null", "", ["null", "None"]],
 ];
-const BLANKS = " \t\r\n";
 
-/** A text that is being written: how, up to what, and how long. */
+/** A text that is being written: up to what, and how long. */
 interface Writing {
-  text: TextStyle;
   close: string;
   length: TextLength;
 }
@@ -48,8 +47,27 @@ function textUnlikeJson(
   const relevant = BEGINNINGS.filter(([type]) => types.has(type));
   const words = relevant.flatMap(([, , list]) => list);
   const initials = words.map((word) => word.charAt(0)).join("");
-  const refused = `${relevant.map(([, chars]) => chars).join("")}${initials}"${BLANKS}`;
-  const options = goingOn(builder, writing, "", refused);
+  const refused = `${relevant.map(([, chars]) => chars).join("")}${initials}`;
+  return leadingBlanks(builder, {
+    ...writing,
+    kind: [refused, ...words].join(" "),
+    rest: (length, except) => {
+      const left = { ...writing, length };
+      // Where the end begins with a blank, what follows that blank tells whether it is one.
+      const write = BLANKS.includes(writing.close.charAt(0)) ? unended : goingOn;
+      const first = write(builder, left, "", refused + BLANKS + except);
+      return [...first, ...unlikeWords(builder, left, words)];
+    },
+  });
+}
+
+/** Text that begins like one of `words` and is none. */
+function unlikeWords(
+  builder: GrammarBuilder,
+  writing: Writing,
+  words: readonly string[],
+): string[] {
+  const options: string[] = [];
   for (const word of words) {
     // The word stops being one at any of its places, or goes on as a longer word or several.
     for (let length = 1; length < word.length; length++) {
@@ -63,10 +81,10 @@ function textUnlikeJson(
       options.push(...unended(builder, writing, word + gap, ends));
     }
   }
-  return options.length === 0 ? null : builder.add("words", [...new Set(options)].join(" | "));
+  return [...new Set(options)];
 }
 
-/** `start`, then the end of the text or a character that is none of `except`, and the rest. */
+/** `start`, then the end of the text or a character that is none of `except`, and the rest. The end begins with none of these. */
 function goingOn(
   builder: GrammarBuilder,
   writing: Writing,
@@ -78,30 +96,22 @@ function goingOn(
   const left = remaining(writing.length, start.length);
   if (left === null) return options;
   // Where the first character of the end may stand, what follows tells whether it is one.
-  if (!except.includes(first)) {
-    const rest = countedUntil(builder, writing.close, left, 1);
-    if (rest !== null) options.push(sequence(lead(start + first), rest));
-  } else if (left.min === 0) options.push(literal(start + writing.close));
-  return options;
+  const rest = countedUntil(builder, writing.close, left, 1);
+  return rest === null ? options : [...options, sequence(lead(start + first), rest)];
 }
 
 /** `start`, then one more character that is none of `except`, and the rest. */
 function unended(
   builder: GrammarBuilder,
-  { text, close, length }: Writing,
+  { close, length }: Writing,
   start: string,
   except: string,
 ): string[] {
   const left = remaining(length, start.length + 1);
   const rest = left === null ? null : countedUntil(builder, close, left);
   const ranges = Array.from(except, (char) => char.codePointAt(0) ?? 0);
-  const char = text.char(complement(charSet(...ranges.map((code) => [code, code] as const))));
-  return rest === null || char === null ? [] : [sequence(lead(start), char, rest)];
+  const taken = charSet(...NO_CHARACTERS, ...ranges.map((code) => [code, code] as const));
+  return rest === null ? [] : [sequence(lead(start), classOf(complement(taken)), rest)];
 }
 
 const lead = (start: string): string => (start === "" ? "" : literal(start));
-
-function remaining({ min, max }: TextLength, written: number): TextLength | null {
-  if (max !== null && written > max) return null;
-  return { min: Math.max(0, min - written), max: max === null ? null : max - written };
-}

@@ -14,15 +14,17 @@ export function isPlainString(types: ReadonlySet<JsonType> | null): boolean {
  * @param types What the schema allows; null = unknown.
  */
 export function rawToJson(raw: string, types: ReadonlySet<JsonType> | null): string {
-  const text = raw.trim();
+  // Only blanks of JSON may stand around a value beside which there may be texts.
+  const isText = types === null || types.has("string");
+  const text = isText ? raw.replace(/^[ \t\r\n]+|[ \t\r\n]+$/g, "") : raw.trim();
   const parsed = parseJson(text);
   if (parsed !== null && isWanted(jsonTypeOf(parsed.value), types)) return text;
   const constant = PYTHON_CONSTANTS.get(text);
   if (constant !== undefined && isWanted(constant === "null" ? "null" : "boolean", types)) {
     return constant;
   }
-  const literal =
-    types === null || types.has("object") || types.has("array") ? pythonToJson(text) : null;
+  const mayNest = types === null || types.has("object") || types.has("array");
+  const literal = mayNest && /^[{[(]/.test(text) ? pythonToJson(text) : null;
   if (literal !== null && isWanted(literal.startsWith("{") ? "object" : "array", types)) {
     return literal;
   }

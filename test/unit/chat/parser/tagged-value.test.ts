@@ -31,6 +31,12 @@ const cases: Case[] = [
     raw: '"a"',
     json: '"\\"a\\""',
   },
+  {
+    name: "a word of a union behind a blank that JSON does not know",
+    schema: { type: ["string", "null"] },
+    raw: "\u00a0null",
+    json: '"\u00a0null"',
+  },
   { name: "an enum of strings", schema: { enum: ["1", "2"] }, raw: "1", json: '"1"' },
   { name: "an enum of numbers", schema: { enum: [1, 2] }, raw: "1", json: "1" },
   { name: "a constant", schema: { const: "7" }, raw: "7", json: '"7"' },
