@@ -7,8 +7,9 @@ import { executableCommand } from "../support/executable.ts";
 import { FakeHub, noise } from "../support/fake-hub.ts";
 import { openTerminal } from "../support/pseudo-terminal.ts";
 import { runCommand } from "../support/run-command.ts";
-import { startServer, until } from "../support/server.ts";
+import { startServer } from "../support/server.ts";
 import { tempFolder } from "../support/temp-folder.ts";
+import { until } from "../support/until.ts";
 
 setDefaultTimeout(60_000);
 
@@ -116,8 +117,9 @@ test("get lets a running server download, waits for it or leaves it to it", asyn
     expect(left.stdout).toMatch(
       /^(The server downloads it: job_[0-9a-f]{10}|Download completed\.)\n$/,
     );
-    await until("the download", () =>
-      existsSync(join(server.home, "models/org/n-GGUF/n-Q4_K_M.gguf")),
+    await until(
+      () => existsSync(join(server.home, "models/org/n-GGUF/n-Q4_K_M.gguf")),
+      "the download",
     );
     const none = await runCommand(["get", "org/none", ...state], env);
     expect(none.code).toBe(1);

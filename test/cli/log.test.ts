@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { executableCommand } from "../support/executable.ts";
 import { eventStream, startFakeServer } from "../support/fake-server.ts";
 import { runCommand } from "../support/run-command.ts";
-import { startServer, until, type TestServer } from "../support/server.ts";
+import { startServer, type TestServer } from "../support/server.ts";
+import { until } from "../support/until.ts";
 
 setDefaultTimeout(60_000);
 
@@ -35,14 +36,14 @@ function watchLog(server: TestServer, ...words: readonly string[]) {
 
 /** Asks until the log shows it: the log begins when its reader has arrived. */
 async function askUntilShown(server: TestServer, shown: () => string, wanted: string) {
-  await until(`${wanted} in ${shown()}`, async () => {
+  await until(async () => {
     await fetch(`${server.url}/v1/completions`, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ model: "demo", prompt: "Canary-4711 once", max_tokens: 4 }),
     }).then((response) => response.text());
     return shown().includes(wanted);
-  });
+  }, `${wanted} in ${shown()}`);
 }
 
 /** What was printed so far, without a line that is not whole yet. */
@@ -101,11 +102,11 @@ test("shows what the server says and, with --log-content, questions and answers;
   const asked = (): number =>
     events(log.shown()).findIndex(({ data }) => String(data["input"]).includes("Canary-chat"));
   await until(
-    "both answers of the chat",
     () =>
       events(log.shown())
         .slice(asked())
         .filter(({ data }) => data["type"] === "llm.prediction.output").length === 2,
+    "both answers of the chat",
   );
   expect(events(log.shown())[asked()]?.data["input"]).toContain("<|im_start|>user\nCanary-chat");
   const all = events(log.shown());

@@ -2,8 +2,8 @@ import { expect, test, setDefaultTimeout } from "bun:test";
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { resultOf } from "../support/run-command.ts";
-import { until } from "../support/server.ts";
 import { tempFolder } from "../support/temp-folder.ts";
+import { until } from "../support/until.ts";
 
 setDefaultTimeout(60_000);
 
@@ -41,7 +41,7 @@ test.if(isBuilt)("npm start: the server ends with the shell that npm ends", asyn
   const shell = start(folder.path, "--port 0 --json-ready");
   const pid = await pidOf(shell);
   shell.kill("SIGTERM");
-  await until("the server's end", () => !isAlive(pid));
+  await until(() => !isAlive(pid), "the server's end");
   expect(await new Response(shell.stderr).text()).toContain('"signal":"SIGTERM"');
 });
 

@@ -16,8 +16,9 @@ import { join } from "node:path";
 import { tinyModel } from "../../scripts/make-hostile-gguf.ts";
 import { executableCommand } from "../support/executable.ts";
 import { runCommand } from "../support/run-command.ts";
-import { childrenOf, startServer, until, type TestServer } from "../support/server.ts";
+import { childrenOf, startServer, type TestServer } from "../support/server.ts";
 import { tempFolder } from "../support/temp-folder.ts";
+import { until } from "../support/until.ts";
 
 setDefaultTimeout(60_000);
 
@@ -163,7 +164,7 @@ test("T-L2: no error tells a path, a stack or what the server is made of", async
   writeFileSync(join(models, "short.gguf"), tinyModel());
   writeFileSync(join(models, "junk.gguf"), "GGUF junk");
   const listed = async () => (await fetch(`${server.url}/v1/models`)).text();
-  await until("the files are seen", async () => (await listed()).includes('"short"'));
+  await until(async () => (await listed()).includes('"short"'), "the files are seen");
   const messages = [{ role: "user", content: "Hi" }];
   const chat = "/v1/chat/completions";
   const requests: [method: string, path: string, body?: unknown][] = [
@@ -289,11 +290,11 @@ test.each([
     const ended = rest.catch(() => "cut");
     const [engine] = childrenOf(server.pid);
     server.signal(signal);
-    await until("it is stopping", () => server.stderr().includes("stopping"));
+    await until(() => server.stderr().includes("stopping"), "it is stopping");
     server.signal(signal);
     expect(await server.exited).toBe(code);
     await ended;
-    await until("the engine is gone", () => !isAlive(engine ?? 0));
+    await until(() => !isAlive(engine ?? 0), "the engine is gone");
     await server.stop();
   },
 );
@@ -328,12 +329,12 @@ test("SIGHUP reads the configuration and the folders again; a bad one changes no
   writeFileSync(config, JSON.stringify(changed));
   writeFileSync(keys, "second\n");
   server.signal("SIGHUP");
-  await until("the new alias is known", () => knows("two"));
+  await until(() => knows("two"), "the new alias is known");
   expect(await knows("one")).toBe(false);
   expect(server.stderr()).toContain('"needsRestart":"ttl, api-key-file"');
   writeFileSync(config, "{ broken");
   server.signal("SIGHUP");
-  await until("the refusal is logged", () => server.stderr().includes("was not reloaded"));
+  await until(() => server.stderr().includes("was not reloaded"), "the refusal is logged");
   expect(await knows("two")).toBe(true);
   expect(await server.stop()).toBe(0);
 });
@@ -349,7 +350,7 @@ test("localhost answers on both loopback addresses", async () => {
 test("T-B1: all networks without a key: it works and warns loudly", async () => {
   const server = await startServer({ args: ["--bind", "0.0.0.0", "--log-format", "text"] });
   expect((await fetch(`http://127.0.0.1:${server.port}/v1/models`)).status).toBe(200);
-  await until("the warning is out", () => server.stderr().includes("requires no key"));
+  await until(() => server.stderr().includes("requires no key"), "the warning is out");
   expect(await server.stop()).toBe(0);
 });
 
@@ -366,7 +367,7 @@ test.each([
   if (flags.length > 0) writeFileSync(file, "# a comment\n\nkey-123456\n", { mode: 0o600 });
   const args = ["--log-format", "text", "--load", "demo", "--threads", "1"];
   const server = await startServer({ args: [...args, ...flags.flatMap((flag) => [flag, file])] });
-  await until("the banner is out", () => server.stderr().includes("  curl "));
+  await until(() => server.stderr().includes("  curl "), "the banner is out");
   const line = server.stderr().match(/^ {2}(curl .*)$/m)?.[1] ?? "";
   const { stdout } = Bun.spawnSync(["sh", "-c", `${line} -s`]);
   expect(JSON.parse(stdout.toString())).toMatchObject({ object: "chat.completion", model: "demo" });
@@ -490,7 +491,7 @@ test("a reader of stderr that does not read costs log lines, not the server", as
 async function readUntilNotice(file: number): Promise<Buffer[]> {
   const chunks: Buffer[] = [];
   const buffer = Buffer.alloc(65_536);
-  await until("the loss is told", () => {
+  await until(() => {
     for (;;) {
       try {
         const count = readSync(file, buffer);
@@ -501,6 +502,6 @@ async function readUntilNotice(file: number): Promise<Buffer[]> {
       }
     }
     return Buffer.concat(chunks).includes("were dropped because");
-  });
+  }, "the loss is told");
   return chunks;
 }

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, rmSync } from "node:fs";
 import { tempFolder } from "../support/temp-folder.ts";
-import { type TestServer, startServer, until } from "../support/server.ts";
+import { type TestServer, startServer } from "../support/server.ts";
+import { until } from "../support/until.ts";
 
 /** T-A2: what a page in a real browser can make the server do, and what it cannot. */
 
@@ -99,7 +100,7 @@ async function visit(host: string): Promise<number> {
     },
   );
   try {
-    await until("the page has tried everything", () => readable !== null);
+    await until(() => readable !== null, "the page has tried everything");
   } finally {
     browser.kill("SIGTERM");
     await browser.exited;

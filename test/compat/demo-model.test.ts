@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import OpenAI from "openai";
 import { BEHAVIOURS, type Answer, type Probe } from "../../scripts/demo-model/prompts.ts";
 import { DEMO_MODEL } from "../support/llama-libraries.ts";
-import { type TestServer, startServer, until } from "../support/server.ts";
+import { type TestServer, startServer } from "../support/server.ts";
+import { until } from "../support/until.ts";
 
 /** What the built-in model is to a client: its answers, and its place among other models. */
 
@@ -17,7 +18,7 @@ beforeAll(async () => {
   mkdirSync(folder, { recursive: true });
   copyFileSync(DEMO_MODEL, join(folder, "zebra.gguf"));
   client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "any", maxRetries: 0 });
-  await until("the new file is seen", async () => (await client.models.list()).data.length === 2);
+  await until(async () => (await client.models.list()).data.length === 2, "the new file is seen");
 });
 afterAll(async () => {
   expect(await server.stop()).toBe(0);

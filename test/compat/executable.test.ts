@@ -10,7 +10,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { childrenOf, startServer, until } from "../support/server.ts";
+import { childrenOf, startServer } from "../support/server.ts";
+import { until } from "../support/until.ts";
 
 /** The one file on its own: where it may lie, what it must not read, what it says when it cannot run. */
 
@@ -177,11 +178,11 @@ test("a port in use ends with code 4 and says which server holds it", async () =
 
 test("engines die with a server that is killed", async () => {
   const server = await startServer({ args: ["--load", "demo"] });
-  await until("the engine runs", () => childrenOf(server.pid).length === 1);
+  await until(() => childrenOf(server.pid).length === 1, "the engine runs");
   const [engine] = childrenOf(server.pid);
   server.signal("SIGKILL");
   await server.exited;
-  await until("the engine is gone", () => !existsSync(`/proc/${engine}`));
+  await until(() => !existsSync(`/proc/${engine}`), "the engine is gone");
   await server.stop();
 });
 

@@ -3,8 +3,9 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeHostileFiles } from "../../scripts/make-hostile-gguf.ts";
 import { makeModel } from "../../scripts/make-model/make-model.ts";
-import { type TestServer, childrenOf, startServer, until } from "../support/server.ts";
+import { type TestServer, childrenOf, startServer } from "../support/server.ts";
 import { GGUF_CASES } from "../support/gguf-cases.ts";
+import { until } from "../support/until.ts";
 
 /** Model files that want harm, against the running product: what they cost is an error each. */
 
@@ -96,8 +97,9 @@ beforeAll(async () => {
   Bun.spawnSync(["mkfifo", join(models, "pipe.gguf")]);
   mkdirSync(join(models, "hostile"));
   writeHostileFiles(join(models, "hostile"));
-  await until("the server has seen its models", async () =>
-    (await (await fetch(`${server.url}/v1/models`)).text()).includes('"template-self"'),
+  await until(
+    async () => (await (await fetch(`${server.url}/v1/models`)).text()).includes('"template-self"'),
+    "the server has seen its models",
   );
 }, 60_000);
 afterAll(async () => {
@@ -148,13 +150,13 @@ function keepStreaming(): { streams(): number; stop(): Promise<void> } {
 describe("T-D2: a damaged model", () => {
   test("is a typed error or loads, and neither the server nor another model's streams notice", async () => {
     const other = keepStreaming();
-    await until("the other model streams", () => other.streams() > 0);
+    await until(() => other.streams() > 0, "the other model streams");
     const [engine] = childrenOf(server.pid);
     const outcomes = new Map<string, Outcome>();
     for (const { name } of [...DAMAGES, ...GGUF_CASES]) {
       const before = other.streams();
       outcomes.set(name, await ask(name));
-      await until("the other model goes on", () => other.streams() > before);
+      await until(() => other.streams() > before, "the other model goes on");
     }
     await other.stop();
     for (const [name, { status, code }] of outcomes) {

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
-import { type TestServer, childrenOf, startServer, until } from "../support/server.ts";
+import { type TestServer, childrenOf, startServer } from "../support/server.ts";
+import { until } from "../support/until.ts";
 
 /** Clients that leave, in each way a connection can end, at each stage of a request. */
 
@@ -69,7 +70,7 @@ const STAGES: readonly { stage: string; reach: () => Promise<Client> }[] = [
     stage: "while the prompt is read or the answer computed",
     reach: async () => {
       const made = client(whole(heavy));
-      await until("it runs", async () => (await running()) > 0);
+      await until(async () => (await running()) > 0, "it runs");
       return made;
     },
   },
@@ -77,7 +78,7 @@ const STAGES: readonly { stage: string; reach: () => Promise<Client> }[] = [
     stage: "in the middle of a stream",
     reach: async () => {
       const made = client(whole({ ...long, stream: true }));
-      await until("it streams", () => made.received > 2_000);
+      await until(() => made.received > 2_000, "it streams");
       return made;
     },
   },
@@ -85,7 +86,7 @@ const STAGES: readonly { stage: string; reach: () => Promise<Client> }[] = [
     stage: "after the answer",
     reach: async () => {
       const made = client(whole({ prompt: "The", max_tokens: 1 }));
-      await until("it is answered", () => made.received > 200);
+      await until(() => made.received > 200, "it is answered");
       return made;
     },
   },
@@ -104,16 +105,16 @@ async function answers(): Promise<void> {
 test("whoever leaves while a model is loaded leaves no job behind", async () => {
   for (const { leave } of LEAVING) {
     const { socket } = client(whole(long));
-    await until("the load began", () => childrenOf(server.pid).length === 1);
+    await until(() => childrenOf(server.pid).length === 1, "the load began");
     leave(socket);
   }
   await answers();
-  await until("nothing runs", isIdle);
+  await until(isIdle, "nothing runs");
 });
 
 describe.each(LEAVING)("a client that leaves by $how", ({ leave }) => {
   afterEach(async () => {
-    await until("nothing runs and nothing waits", isIdle);
+    await until(isIdle, "nothing runs and nothing waits");
     await answers();
   });
 
@@ -125,23 +126,23 @@ describe.each(LEAVING)("a client that leaves by $how", ({ leave }) => {
   test("in the middle of a stream, whose tokens are counted", async () => {
     const before = await metric("lmserver_completion_tokens_total");
     const streaming = client(whole({ ...long, stream: true }));
-    await until("it streams", () => streaming.received > 4_000);
+    await until(() => streaming.received > 4_000, "it streams");
     leave(streaming.socket);
-    await until("nothing runs", isIdle);
-    await until("it is counted", async () => {
+    await until(isIdle, "nothing runs");
+    await until(async () => {
       return (await metric("lmserver_completion_tokens_total")) > before + 10;
-    });
+    }, "it is counted");
   });
 
   test("in the queue, while the one before streams on untouched", async () => {
     const first = client(whole({ ...long, stream: true }));
-    await until("the first streams", () => first.received > 0);
+    await until(() => first.received > 0, "the first streams");
     const queued = client(whole(long));
-    await until("the second waits", async () => (await waiting()) > 0);
+    await until(async () => (await waiting()) > 0, "the second waits");
     leave(queued.socket);
-    await until("the queue is empty", async () => (await waiting()) === 0);
+    await until(async () => (await waiting()) === 0, "the queue is empty");
     const before = first.received;
-    await until("the first goes on", () => first.received > before);
+    await until(() => first.received > before, "the first goes on");
     first.socket.destroy();
   });
 });

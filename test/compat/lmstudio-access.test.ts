@@ -5,7 +5,8 @@ import { join, resolve } from "node:path";
 import { TokenFile } from "../../src/config/tokens.ts";
 import { problemsOf } from "../http/lmstudio-cases.ts";
 import { FakeHub } from "../support/fake-hub.ts";
-import { startServer, until } from "../support/server.ts";
+import { startServer } from "../support/server.ts";
+import { until } from "../support/until.ts";
 
 /** Who may use LM Studio's own API of the product, and what it fetches. */
 
@@ -94,7 +95,7 @@ test("a download is followed to its end, and the model is there", async () => {
       expect(problemsOf("DownloadStatus", json)).toEqual([]);
       return json;
     };
-    await until("the download ends", async () => (await status())["status"] !== "downloading");
+    await until(async () => (await status())["status"] !== "downloading", "the download ends");
     expect(await status()).toMatchObject({ status: "completed", downloaded_bytes: content.length });
     const { models } = (await (await ask("")).json()) as { models: { publisher: string }[] };
     expect(models.map(({ publisher }) => publisher)).toContain("acme");

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { chatEvents, orderProblem, problemsOf } from "../http/lmstudio-cases.ts";
-import { type TestServer, startServer, until } from "../support/server.ts";
+import { type TestServer, startServer } from "../support/server.ts";
+import { until } from "../support/until.ts";
 
 /** LM Studio's own API against the product, with the built-in model. */
 
@@ -136,7 +137,7 @@ describe("chat", () => {
       messages: [{ role: "user", content: "Hi" }],
     });
     expect(await instancesOf()).toEqual(["demo"]);
-    await until("the model leaves", async () => (await instancesOf()).length === 0);
+    await until(async () => (await instancesOf()).length === 0, "the model leaves");
     await say({ input: "Hi", context_length: 512, max_output_tokens: 1 });
     const same = { model: "demo", context_length: 512, flash_attention: true };
     await ask("/api/v1/models/load", "LoadResponse", same);

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { makeAdapter } from "../../scripts/make-model/make-adapter.ts";
 import { makeModel } from "../../scripts/make-model/make-model.ts";
 import { runCommand } from "../support/run-command.ts";
-import { type TestServer, startServer, until } from "../support/server.ts";
+import { type TestServer, startServer } from "../support/server.ts";
+import { until } from "../support/until.ts";
 
 /** LoRA adapters on the product: found, loaded by the command line, chosen by requests. */
 
@@ -122,7 +123,7 @@ test("an adapter that is not installed, or fits no layer of the model, loads not
   expect([bad.code, bad.stderr]).toEqual([2, expect.stringContaining("--lora")]);
   makeAdapter({ path: join(models, "wide.gguf"), shape: { embedding: 128 } });
   const listed = async () => (await runCommand(["ls", "--lora", ...where], env)).stdout;
-  await until("the new adapter is seen", async () => (await listed()).includes("wide"));
+  await until(async () => (await listed()).includes("wide"), "the new adapter is seen");
   const wide = await runCommand(["load", "base", "--lora", "wide", ...where], env);
   expect(wide.code).toBe(1);
   expect(wide.stderr).toContain("incorrect shape");

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import OpenAI, { APIUserAbortError, BadRequestError, NotFoundError } from "openai";
-import { type TestServer, startServer, until } from "../support/server.ts";
+import { type TestServer, startServer } from "../support/server.ts";
+import { until } from "../support/until.ts";
 
 /** The official client against the product, with the built-in model. */
 
@@ -109,10 +110,10 @@ describe("chat completions", () => {
         if (chunk.choices[0]?.delta.content) stream.controller.abort();
     })();
     await reading.catch((error: unknown) => expect(error).toBeInstanceOf(APIUserAbortError));
-    await until("the slot is free", async () => {
+    await until(async () => {
       const text = await (await fetch(`${server.url}/metrics`)).text();
       return /^lmserver_requests_running(\{[^}]*\})? 0$/m.test(text);
-    });
+    }, "the slot is free");
   });
 });
 

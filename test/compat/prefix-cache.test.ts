@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
 import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { startServer, type TestServer, until } from "../support/server.ts";
+import { startServer, type TestServer } from "../support/server.ts";
 import { tempFolder } from "../support/temp-folder.ts";
+import { until } from "../support/until.ts";
 
 /** Stored prefixes of the product: what outlives it, and who may use what. */
 
@@ -136,7 +137,7 @@ test("a folder that cannot be used is told and counted once, and memory is used"
   const server = await startServer({ cacheDir: folder.path, args: ON_DISK });
   await ask(server);
   await ask(server);
-  await until("blocks in memory", async () => (await metric(server, "archive_blocks")) > 0);
+  await until(async () => (await metric(server, "archive_blocks")) > 0, "blocks in memory");
   expect(await metric(server, "disk_failures_total")).toBe(1);
   const told = /EEXIST.*computed prompts are not kept on disk/g;
   expect(server.stderr().match(told)).toHaveLength(1);
@@ -157,11 +158,11 @@ test("a lower cap holds from the start, and none at all leaves nothing", async (
   await filling.stop();
   const cap = Math.floor(bytes() / 2);
   const lower = await start(`${cap}`);
-  await until("half of it", () => bytes() <= cap);
+  await until(() => bytes() <= cap, "half of it");
   await lower.stop();
   expect(filesIn(folder.path)).not.toEqual([]);
   const none = await start("0");
-  await until("nothing", () => filesIn(folder.path).length === 0);
+  await until(() => filesIn(folder.path).length === 0, "nothing");
   await none.stop();
 }, 60_000);
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type TestServer, childrenOf, startServer, until } from "../support/server.ts";
+import { type TestServer, childrenOf, startServer } from "../support/server.ts";
+import { until } from "../support/until.ts";
 
 /** Promises of the whole product that no room keeps alone. */
 
@@ -68,7 +69,7 @@ test("five hundred requests cancelled at random moments leave no slot taken", as
     }
   };
   for (let batch = 0; batch < 50; batch++) await Promise.all(Array.from({ length: 10 }, cancelled));
-  await until("the engine is idle", async () => (await metric("lmserver_requests_running")) === 0);
+  await until(async () => (await metric("lmserver_requests_running")) === 0, "the engine is idle");
   expect(await metric("lmserver_engine_starts_total")).toBe(1);
   const answer = await post("/v1/chat/completions", hello);
   expect(answer.status).toBe(200);

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import OpenAI from "openai";
 import type { ChatCompletionCreateParamsNonStreaming } from "openai/resources/chat/completions";
 import { DEMO_MODEL } from "../support/llama-libraries.ts";
-import { type TestServer, startServer, until } from "../support/server.ts";
+import { type TestServer, startServer } from "../support/server.ts";
+import { until } from "../support/until.ts";
 
 /** The demo model's turns, with reasoning begun in each prompt. */
 const OPEN_TEMPLATE = `{% for m in messages %}<|im_start|>{{ m.role }}
@@ -25,7 +26,7 @@ beforeAll(async () => {
   writeFileSync(join(folder, "open.jinja"), OPEN_TEMPLATE);
   copyFileSync(DEMO_MODEL, join(folder, "open.gguf"));
   client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "any", maxRetries: 0 });
-  await until("the new file is seen", async () => (await client.models.list()).data.length === 2);
+  await until(async () => (await client.models.list()).data.length === 2, "the new file is seen");
 });
 afterAll(async () => {
   expect(await server.stop()).toBe(0);

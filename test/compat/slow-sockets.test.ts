@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readFileSync, readdirSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { type TestServer, startServer, until } from "../support/server.ts";
+import { type TestServer, startServer } from "../support/server.ts";
+import { until } from "../support/until.ts";
 
 /** T-B7 on the product: clients that are slow on purpose cost nobody else anything. */
 
@@ -64,14 +65,14 @@ test.skipIf(process.platform !== "linux")(
     const slow = Object.values(KINDS).flatMap((bytes) =>
       Array.from({ length: EACH }, () => slowClient(bytes)),
     );
-    await until("the slow clients are connected", () => connections() >= slow.length);
+    await until(() => connections() >= slow.length, "the slow clients are connected");
     const answers = await Promise.all(Array.from({ length: 50 }, ask));
     for (const answer of answers) {
       expect(await answer.json()).toMatchObject({ choices: [{ finish_reason: "stop" }] });
     }
     for (const socket of slow) socket.destroy();
-    await until("the slots are free", async () => (await running()) === 0);
-    await until("the connections are closed", () => openFiles() <= baseline + 2);
+    await until(async () => (await running()) === 0, "the slots are free");
+    await until(() => openFiles() <= baseline + 2, "the connections are closed");
   },
   60_000,
 );

@@ -3,8 +3,9 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { piece, tinyModel } from "../../scripts/make-hostile-gguf.ts";
 import { makeModel } from "../../scripts/make-model/make-model.ts";
-import { type TestServer, startServer, until } from "../support/server.ts";
+import { type TestServer, startServer } from "../support/server.ts";
 import { WireSchemas } from "../support/wire-schemas.ts";
+import { until } from "../support/until.ts";
 
 /** Every body of every OpenAI route of the running product, against the published schemas. */
 
@@ -15,10 +16,10 @@ beforeAll(async () => {
   makeModel({ path: join(models, "acme-encoder.gguf"), architecture: "bert" });
   const rows = piece.tensor("token_embd.weight", [32, 2], 0, 0);
   writeFileSync(join(models, "unloadable.gguf"), tinyModel({ tensors: [rows] }));
-  await until("the server has seen its models", async () => {
+  await until(async () => {
     const list = await (await fetch(`${server.url}/v1/models`)).text();
     return list.includes("acme-encoder") && list.includes("unloadable");
-  });
+  }, "the server has seen its models");
 });
 afterAll(async () => {
   expect(await server.stop()).toBe(0);

@@ -21,6 +21,7 @@ import {
   type ErrorBody,
   type FakeOptions,
 } from "./fakes.ts";
+import { until } from "../support/until.ts";
 
 const CHAT = "/v1/chat/completions";
 const streamBody = { ...chatBody, stream: true };
@@ -50,10 +51,6 @@ const send = (base: string, body: object, init: RequestInit = {}): Promise<Respo
     body: JSON.stringify(body),
     ...init,
   });
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await Bun.sleep(1);
-}
 
 async function nextText(reader: { read(): Promise<{ value?: Uint8Array }> }): Promise<string> {
   return new TextDecoder().decode((await reader.read()).value);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { until } from "../support/until.ts";
 
 const TURNS = JSON.stringify(join(import.meta.dir, "../../src/llama/short-turns.ts"));
 const GUARD = JSON.stringify(join(import.meta.dir, "../../src/llama/process-guard.ts"));
@@ -12,10 +13,6 @@ function isRunning(pid: number): boolean {
   } catch {
     return false;
   }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await Bun.sleep(5);
 }
 
 describe.if(process.platform === "linux")("process guards", () => {

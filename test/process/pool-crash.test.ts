@@ -11,10 +11,10 @@ import {
   scriptedPool,
   startedStream,
   textOf,
-  until,
 } from "../support/pool-fixture.ts";
 import type { JobScript } from "../support/scripted-engine.ts";
 import { HandClock } from "../support/hand-clock.ts";
+import { until } from "../support/until.ts";
 
 let pool: ModelPool;
 afterEach(async () => await pool.close(0));

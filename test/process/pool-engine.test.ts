@@ -12,8 +12,8 @@ import {
   scriptedModel,
   scriptedPool,
   textOf,
-  until,
 } from "../support/pool-fixture.ts";
+import { until } from "../support/until.ts";
 
 /** The engine's own loop over the fake backend, in a real process. */
 function enginePool(decodeMs: number): ModelPool {

@@ -12,10 +12,10 @@ import {
   scriptedCommand,
   scriptedModel,
   scriptedPool,
-  until,
 } from "../support/pool-fixture.ts";
 import type { LoadScript } from "../support/scripted-engine.ts";
 import { HandClock } from "../support/hand-clock.ts";
+import { until } from "../support/until.ts";
 
 let pool: ModelPool;
 afterEach(async () => await pool.close(0));

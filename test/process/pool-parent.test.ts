@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 import { copyFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { isAlive, until } from "../support/pool-fixture.ts";
+import { isAlive } from "../support/pool-fixture.ts";
+import { until } from "../support/until.ts";
 
 interface Report {
   pid: number;

@@ -21,8 +21,8 @@ import {
   scriptedJob,
   scriptedPool,
   textOf,
-  until,
 } from "../support/pool-fixture.ts";
+import { until } from "../support/until.ts";
 
 const libraryDir = llamaLibraries();
 const MAIN = resolve(import.meta.dir, "../../src/main.ts");

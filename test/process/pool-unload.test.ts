@@ -10,8 +10,8 @@ import {
   scriptedPool,
   startedStream,
   textOf,
-  until,
 } from "../support/pool-fixture.ts";
+import { until } from "../support/until.ts";
 
 let pool: ModelPool;
 afterEach(async () => await pool.close(0));

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { makeModel } from "../../scripts/make-model/make-model.ts";
 import { sourceCommand } from "../support/executable.ts";
 import { llamaLibraries } from "../support/llama-libraries.ts";
-import { childrenOf, startServer, until, type TestServer } from "../support/server.ts";
+import { childrenOf, startServer, type TestServer } from "../support/server.ts";
 import { tempFolder } from "../support/temp-folder.ts";
+import { until } from "../support/until.ts";
 
 setDefaultTimeout(60_000);
 
@@ -67,7 +68,7 @@ describe.if(llamaLibraries() !== null)("models of a running server", () => {
     expect((await post("/api/v1/models/load", { model: "pinned" })).status).toBe(200);
     for (const name of ["a", "b", "a", "b"]) expect((await complete(name)).status).toBe(200);
     expect(await names()).toEqual(["b", "pinned"]);
-    await until("engines of replaced models end", () => childrenOf(server.pid).length === 2);
+    await until(() => childrenOf(server.pid).length === 2, "engines of replaced models end");
   });
 
   test("--no-auto-evict keeps them, --memory-limit bounds them, and what cannot fit is refused", async () => {
@@ -113,7 +114,7 @@ describe.if(llamaLibraries() !== null)("models of a running server", () => {
     const other = complete("b");
     const stateOf = async (name: string) =>
       (await instances()).find(({ identifier }) => identifier === name)?.state;
-    await until("the busy model drains", async () => (await stateOf("a")) === "draining");
+    await until(async () => (await stateOf("a")) === "draining", "the busy model drains");
     expect(await text).toContain("[DONE]");
     expect((await other).status).toBe(200);
     expect(await names()).toEqual(["b"]);
@@ -149,7 +150,7 @@ describe.if(llamaLibraries() !== null)("models of a running server", () => {
     }
     writeFileSync(modelPath("m"), good);
     const ask = async () => (await complete("m")).status;
-    await until("the good file answers", async () => (await ask()) === 200);
+    await until(async () => (await ask()) === 200, "the good file answers");
     expect(await names()).toEqual(["m"]);
   });
 });

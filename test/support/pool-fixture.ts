@@ -139,11 +139,6 @@ export function never(): AbortSignal {
   return new AbortController().signal;
 }
 
-/** Waits for a condition; a test's own time limit is the only clock. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await Bun.sleep(2);
-}
-
 /** Whether the process exists and is not a zombie. */
 export function isAlive(pid: number): boolean {
   const stat = Bun.spawnSync(["cat", `/proc/${pid}/stat`], { stderr: "ignore" }).stdout.toString();

@@ -1,5 +1,5 @@
 import { executableCommand } from "./executable.ts";
-import { until } from "./server.ts";
+import { until } from "./until.ts";
 
 /** A verb that believes a person sits before it. */
 export interface TerminalSession {
@@ -42,7 +42,7 @@ export function openProgram(
     shown: () => text,
     type: (keys) => void child.terminal?.write(keys),
     async see(wanted) {
-      await until(`${wanted} in ${JSON.stringify(text)}`, () => text.indexOf(wanted, seen) >= 0);
+      await until(() => text.indexOf(wanted, seen) >= 0, `${wanted} in ${JSON.stringify(text)}`);
       seen = text.indexOf(wanted, seen) + wanted.length;
     },
     exited: child.exited,

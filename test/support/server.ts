@@ -99,15 +99,6 @@ async function firstLine(stream: ReadableStream<Uint8Array>): Promise<string | n
   return null;
 }
 
-/** Waits until `condition` holds, asking every few ms; a minute without it is a failure. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>) {
-  const deadline = performance.now() + 60_000;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`never happened: ${what}`);
-    await Bun.sleep(10);
-  }
-}
-
 /** Ids of the running processes whose parent is `pid`; zombies do not count. Linux only. */
 export function childrenOf(pid: number): number[] {
   return readdirSync("/proc")

@@ -15,6 +15,7 @@ import { download, downloadsFrom } from "../../support/download-fixture.ts";
 import { FakeHub, noise, sha256 } from "../../support/fake-hub.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import { tempFolder } from "../../support/temp-folder.ts";
+import { until } from "../../support/until.ts";
 
 const CONTENT = noise(400_000);
 const request = (model: string, owner: string | null = null) => ({
@@ -67,10 +68,6 @@ const failureOf = (work: Promise<unknown>): Promise<unknown> =>
     () => null,
     (error: unknown) => error,
   );
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await Bun.sleep(1);
-}
 
 test("two requests for one model are one job, and a third finds it there", async () => {
   using folder = tempFolder();

@@ -6,8 +6,8 @@ import type { DownloadManager } from "../../../src/catalog/download/download-man
 import { downloadsFrom } from "../../support/download-fixture.ts";
 import { FakeHub, noise, sha256 } from "../../support/fake-hub.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
-import { until } from "../../support/pool-fixture.ts";
 import { tempFolder } from "../../support/temp-folder.ts";
+import { until } from "../../support/until.ts";
 
 const CONTENT = noise(400_000);
 const LOOK_MS = 30_000;

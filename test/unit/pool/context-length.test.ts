@@ -3,7 +3,8 @@ import { hasCode } from "../../../src/lib/errors.ts";
 import { ModelPool } from "../../../src/pool/model-pool.ts";
 import { type FakeChannel, fakeSpawner } from "../../support/fake-channel.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
-import { failure, never, POOL_DEFAULTS, scriptedModel, until } from "../../support/pool-fixture.ts";
+import { failure, never, POOL_DEFAULTS, scriptedModel } from "../../support/pool-fixture.ts";
+import { until } from "../../support/until.ts";
 
 const model = scriptedModel({ name: "m" }, { maxContextLength: 8_192 });
 
