@@ -1,6 +1,7 @@
 import type { ChatOptions, Message } from "./conversation.ts";
 import { compileTemplate, type RenderTemplate, type TemplateVariables } from "./jinja/template.ts";
 import { type BrokenArguments, normaliseMessages } from "./normalise-messages.ts";
+import { movesSystemMessages } from "./system-messages.ts";
 import { probeCapabilities, type TemplateCapabilities } from "./template-capabilities.ts";
 import { thinkingVariables } from "./thinking-switches.ts";
 import { toolVariables } from "./tool-variables.ts";
@@ -17,6 +18,9 @@ export interface ChatInput {
 const PROBE_TIME = new Date(2024, 5, 15, 12);
 /** Marks where a continued message ends; no text of a person or a template holds it. */
 const CONTINUE_MARK = "\u{F8FF}the answer goes on here\u{F8FF}";
+
+const MOVED =
+  "messages: the model's template shows a system message only at the start; later ones joined the first";
 
 /** One model's template, compiled once. */
 export class ChatTemplate {
@@ -54,6 +58,11 @@ export class ChatTemplate {
     }
     // The template changed the text beyond recognition: the answer is begun behind its own opening.
     return this.#renderMessages(input, open, true, now) + begun;
+  }
+
+  /** What of a conversation the prompt shows elsewhere than it stands. */
+  warningsOf({ messages }: Pick<ChatInput, "messages">): readonly string[] {
+    return movesSystemMessages(this.capabilities, messages) ? [MOVED] : [];
   }
 
   #renderMessages(

@@ -2,6 +2,7 @@ import type { CatalogModel } from "../catalog/model.ts";
 import type { LoadedModelInfo } from "../protocol/events.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import type { ChatOptions, Message } from "./conversation.ts";
+import type { RenderedText } from "./render-protocol.ts";
 import { TemplateThread } from "./template-thread.ts";
 
 /** What a template needs to know of the loaded model that reads its prompts. */
@@ -22,8 +23,8 @@ export interface ChatTemplates {
     messages: readonly Message[],
     options: ChatOptions,
     signal: AbortSignal,
-  ): Promise<string>;
-  /** As `render`, without the texts of BOS and EOS: for finding out what a template does. */
+  ): Promise<RenderedText>;
+  /** The text that `render` gives, without the texts of BOS and EOS: for finding out what a template does. */
   renderProbe(source: string, messages: readonly Message[], options: ChatOptions): Promise<string>;
   close(): void;
 }
@@ -52,14 +53,15 @@ export function createChatTemplates(clock: Clock = systemClock): ChatTemplates {
       const source = templateOf(model);
       const { bosText, eosText } = info;
       const chat = { messages, options, bosText, eosText };
-      const prompt = await threads.of(source).render({ source, nowMs: clock.now(), chat });
+      const rendered = await threads.of(source).render({ source, nowMs: clock.now(), chat });
       signal.throwIfAborted();
-      const addsTwice = info.addsBos && bosText !== "" && prompt.startsWith(bosText);
-      return addsTwice ? prompt.slice(bosText.length) : prompt;
+      const addsTwice = info.addsBos && bosText !== "" && rendered.text.startsWith(bosText);
+      return addsTwice ? { ...rendered, text: rendered.text.slice(bosText.length) } : rendered;
     },
-    renderProbe(source, messages, options) {
+    async renderProbe(source, messages, options) {
       const chat = { messages, options, bosText: "", eosText: "" };
-      return threads.of(source).render({ source, nowMs: clock.now(), chat });
+      const { text } = await threads.of(source).render({ source, nowMs: clock.now(), chat });
+      return text;
     },
     close: () => threads.close(),
   };

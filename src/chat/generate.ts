@@ -104,7 +104,7 @@ export function createRenderChat(deps: GenerateDeps): RenderChat {
     try {
       const { system } = deps.defaultsOf?.(lease.model) ?? NO_DEFAULTS;
       const messages = withSystem(input.messages, system);
-      const text = await renderPrompt(knowledge, lease, messages, input.options, signal);
+      const { text } = await renderPrompt(knowledge, lease, messages, input.options, signal);
       const tokens = await lease.tokenize(textPrompt(text), signal);
       return { model: lease.identifier, prompt: text, promptTokens: tokens.length };
     } finally {

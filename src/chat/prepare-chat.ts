@@ -9,6 +9,7 @@ import type { ReasoningState } from "./grammar/answer-frame.ts";
 import { planGrammar } from "./grammar/plan-grammar.ts";
 import { createParser, type Parser } from "./parser/parser.ts";
 import { type ChatKnowledge, detectFormat } from "./model-format.ts";
+import type { RenderedText } from "./render-protocol.ts";
 import type { ReasoningBudget } from "./reasoning-budget.ts";
 import { wantsThinking } from "./thinking-switches.ts";
 
@@ -40,7 +41,8 @@ export async function prepareChat(
   options: ChatOptions,
   signal: AbortSignal,
 ): Promise<PreparedChat> {
-  const prompt = await renderPrompt(knowledge, lease, messages, options, signal);
+  const rendered = await renderPrompt(knowledge, lease, messages, options, signal);
+  const prompt = rendered.text;
   const { format, reasoning: tags } = await detectFormat(knowledge, lease, signal);
   const reasoning = tags === null ? null : { ...tags, state: stateOf(prompt, tags, options) };
   const tools = callable(options);
@@ -58,7 +60,7 @@ export async function prepareChat(
     grammar: plan.grammar,
     keepSpecial: keptTexts(format, tags, tools.length > 0),
     textStops: format.textStops,
-    warnings: plan.warnings.map(warningText),
+    warnings: [...rendered.warnings, ...plan.warnings.map(warningText)],
     budget: budgetOf(prompt, options, reasoning),
     check: answerCheck(options.format, options.tools, plan),
     createParser: () =>
@@ -84,12 +86,13 @@ export async function renderPrompt(
   messages: readonly Message[],
   options: ChatOptions,
   signal: AbortSignal,
-): Promise<string> {
-  const prompt = await knowledge.templates.render(lease, messages, options, signal);
-  if (options.reasoningBudget !== 0) return prompt;
+): Promise<RenderedText> {
+  const rendered = await knowledge.templates.render(lease, messages, options, signal);
+  if (options.reasoningBudget !== 0) return rendered;
+  const prompt = rendered.text;
   const { reasoning: tags } = await detectFormat(knowledge, lease, signal);
   const isOpen = tags !== null && isReasoningOpen(prompt, tags, options.continueFinalMessage);
-  return isOpen ? prompt + emptyEnd(prompt, tags) : prompt;
+  return isOpen ? { ...rendered, text: prompt + emptyEnd(prompt, tags) } : rendered;
 }
 
 /** The end of reasoning that holds nothing, as families write it that give the tags their own lines. */

@@ -8,5 +8,11 @@ export interface RenderRequest {
   chat: ChatInput;
 }
 
+/** A prompt, and where it differs from what was asked: each begins with the path of a field. */
+export interface RenderedText {
+  text: string;
+  warnings: readonly string[];
+}
+
 /** From the worker, as JSON text. `error` is a sentence about the template or its own message. */
-export type RenderReply = { text: string } | { error: string };
+export type RenderReply = RenderedText | { error: string };

@@ -18,7 +18,9 @@ self.addEventListener("message", (event: MessageEvent<string>) => {
 function answer({ source, nowMs, chat }: RenderRequest): RenderReply {
   try {
     if (compiled?.source !== source) compiled = { source, template: new ChatTemplate(source) };
-    return { text: compiled.template.renderChat(chat, new Date(nowMs)) };
+    const { template } = compiled;
+    const text = template.renderChat(chat, new Date(nowMs));
+    return { text, warnings: template.warningsOf(chat) };
   } catch (error) {
     return { error: error instanceof Error ? error.message : String(error) };
   }

@@ -7,10 +7,20 @@ type SystemCapabilities = Pick<
 >;
 
 /** `system` and `developer` are one kind of message: where a template knows both, both keep their role. */
-const isSystem = (draft: Draft): boolean => draft.role === "system" || draft.role === "developer";
+const isSystem = ({ role }: Pick<Draft, "role">): boolean =>
+  role === "system" || role === "developer";
 
 const joined = (drafts: readonly Draft[]): string =>
   drafts.map((draft) => draft.text ?? "").join("\n\n");
+
+/** Whether a system message of this conversation is not shown where it stands but with the first one. */
+export function movesSystemMessages(
+  can: SystemCapabilities,
+  messages: readonly Pick<Draft, "role">[],
+): boolean {
+  const isMovable = can.systemRole && !can.laterSystems;
+  return isMovable && messages.slice(leadingCount(messages)).some(isSystem);
+}
 
 /**
  * System messages where this template shows them, so that none is lost and none is refused.
@@ -54,7 +64,7 @@ function joinLeading(drafts: readonly Draft[]): Draft[] {
   return [plainDraft(first.role, joined(drafts.slice(0, end))), ...drafts.slice(end)];
 }
 
-function leadingCount(drafts: readonly Draft[]): number {
+function leadingCount(drafts: readonly Pick<Draft, "role">[]): number {
   const end = drafts.findIndex((draft) => !isSystem(draft));
   return end === -1 ? drafts.length : end;
 }

@@ -1,10 +1,10 @@
 import { LmError, invalidRequest } from "../lib/errors.ts";
 import { TEMPLATE_DEADLINE_MS } from "../lib/limits.ts";
-import type { RenderReply, RenderRequest } from "./render-protocol.ts";
+import type { RenderedText, RenderReply, RenderRequest } from "./render-protocol.ts";
 
 type Job = {
   request: string;
-  resolve: (text: string) => void;
+  resolve: (rendered: RenderedText) => void;
   reject: (error: Error) => void;
 };
 
@@ -49,7 +49,7 @@ export class TemplateThread {
   }
 
   /** @throws LmError invalid_request (chat_template_error). */
-  render(request: RenderRequest): Promise<string> {
+  render(request: RenderRequest): Promise<RenderedText> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ request: JSON.stringify(request), resolve, reject });
       this.#next();
@@ -95,7 +95,7 @@ export class TemplateThread {
     this.#current = null;
     // Written by render-worker.ts of this same program.
     const reply = JSON.parse(data) as RenderReply;
-    if ("text" in reply) job?.resolve(reply.text);
+    if ("text" in reply) job?.resolve(reply);
     else job?.reject(refused(`Chat template: ${reply.error}`));
     this.#next();
   }

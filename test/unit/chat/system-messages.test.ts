@@ -83,6 +83,15 @@ describe("a system message is shown wherever it stands", () => {
   });
 });
 
+test("what is moved to the front is told, and nothing else", () => {
+  const told = (source: string, said: string): number =>
+    new ChatTemplate(source).warningsOf({ messages: history(said) }).length;
+  expect(told(STRICT, "sA uU aV sB uW")).toBe(1);
+  expect(told(STRICT, "uU dB")).toBe(1);
+  expect(told(STRICT, "sA dB uU aV")).toBe(0);
+  expect(told(OPEN, "sA uU aV sB uW")).toBe(0);
+});
+
 const folder = sharedPath("templates");
 
 test.skipIf(folder === null)("no public template loses or refuses a system message", () => {

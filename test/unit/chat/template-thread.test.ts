@@ -81,7 +81,21 @@ test.each([
     info: { bosText: "<s>", eosText: "</s>", addsBos },
   };
   const { signal } = new AbortController();
-  expect(await templates.render(lease, [hello], DEFAULT_CHAT_OPTIONS, signal)).toBe(prompt);
+  const { text } = await templates.render(lease, [hello], DEFAULT_CHAT_OPTIONS, signal);
+  expect(text).toBe(prompt);
+});
+
+test("a system message that the template shows elsewhere is told with the prompt", async () => {
+  const first =
+    "{% if m.role == 'system' and not loop.first %}{{ raise_exception('no') }}{% endif %}";
+  const lease = {
+    model: { chatTemplate: `{% for m in messages %}${first}{{ m.content }} {% endfor %}` },
+    info: { bosText: "", eosText: "", addsBos: false },
+  };
+  const { signal } = new AbortController();
+  const said = [hello, { ...hello, role: "system" as const }];
+  const { warnings } = await templates.render(lease, said, DEFAULT_CHAT_OPTIONS, signal);
+  expect(warnings).toEqual([expect.stringMatching(/^messages: .* joined the first$/)]);
 });
 
 test("without a template of its own a model reads ChatML", async () => {
@@ -90,7 +104,6 @@ test("without a template of its own a model reads ChatML", async () => {
     info: { bosText: "", eosText: "", addsBos: false },
   };
   const { signal } = new AbortController();
-  expect(await templates.render(lease, [hello], DEFAULT_CHAT_OPTIONS, signal)).toBe(
-    "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n",
-  );
+  const { text } = await templates.render(lease, [hello], DEFAULT_CHAT_OPTIONS, signal);
+  expect(text).toBe("<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n");
 });
