@@ -34,7 +34,10 @@ function bash(verbs: readonly CompletionVerb[]): string {
     "_lmserver() {",
     '  local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}" verb="" words=""',
     '  (( COMP_CWORD > 1 )) && verb="${COMP_WORDS[1]}"',
-    '  [[ "$verb" == -* ]] && verb="serve"',
+    '  [[ "${COMP_WORDS[1]}" == -* ]] && verb="serve"',
+    // Bash takes the sign of `--flag=value` for a word.
+    '  [[ "$prev" == "=" ]] && prev="${COMP_WORDS[COMP_CWORD-2]}"',
+    '  [[ "$cur" == "=" ]] && cur=""',
     "  COMPREPLY=()",
     '  case "$verb $prev" in',
     ...values,
@@ -92,9 +95,14 @@ function zsh(verbs: readonly CompletionVerb[]): string {
     "  verbs=(",
     ...verbs.map(({ name, summary }) => `    ${quoted(`${name}:${escaped(summary)}`)}`),
     "  )",
-    "  if (( CURRENT == 2 )); then _describe verb verbs; return; fi",
-    "  shift words",
-    "  (( CURRENT-- ))",
+    '  if [[ "$words[2]" == -* ]]; then words[1]=serve',
+    "  elif (( CURRENT == 2 )); then _describe verb verbs; return",
+    "  else shift words; (( CURRENT-- )); fi",
+    '  if [[ "$PREFIX" == --*=* ]]; then',
+    '    words[CURRENT]=("${words[CURRENT]%%=*}" "${words[CURRENT]#*=}")',
+    "    compset -P 1 '*='",
+    "    (( CURRENT++ ))",
+    "  fi",
     '  case "$words[1]" in',
     ...cases,
     "  esac",
@@ -117,8 +125,10 @@ function zshValues({ offer, name }: CompletionFlag): string {
 function fish(verbs: readonly CompletionVerb[]): string {
   const escaped = (text: string): string => `'${text.replaceAll(/['\\]/g, "\\$&")}'`;
   const lines = verbs.flatMap(({ name, summary, flags, words, takesFile }) => {
-    const within = `complete -c lmserver -n ${escaped(`__fish_seen_subcommand_from ${name}`)}`;
-    const verb = `complete -c lmserver -n __fish_use_subcommand -a ${name} -d ${escaped(summary)}`;
+    // Flags without a verb are those of `serve`.
+    const accepted = name === "serve" ? "serve ''" : name;
+    const within = `complete -c lmserver -n ${escaped(`__lmserver_verb_is ${accepted}`)}`;
+    const verb = `complete -c lmserver -n "__lmserver_verb_is ''" -a ${name} -d ${escaped(summary)}`;
     const operands = words.length > 0 ? [`${within} -a ${escaped(words.join(" "))}`] : [];
     const options = flags.map((flag) => {
       const short = flag.short === null ? "" : ` -s ${flag.short}`;
@@ -128,10 +138,21 @@ function fish(verbs: readonly CompletionVerb[]): string {
   });
   return [
     "# lmserver for fish: lmserver completions fish | source",
+    ...FISH_VERB,
     "complete -c lmserver -f",
     ...lines,
   ].join("\n");
 }
+
+/** The verb is the first word; others may look like one. */
+const FISH_VERB = [
+  "function __lmserver_verb_is",
+  "  set -l words (commandline -opc)",
+  '  set -l verb "$words[2]"',
+  "  string match -q -- '-*' \"$verb\"; and set verb serve",
+  '  contains -- "$verb" $argv',
+  "end",
+];
 
 function fishValues({ offer }: CompletionFlag): string {
   const values = {

@@ -86,6 +86,9 @@ test("bash completes verbs, flags, values and sub-verbs", async () => {
   expect(offered(script, "lmserver", "un")).toEqual(["unload"]);
   expect(offered(script, "lmserver", "load", "--est")).toEqual(["--estimate-only"]);
   expect(offered(script, "lmserver", "load", "--gpu", "")).toEqual(["auto", "off", "max"]);
+  const levels = ["debug", "info", "warn", "error", "none"];
+  expect(offered(script, "lmserver", "serve", "--log-level", "=")).toEqual(levels);
+  expect(offered(script, "lmserver", "--log-level", "=", "in")).toEqual(["info"]);
   expect(offered(script, "lmserver", "serve", "--no-ji")).toEqual(["--no-jit"]);
   expect(offered(script, "lmserver", "token", "c")).toEqual(["create"]);
   expect(offered(script, "lmserver", "help", "inst")).toEqual(["install-service"]);
@@ -151,6 +154,10 @@ test.each(SHELLS)(
       ["import ol\tx\tX", "<import><old models/x/X>"],
       ["load foo --est\tX", "<load><foo><--estimate-only><X>"],
       ["token rm X --na\tX", "<token><rm><X><--name><X>"],
+      ["--log-l\tX", "<--log-level><X>"],
+      ["--port 80 --log-l\tX", "<--port><80><--log-level><X>"],
+      ["serve --log-level=inf\tX", "<serve><--log-level=info><X>"],
+      ["--models-dir=ol\tX", "<--models-dir=old models/X>"],
     ] as const) {
       session.type(`lmserver ${keys}\r`);
       await session.see(words);
@@ -158,6 +165,27 @@ test.each(SHELLS)(
     session.close();
   },
 );
+
+test("fish offers the flags of the first word alone", async () => {
+  if (Bun.which("fish") === null) return console.log("fish is not installed");
+  using folder = tempFolder();
+  const script = join(folder.path, "script");
+  writeFileSync(script, (await runCommand(["completions", "fish"])).stdout);
+  const fishOffers = (line: string): string[] => {
+    const ask = `source $argv[1]; complete -C $argv[2]`;
+    const { stdout } = Bun.spawnSync(["fish", "--no-config", "-c", ask, script, line]);
+    return stdout
+      .toString()
+      .trim()
+      .split("\n")
+      .map((offer) => offer.replace(/\t.*/, ""));
+  };
+  const ofToken = ["--json", "--name", "--permission", "--state-dir"];
+  expect(fishOffers("lmserver token ls --").toSorted()).toEqual(ofToken);
+  expect(fishOffers("lmserver token rm --").toSorted()).toEqual(ofToken);
+  expect(fishOffers("lmserver chat -p load --")).not.toContain("--gpu");
+  expect(fishOffers("lmserver ").toSorted()).toEqual(VERBS.split(" ").toSorted());
+});
 
 test("completions for no shell: exit 2", async () => {
   expect((await runCommand(["completions"])).code).toBe(2);
