@@ -9,9 +9,10 @@ import {
   MAX_MESSAGES,
   MAX_TOOLS,
 } from "../../src/lib/limits.ts";
-import { appWith, chatBody, errorOf, HOST, manualClock, play, post } from "./fakes.ts";
+import { appWith, chatBody, errorOf, HOST, play, post } from "./fakes.ts";
 import { done, finished, started } from "./fakes.ts";
 import type { GenerateRequest } from "../../src/chat/events.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 
 const CHAT = "/v1/chat/completions";
 
@@ -243,7 +244,7 @@ describe("sizes", () => {
   test("bodies of all requests share one budget, which is given back", async () => {
     const budget = new BodyBudget(10);
     const read = (text: string) =>
-      readJsonObject(raw(text), { maxBytes: 100, budget, clock: manualClock() });
+      readJsonObject(raw(text), { maxBytes: 100, budget, clock: new ManualClock() });
     const first = await read('{"a":1}');
     expect(budget.usedBytes).toBe(7);
     const refused = await read('{"b":2}').catch((error: unknown) => error);
@@ -257,14 +258,14 @@ describe("sizes", () => {
   });
 
   test("a body that never ends is given up", async () => {
-    const clock = manualClock();
+    const clock = new ManualClock();
     const budget = new BodyBudget();
     const endless = new ReadableStream({ start: (controller) => controller.enqueue(bytes("{")) });
     const reading = readJsonObject(raw(endless), { maxBytes: 16_000, budget, clock }).catch(
       (error: unknown) => error,
     );
-    await clock.advance(30_000);
-    await clock.advance(1_000);
+    await clock.pass(30_000);
+    await clock.pass(1_000);
     expect(hasCode(await reading, "invalid_request")).toBe(true);
     expect(budget.usedBytes).toBe(0);
   });

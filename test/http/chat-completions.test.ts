@@ -77,7 +77,7 @@ describe("golden transcripts", () => {
   const normal = (transcript: string): string =>
     transcript.replace(/"created":\d+/g, '"created":CREATED');
 
-  test("reasoning, text and usage", async () => {
+  test("of reasoning and text: one chunk each, what is empty left out, the usage last", async () => {
     const transcript = await stream({ stream_options: { include_usage: true } }, [
       started(),
       { type: "progress", processed: 1, total: 3 },

@@ -2,7 +2,6 @@ import type { CatalogModel } from "../../src/catalog/model.ts";
 import type { Generate, GenerateEvent, OwnedRequest } from "../../src/chat/events.ts";
 import { createApp } from "../../src/http/app.ts";
 import type { Deps, HttpApp, HttpSettings } from "../../src/http/deps.ts";
-import type { Clock } from "../../src/lib/clock.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { LmError } from "../../src/lib/errors.ts";
 import { silentLog } from "../../src/lib/log.ts";
@@ -287,41 +286,4 @@ export function payloads(transcript: string): unknown[] {
     .filter((frame) => frame.startsWith("data: "))
     .map((frame) => frame.slice("data: ".length))
     .map((data): unknown => (data === "[DONE]" ? data : JSON.parse(data)));
-}
-
-/** Time that moves only when told. */
-export function manualClock(): Clock & {
-  advance(ms: number): Promise<void>;
-  /** Timers that were neither cancelled nor reached. */
-  pending(): number;
-} {
-  let now = 0;
-  let timers: { dueMs: number; callback: () => void }[] = [];
-  return {
-    now: () => 1_700_000_000_000 + now,
-    monotonicMs: () => now,
-    after(delayMs, callback) {
-      const timer = { dueMs: now + delayMs, callback };
-      timers.push(timer);
-      return () => {
-        timers = timers.filter((other) => other !== timer);
-      };
-    },
-    pending: () => timers.length,
-    async advance(ms) {
-      const end = now + ms;
-      for (;;) {
-        const next = timers
-          .filter(({ dueMs }) => dueMs <= end)
-          .sort((a, b) => a.dueMs - b.dueMs)[0];
-        if (!next) break;
-        now = next.dueMs;
-        timers = timers.filter((other) => other !== next);
-        next.callback();
-        await Bun.sleep(0);
-      }
-      now = end;
-      await Bun.sleep(0);
-    },
-  };
 }

@@ -11,7 +11,6 @@ import {
   type FakeOptions,
   failWith,
   finished,
-  manualClock,
   play,
   post,
   started,
@@ -26,6 +25,7 @@ import {
   problemsOf,
   thinker,
 } from "./lmstudio-cases.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 
 const PATH = "/api/v1/chat";
 const model = fakeModel();
@@ -421,7 +421,7 @@ describe("events", () => {
   });
 
   test("a refusal that comes after the status was sent is an event of a whole stream", async () => {
-    const clock = manualClock();
+    const clock = new ManualClock();
     const gate = Promise.withResolvers<void>();
     const begun = Promise.withResolvers<void>();
     const generate: Generate = async function* () {
@@ -432,7 +432,7 @@ describe("events", () => {
     };
     const pending = ask({ stream: true }, { generate, deps: { clock } });
     await begun.promise;
-    await clock.advance(15_000);
+    await clock.pass(15_000);
     const response = await pending;
     gate.resolve();
     expect(names(await eventsOf(response))).toEqual(["chat.start", "error", "chat.end"]);
@@ -512,11 +512,11 @@ describe("loading", () => {
       },
     };
     let isAsked = false;
-    const clock = manualClock();
+    const clock = new ManualClock();
     const response = await ask({ stream: true }, { deps: { pool: slow, clock } });
     const reading = response.text();
     while (fractions.length > 0) {
-      await clock.advance(100);
+      await clock.pass(100);
       await Bun.sleep(0);
     }
     isLoaded.resolve();
@@ -525,7 +525,7 @@ describe("loading", () => {
     for (const event of events) expect(problemsOf("StreamEvent", event)).toEqual([]);
     const told = events.filter(({ type }) => type === "model_load.progress");
     expect(told.map((event) => event["progress"])).toEqual([0.1, 0.7]);
-    expect(clock.pending()).toBe(0);
+    expect(clock.pending).toBe(0);
   });
 
   test("a load that fails is an event of a stream, and a status of a whole answer", async () => {

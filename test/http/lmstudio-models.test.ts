@@ -13,7 +13,6 @@ import {
   fakeModel,
   type FakeOptions,
   get,
-  manualClock,
   modelInfo,
   payloads,
   play,
@@ -24,6 +23,7 @@ import {
   done,
 } from "./fakes.ts";
 import { effort, problemsOf, thinker } from "./lmstudio-cases.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 
 type Json = Record<string, unknown>;
 const model = fakeModel({ quantization: "Q4_K_M" });
@@ -722,7 +722,7 @@ describe("/api/v0", () => {
 });
 
 test("bodies that are no JSON are refused in the native form", async () => {
-  const app = appWith({ deps: { clock: manualClock() } });
+  const app = appWith({ deps: { clock: new ManualClock() } });
   for (const [body, status] of [
     ["{", 400],
     ["[]", 400],

@@ -11,7 +11,6 @@ import {
   fakeModel,
   finished,
   get,
-  manualClock,
   post,
   started,
   text,
@@ -20,6 +19,7 @@ import {
 import { LmError } from "../../src/lib/errors.ts";
 import { type LogFields, silentLog } from "../../src/lib/log.ts";
 import { memoryResponses } from "./lmstudio-cases.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 
 const LINE = /^(?:# (?:HELP|TYPE) [a-z_]+ .+|[a-z_]+(?:\{.*\})? -?[0-9.e+-]+)$/;
 
@@ -41,15 +41,15 @@ async function scrape(app: App): Promise<Map<string, number>> {
 }
 
 test("counts requests, tokens and latencies of a generation", async () => {
-  const clock = manualClock();
+  const clock = new ManualClock();
   const app = appWith({
     deps: { clock },
     generate: async function* () {
       yield assigned;
       yield started();
-      await clock.advance(30);
+      await clock.pass(30);
       yield text("a");
-      await clock.advance(7);
+      await clock.pass(7);
       yield text("b");
       yield finished();
       yield done;
@@ -75,17 +75,17 @@ test("counts requests, tokens and latencies of a generation", async () => {
 });
 
 test("the first token of a generation is timed once, however many choices it has", async () => {
-  const clock = manualClock();
+  const clock = new ManualClock();
   const app = appWith({
     deps: { clock },
     generate: async function* () {
       yield assigned;
       yield started();
       for (const choice of [1, 0, 2]) {
-        await clock.advance(30);
+        await clock.pass(30);
         yield text("a", choice);
       }
-      await clock.advance(7);
+      await clock.pass(7);
       yield text("b", 2);
       for (const choice of [0, 1, 2]) yield finished({ choice });
       yield done;
@@ -154,7 +154,7 @@ describe("the tokens of an answer whose reader leaves count, and its log line sa
     });
   });
 
-  test("a whole answer", async () => {
+  test("an answer that is not streamed", async () => {
     const { app, begun, counted } = appThatTalks(3);
     const leaving = new AbortController();
     const { signal } = leaving;
@@ -280,7 +280,7 @@ function generationsOf(values: Map<string, number>): (string | number)[][] {
   });
 }
 
-test("shows what the pool knows", async () => {
+test("each number that the pool counts or an instance tells is a series of its own", async () => {
   const load = {
     step: 9,
     running: 2,

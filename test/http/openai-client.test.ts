@@ -141,7 +141,7 @@ describe("the official client", () => {
     });
   });
 
-  test("completes", async () => {
+  test("continues several prompts, and one as a stream", async () => {
     const whole = await client.completions.create({ model: "m", prompt: ["a", "b"], echo: true });
     expect(whole.choices.map((choice) => choice.text)).toEqual(["aHello", "bHello"]);
     let streamed = "";

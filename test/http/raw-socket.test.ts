@@ -2,11 +2,14 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { createApp } from "../../src/http/app.ts";
 import { IDLE_TIMEOUT_SECONDS } from "../../src/lib/limits.ts";
-import { chatBody, fakeDeps, manualClock, started, text } from "./fakes.ts";
+import { chatBody, fakeDeps, started, text } from "./fakes.ts";
+import { ManualClock } from "../support/manual-clock.ts";
+import { until } from "../support/until.ts";
 
 let server: Bun.Server<undefined>;
-const clock = manualClock();
-const seen = { pulls: 0, aborted: 0 };
+const clock = new ManualClock();
+/** Of the endless stream: when it was asked for its last block, and when it was ended. */
+const seen = { pulledMs: 0, abortedMs: 0 };
 const block = "x".repeat(64 * 1024);
 
 beforeAll(() => {
@@ -17,10 +20,10 @@ beforeAll(() => {
       generate: async function* ({ stops }, signal) {
         yield started();
         if (stops[0] !== "endless") throw new TypeError("bug");
-        signal.addEventListener("abort", () => seen.aborted++);
+        signal.addEventListener("abort", () => (seen.abortedMs = clock.monotonicMs()));
         for (;;) {
           if (signal.aborted) throw signal.reason;
-          seen.pulls++;
+          seen.pulledMs = clock.monotonicMs();
           yield text(block);
         }
       },
@@ -244,13 +247,10 @@ test("a reader that stops reading is cut off after a minute, and generation ends
     "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n" +
       `content-length: ${body.length}\r\n\r\n${body}`,
   );
-  let before = -1;
-  while (before !== seen.pulls || seen.pulls === 0) {
-    before = seen.pulls;
-    await Bun.sleep(100);
-  }
-  expect(seen.aborted).toBe(0);
-  await clock.advance(76_000);
-  expect(seen.aborted).toBe(1);
+  await until(async () => {
+    if (seen.pulledMs > 0) await clock.pass(1_000);
+    return seen.abortedMs > 0;
+  });
+  expect(seen.abortedMs - seen.pulledMs).toBeWithin(60_000, 76_001);
   socket.destroy();
 });

@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
 import { createApp } from "../../src/http/app.ts";
-import { chatBody, done, fakeDeps, finished, manualClock, started, text } from "./fakes.ts";
+import { chatBody, done, fakeDeps, finished, started, text } from "./fakes.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 
 /** T-B7: who may be slow and who may not, on a server that waits five seconds instead of thirty. */
 
 const IDLE_SECONDS = 5;
-const clock = manualClock();
+const clock = new ManualClock();
 const gate = Promise.withResolvers<void>();
 const seen = { waiting: 0, endless: 0, aborted: 0 };
 let server: Bun.Server<undefined>;
@@ -91,7 +92,7 @@ test("T-B7: slow senders and readers that stop are cut off, quiet answers are no
   const senders = slow.filter(({ kind }) => kind !== "a reader that stops");
   while (senders.some(isOpen) || !readersStopped()) {
     for (const { client } of dripping.filter(isOpen)) client.socket.write("x");
-    await clock.advance(1_000); // pings are due every 15 of these seconds
+    await clock.pass(1_000); // pings are due every 15 of these seconds
     await Bun.sleep(50);
   }
   // The quiet ones have outlived them all, and end as if nothing had happened.

@@ -13,7 +13,6 @@ import {
   errorOf,
   fakeDeps,
   finished,
-  manualClock,
   payloads,
   post,
   started,
@@ -22,6 +21,7 @@ import {
   type FakeOptions,
 } from "./fakes.ts";
 import { until } from "../support/until.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 
 const CHAT = "/v1/chat/completions";
 const streamBody = { ...chatBody, stream: true };
@@ -165,20 +165,20 @@ describe("a client that leaves", () => {
 
 describe("silence", () => {
   test("of 15 s commits the status; comments follow every 15 s; a failure is then a frame", async () => {
-    const clock = manualClock();
+    const clock = new ManualClock();
     const { generate, release, isRunning } = silent();
     const base = listen({ generate, deps: { clock } });
     const sent = send(base, streamBody);
     await until(isRunning);
-    await clock.advance(14_999);
+    await clock.pass(14_999);
     expect(await Promise.race([sent, Bun.sleep(5).then(() => "waiting")])).toBe("waiting");
-    await clock.advance(1);
+    await clock.pass(1);
     const response = await sent;
     expect(response.status).toBe(200);
     const reader = response.body!.getReader();
     expect(await nextText(reader)).toBe(": ping\n\n");
     for (let ping = 0; ping < 3; ping++) {
-      await clock.advance(15_000);
+      await clock.pass(15_000);
       expect(await nextText(reader)).toBe(": ping\n\n");
     }
     release(new LmError("model_load_failed", { model: "m", reason: "bad" }, "bad magic"));
@@ -188,12 +188,12 @@ describe("silence", () => {
   });
 
   test("of less than 15 s leaves a failure its own status", async () => {
-    const clock = manualClock();
+    const clock = new ManualClock();
     const { generate, release, isRunning } = silent();
     const base = listen({ generate, deps: { clock } });
     const sent = send(base, streamBody);
     await until(isRunning);
-    await clock.advance(14_000);
+    await clock.pass(14_000);
     release(new LmError("model_load_failed", { model: "m", reason: "bad" }, "bad magic"));
     const response = await sent;
     expect(response.status).toBe(500);
@@ -201,7 +201,7 @@ describe("silence", () => {
   });
 
   test("between texts is filled with comments only, and the stream still ends well", async () => {
-    const clock = manualClock();
+    const clock = new ManualClock();
     const gate = Promise.withResolvers<void>();
     const base = listen({
       deps: { clock },
@@ -218,7 +218,7 @@ describe("silence", () => {
     const reader = response.body!.getReader();
     let transcript = "";
     while (!transcript.includes('"content":"a"')) transcript += await nextText(reader);
-    await clock.advance(15_000);
+    await clock.pass(15_000);
     expect(await nextText(reader)).toBe(": ping\n\n");
     gate.resolve();
     for (;;) {
@@ -247,17 +247,17 @@ describe("silence", () => {
 
 test("no timer outlives its request", async () => {
   for (const body of [chatBody, streamBody, { messages: [] }]) {
-    const clock = manualClock();
+    const clock = new ManualClock();
     const app = appWith({ deps: { clock }, settings: { requestTimeoutMs: 1_000 } });
     const response = await app.handle(post(CHAT, body));
     await response.text();
-    expect(clock.pending()).toBe(0);
+    expect(clock.pending).toBe(0);
   }
 });
 
 describe("a reader that takes nothing", () => {
   async function stalled(advanceMs: number) {
-    const clock = manualClock();
+    const clock = new ManualClock();
     const abort = new AbortController();
     const ends: { stalled: boolean }[] = [];
     let isFinished = false;
@@ -276,7 +276,7 @@ describe("a reader that takes nothing", () => {
     });
     const reader = response.body!.getReader();
     await reader.read();
-    await clock.advance(advanceMs);
+    await clock.pass(advanceMs);
     return { abort, ends, reader, isFinished: () => isFinished };
   }
 

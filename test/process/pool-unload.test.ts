@@ -71,19 +71,6 @@ test("a forced unload during a load ends the load for everyone who waits", async
   expect(pool.instances()).toEqual([]);
 });
 
-test("an idle model is unloaded after its TTL, a used one is not", async () => {
-  pool = scriptedPool({ ttlMs: 30 });
-  const lease = await pool.acquire(model, never());
-  await Bun.sleep(100);
-  expect(pool.instances()[0]?.state).toBe("ready");
-  lease.release();
-  await until(() => pool.instances().length === 0);
-  expect(pool.statistics().engineExits.unloaded).toBe(1);
-  const own = await pool.acquire(model, never(), { ttlMs: 60_000 });
-  expect(pool.instances()[0]?.ttlMs).toBe(60_000);
-  own.release();
-});
-
 test("an explicit load keeps what a request loaded and takes its TTL away", async () => {
   pool = scriptedPool({ ttlMs: 60_000 });
   await answer(pool, model, { op: "count", tokens: 1 });

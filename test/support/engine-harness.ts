@@ -7,6 +7,7 @@ import { Embedder } from "../../src/engine/embedder.ts";
 import { Generator } from "../../src/engine/generator.ts";
 import { PieceTable } from "../../src/engine/pieces.ts";
 import type { Model, ModelContext } from "../../src/llama/backend.ts";
+import { isTerminal } from "../../src/pool/engine-jobs.ts";
 import type { GenerateJob, LoadOptions, LoadedAdapter } from "../../src/protocol/commands.ts";
 import type { JobEvent } from "../../src/protocol/events.ts";
 import { DEFAULT_SAMPLING } from "../../src/protocol/sampling.ts";
@@ -57,16 +58,6 @@ export function job(text: string, fields: Partial<GenerateJob> = {}): GenerateJo
     ...fields,
   };
 }
-
-const TERMINAL: ReadonlySet<JobEvent["type"]> = new Set([
-  "jobDone",
-  "embedded",
-  "tokenized",
-  "grammarChecked",
-  "inspected",
-  "jobFailed",
-  "cancelled",
-]);
 
 /** An engine that a test steps by hand, and everything it said. */
 export function engineHarness(options: HarnessOptions) {
@@ -137,7 +128,7 @@ export function engineHarness(options: HarnessOptions) {
       of(jobId)
         .map((event) => (event.type === "text" && event.choice === choice ? event.text : ""))
         .join(""),
-    terminals: (jobId: number): JobEvent[] => of(jobId).filter((event) => TERMINAL.has(event.type)),
+    terminals: (jobId: number): JobEvent[] => of(jobId).filter(isTerminal),
     find: <Type extends JobEvent["type"]>(jobId: number, type: Type) =>
       of(jobId).find((event): event is Extract<JobEvent, { type: Type }> => event.type === type),
   };

@@ -31,18 +31,32 @@ export class ManualClock implements Clock {
 
   advance(ms: number): void {
     const endMs = this.#nowMs + ms;
-    for (let timer = this.#next(endMs); timer !== null; timer = this.#next(endMs)) {
-      this.#timers.delete(timer);
-      this.#nowMs = Math.max(this.#nowMs, timer.dueMs);
-      timer.callback();
-    }
+    while (this.#fireNext(endMs));
     this.#nowMs = endMs;
+  }
+
+  /** As `advance`, and lets go on what each timer wakes. */
+  async pass(ms: number): Promise<void> {
+    const endMs = this.#nowMs + ms;
+    while (this.#fireNext(endMs)) await Bun.sleep(0);
+    this.#nowMs = endMs;
+    await Bun.sleep(0);
   }
 
   /** Moves the readings as a suspended machine sees it: nothing fires on the way. */
   jump(ms: number): void {
     this.#nowMs += ms;
     for (const timer of this.#timers) timer.dueMs += ms;
+  }
+
+  /** @returns false when no timer is due by then. */
+  #fireNext(endMs: number): boolean {
+    const timer = this.#next(endMs);
+    if (timer === null) return false;
+    this.#timers.delete(timer);
+    this.#nowMs = Math.max(this.#nowMs, timer.dueMs);
+    timer.callback();
+    return true;
   }
 
   #next(endMs: number): Timer | null {

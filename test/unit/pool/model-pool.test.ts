@@ -51,6 +51,36 @@ function fakePool(memoryLimitBytes: number | null = null) {
   return { pool, clock, engines, engineAt, readyAt, spawning };
 }
 
+test("an idle model is unloaded after its TTL, a used one is not", async () => {
+  const { pool, clock, readyAt } = fakePool();
+  const first = pool.acquire(model, never());
+  await readyAt(0);
+  const lease = await first;
+  clock.advance(120_000);
+  expect(pool.instances()[0]?.state).toBe("ready");
+  lease.release();
+  clock.advance(59_999);
+  expect(pool.instances()[0]?.state).toBe("ready");
+  clock.advance(1);
+  await flush();
+  expect(pool.instances()).toEqual([]);
+  expect(pool.statistics().engineExits.unloaded).toBe(1);
+  await pool.close(0);
+});
+
+test("a request may say how long what it loads stays", async () => {
+  const { pool, clock, readyAt } = fakePool();
+  const own = pool.acquire(model, never(), { ttlMs: 5_000 });
+  await readyAt(0);
+  (await own).release();
+  clock.advance(4_999);
+  expect(pool.instances()[0]).toMatchObject({ state: "ready", ttlMs: 5_000 });
+  clock.advance(1);
+  await flush();
+  expect(pool.instances()).toEqual([]);
+  await pool.close(0);
+});
+
 test("a load that worked forgets earlier failures", async () => {
   const { pool, clock, engineAt, readyAt, engines } = fakePool();
   const refuse = async (index: number) => {
