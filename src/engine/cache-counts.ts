@@ -10,6 +10,7 @@ export class CacheCounts {
     whole: 0,
     lost: 0,
     full: 0,
+    gone: 0,
   };
   #version = 0;
 

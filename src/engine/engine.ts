@@ -27,7 +27,7 @@ const NO_CACHE: CacheLoad = {
   archivedBlocks: 0,
   archivedBytes: 0,
   hits: { running: 0, stored: 0, archive: 0 },
-  misses: { off: 0, empty: 0, differs: 0, whole: 0, lost: 0, full: 0 },
+  misses: { off: 0, empty: 0, differs: 0, whole: 0, lost: 0, full: 0, gone: 0 },
 };
 const NO_STATUS: EngineStatus = {
   slots: [],
@@ -170,6 +170,7 @@ export class Engine {
   async #rest(): Promise<void> {
     const woken = new Promise<void>((resolve) => (this.#wake = resolve));
     const tidied = this.isIdle ? (this.#generator?.tidy() ?? null) : null;
+    if (tidied === null && this.isIdle && !this.#isPaused) this.#tellTidied();
     await (tidied === null ? woken : Promise.race([woken, tidied]));
   }
 
@@ -200,6 +201,12 @@ export class Engine {
     this.#events = [];
     this.#parts.send({ ...this.load, ...this.#changedCache() }, events);
     if (isGenerating) this.#generator?.saveBeside();
+  }
+
+  /** No step tells what idle times did to the prefix cache. */
+  #tellTidied(): void {
+    const changed = this.#changedCache();
+    if (changed !== null) this.#parts.send({ ...this.load, ...changed }, []);
   }
 
   /** What it is doing, in detail. */

@@ -9,6 +9,7 @@ const REASONS = {
   whole: "memory cannot be cut",
   lost: "not readable any more",
   full: "no room",
+  gone: "evicted",
 } as const;
 
 /** Prefix caches of the loaded models. Totals are the engine's: they start anew with it. */

@@ -87,7 +87,7 @@ const EXAMPLE: Engine = {
     archived_blocks: 0,
     archived_bytes: 0,
     hits: { running: 0, stored: 1, archive: 0 },
-    misses: { off: 0, empty: 1, differs: 0, whole: 0, lost: 0, full: 0 },
+    misses: { off: 0, empty: 1, differs: 0, whole: 0, lost: 0, full: 0, gone: 0 },
   },
   speculation: { drafted_tokens: 40, accepted_tokens: 31 },
 };

@@ -136,9 +136,9 @@ export type JobEvent =
  * `off` = it asked for none, `empty` = nothing is stored for its scope, `differs` = the best stored
  * sequence holds another token somewhere (the first differing token), `whole` = more tokens agree,
  * but this memory can only be used whole, `lost` = stored, but it could not be read back, `full` = no cells
- * were free to read it back.
+ * were free to read it back, `gone` = it was removed meanwhile, to keep the cap.
  */
-export type MissReason = "off" | "empty" | "differs" | "whole" | "lost" | "full";
+export type MissReason = "off" | "empty" | "differs" | "whole" | "lost" | "full" | "gone";
 
 /** Where the reused tokens of a request were found. */
 export type HitSource = "running" | "stored" | "archive";

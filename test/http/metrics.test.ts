@@ -298,7 +298,7 @@ test("each number that the pool counts or an instance tells is a series of its o
       archivedBlocks: 11,
       archivedBytes: 4096,
       hits: { running: 1, stored: 2, archive: 4 },
-      misses: { off: 0, empty: 6, differs: 7, whole: 0, lost: 0, full: 0 },
+      misses: { off: 0, empty: 6, differs: 7, whole: 0, lost: 0, full: 0, gone: 0 },
     },
   };
   const instance = fakeInstance(fakeModel({ key: 'a"b\\c\nd' }), { load, running: 2, queued: 1 });

@@ -27,7 +27,7 @@ const STATUS: EngineStatus = {
     archivedBlocks: 2,
     archivedBytes: 9_000,
     hits: { running: 1, stored: 2, archive: 3 },
-    misses: { off: 4, empty: 5, differs: 6, whole: 7, lost: 8, full: 9 },
+    misses: { off: 4, empty: 5, differs: 6, whole: 7, lost: 8, full: 9, gone: 10 },
   },
   speculation: { draftedTokens: 40, acceptedTokens: 31 },
 };
@@ -86,7 +86,7 @@ test("shows slots, queue, cells, cache sizes, hits and misses of each engine tha
           archived_blocks: 2,
           archived_bytes: 9000,
           hits: { running: 1, stored: 2, archive: 3 },
-          misses: { off: 4, empty: 5, differs: 6, whole: 7, lost: 8, full: 9 },
+          misses: { off: 4, empty: 5, differs: 6, whole: 7, lost: 8, full: 9, gone: 10 },
         },
         speculation: { drafted_tokens: 40, accepted_tokens: 31 },
       },

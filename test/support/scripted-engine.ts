@@ -68,7 +68,7 @@ const STATUS: EngineStatus = {
     archivedBlocks: 0,
     archivedBytes: 0,
     hits: { running: 0, stored: 0, archive: 0 },
-    misses: { off: 0, empty: 0, differs: 0, whole: 0, lost: 0, full: 0 },
+    misses: { off: 0, empty: 0, differs: 0, whole: 0, lost: 0, full: 0, gone: 0 },
   },
 };
 

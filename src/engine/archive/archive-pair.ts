@@ -1,6 +1,6 @@
 import type { KvCache } from "../kv-cache.ts";
 import { SHORT_TOKENS, type StoredPrefix } from "../stored-prefix.ts";
-import type { Archive, ArchivedPrefix, Piece } from "./archive.ts";
+import type { Archive, ArchivedPrefix, Piece, Restored } from "./archive.ts";
 import { type ArchiveOptions, PrefixArchive } from "./prefix-archive.ts";
 
 /**
@@ -86,7 +86,7 @@ class ArchivePair implements Archive {
     this.#long.touch(pieces.filter((piece) => this.#long.holds(piece)));
   }
 
-  restore(sequence: number, piece: Piece): boolean {
+  restore(sequence: number, piece: Piece): Restored {
     const archive = this.#short.holds(piece) ? this.#short : this.#long;
     return archive.restore(sequence, piece);
   }

@@ -1,3 +1,4 @@
+import type { MissReason } from "../../protocol/events.ts";
 import type { StoredPrefix } from "../stored-prefix.ts";
 
 /** A beginning of a prompt that is kept outside the KV cache. */
@@ -20,7 +21,7 @@ export interface Piece {
 
 /** Where stored prefixes are kept outside the KV cache. */
 export interface Archive {
-  /** Grows with every block that is saved. */
+  /** Grows with every block that is saved or goes. */
   readonly version: number;
   readonly size: { readonly blocks: number; readonly bytes: number };
   /** There is something to save, but so much is on its way that it has to wait. */
@@ -48,7 +49,10 @@ export interface Archive {
   touch(pieces: readonly Piece[]): void;
   /**
    * Reads a piece back to the end of a pinned sequence that holds what comes before it.
-   * @returns false when it is lost or has no room; the sequence is then as before.
+   * Unless it is restored the sequence is as before.
    */
-  restore(sequence: number, piece: Piece): boolean;
+  restore(sequence: number, piece: Piece): Restored;
 }
+
+/** How reading a piece back went; what did not, by the reason that is counted. */
+export type Restored = "restored" | Extract<MissReason, "full" | "gone" | "lost">;

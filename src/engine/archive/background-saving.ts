@@ -11,6 +11,8 @@ export class BackgroundSaving {
   readonly #archive: Archive;
   readonly #clock: Clock;
   #nextMs = 0;
+  /** What has been waited for, by the archive's version. */
+  #settled = 0;
 
   constructor(archive: Archive, clock: Clock) {
     this.#archive = archive;
@@ -27,10 +29,14 @@ export class BackgroundSaving {
     this.#nextMs = endMs + (endMs - startMs) / SHARE;
   }
 
-  /** Nothing runs: saves a block. @returns when to go on; null = there is nothing to do. */
+  /** Nothing runs: saves a block, or waits until all are kept. @returns when to go on; null = nothing is left. */
   idle(): Promise<void> | null {
     if (this.#archive.isFull) return this.#archive.settled();
-    if (!this.#archive.hasWork) return null;
+    if (!this.#archive.hasWork) {
+      if (this.#archive.version === this.#settled) return null;
+      this.#settled = this.#archive.version;
+      return this.#archive.settled();
+    }
     this.#archive.saveSome();
     return new Promise((resolve) => setImmediate(resolve));
   }

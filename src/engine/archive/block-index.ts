@@ -6,6 +6,11 @@ export class BlockIndex implements BlockLookup {
   readonly #blocks = new Map<string, BlockFacts>();
   readonly #children = new Map<string, Set<BlockFacts>>();
   #bytes = 0;
+  #version = 0;
+
+  get version(): number {
+    return this.#version;
+  }
 
   get size(): number {
     return this.#blocks.size;
@@ -27,6 +32,7 @@ export class BlockIndex implements BlockLookup {
   add(facts: BlockFacts): void {
     this.delete(facts.key);
     this.#blocks.set(facts.key, facts);
+    this.#version++;
     const siblings = this.#children.get(facts.parent) ?? new Set();
     this.#children.set(facts.parent, siblings.add(facts));
     this.#bytes += facts.bytes;
@@ -36,6 +42,7 @@ export class BlockIndex implements BlockLookup {
     const facts = this.#blocks.get(key);
     if (facts === undefined) return;
     this.#blocks.delete(key);
+    this.#version++;
     this.#bytes -= facts.bytes;
     const siblings = this.#children.get(facts.parent);
     siblings?.delete(facts);

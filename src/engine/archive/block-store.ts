@@ -2,6 +2,8 @@ import type { Block, BlockFacts } from "./block.ts";
 
 /** What a store holds, without reading it. */
 export interface BlockLookup {
+  /** Grows with every block that comes or goes. */
+  readonly version: number;
   /** Blocks. */
   readonly size: number;
   readonly bytes: number;
@@ -26,6 +28,8 @@ export interface BlockStore {
    * right now.
    */
   tokensOf(key: string): Int32Array | null;
+  /** Whether it is still there: others may remove it. */
+  has(key: string): boolean;
   /** @returns null as `tokensOf`. */
   read(key: string): Block | null;
   /**

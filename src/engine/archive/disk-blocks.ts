@@ -1,4 +1,5 @@
 import { lstatSync, lutimesSync, readdirSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../../lib/clock.ts";
 import { strangerOf } from "../../lib/stranger.ts";
@@ -89,6 +90,12 @@ export class DiskBlocks implements BlockStore {
     return tokens;
   }
 
+  has(key: string): boolean {
+    if (this.#waiting.has(key)) return true;
+    this.#attempt(key, (facts) => lstatSync(this.#pathOf(facts)));
+    return this.index.get(key) !== null;
+  }
+
   read(key: string): Block | null {
     const waiting = this.#waiting.get(key);
     if (waiting !== undefined) return waiting;
@@ -142,7 +149,7 @@ export class DiskBlocks implements BlockStore {
       // Removed meanwhile, or another engine wrote the same.
       if (this.index.get(key) === null) return this.#forget(key);
       if (this.isPaused) return this.#lose(block);
-      for (const gone of await this.#space.makeRoom(bytes)) this.#forget(gone);
+      if (await this.#space.makeRoom(bytes)) await this.#forgetGone();
       this.#openFolder();
       await writeWhole(this.#pathOf(block.facts), this.#temporary(), encodeBlock(block));
       this.#space.add(bytes);
@@ -211,6 +218,12 @@ export class DiskBlocks implements BlockStore {
       if (isStranger || code === "ENOENT") this.remove(key);
       return null;
     }
+  }
+
+  /** This engine and others remove what was used longest ago. */
+  async #forgetGone(): Promise<void> {
+    const names = new Set(await readdir(this.#folder).catch(() => null));
+    for (const facts of this.index.all()) if (!names.has(fileName(facts))) this.has(facts.key);
   }
 
   #forget(key: string): void {

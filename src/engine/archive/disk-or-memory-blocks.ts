@@ -26,6 +26,10 @@ export class DiskOrMemoryBlocks implements BlockStore {
     return this.#disk.tokensOf(key) ?? this.#memory.tokensOf(key);
   }
 
+  has(key: string): boolean {
+    return this.#disk.has(key) || this.#memory.has(key);
+  }
+
   read(key: string): Block | null {
     return this.#disk.read(key) ?? this.#memory.read(key);
   }
@@ -56,6 +60,10 @@ class JoinedLookup implements BlockLookup {
 
   constructor(...parts: [BlockLookup, BlockLookup]) {
     this.#parts = parts;
+  }
+
+  get version(): number {
+    return this.#parts[0].version + this.#parts[1].version;
   }
 
   get size(): number {

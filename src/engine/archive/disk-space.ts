@@ -8,8 +8,14 @@ import { readFileName } from "./block-file.ts";
 
 /** Names of files that are not whole yet. */
 export const TEMPORARY_PREFIX = ".tmp-";
-/** Left behind by an engine that was killed. */
+/** Of an engine that was killed: its process is gone, or its number is another's by now. */
 const STALE_MS = 3_600_000;
+/** Engines of another container cannot be seen; they write a file in less. */
+const UNSEEN_MS = 10_000;
+/** So many engines may each write their part of what is free before they look again. */
+const ENGINES = 8;
+/** A look takes time, so one engine may always write this part of the cap before the next. */
+const LEAST_PART = 1 / 1_024;
 /** Room is made for more than the next file, so that it is not made again at once. */
 const SPARE = 0.1;
 
@@ -65,31 +71,31 @@ export class DiskSpace {
 
   /**
    * Removes what was used longest ago until `bytes` more fit, sequences from their ends.
-   * @returns keys of the removed blocks.
+   * @returns whether it looked: files may be gone, by this engine or another.
    */
-  async makeRoom(bytes: number): Promise<string[]> {
+  async makeRoom(bytes: number): Promise<boolean> {
     assert(this.canHold(bytes), "no room can be made for what never fits");
     const isFull = (this.#bytes ?? 0) + bytes > this.#maxBytes;
-    if (this.#bytes !== null && !isFull && this.#untilLook > 0) return [];
-    const found = await this.#look();
-    this.#untilLook = this.#maxBytes / 16;
-    let left = found.reduce((sum, file) => sum + file.bytes, 0);
-    const removed: string[] = [];
+    if (this.#bytes !== null && !isFull && this.#untilLook >= bytes) return false;
+    const { found, temporaryBytes } = await this.#look();
+    let left = found.reduce((sum, file) => sum + file.bytes, temporaryBytes);
     if (left + bytes > this.#maxBytes) {
       const goal = Math.max(0, Math.min(this.#maxBytes * (1 - SPARE), this.#maxBytes - bytes));
       for (const file of oldestFirst(found)) {
         if (left <= goal) break;
-        if (!(await isRemoved(file.path))) continue;
-        left -= file.bytes;
-        removed.push(file.key);
+        if (await isRemoved(file.path)) left -= file.bytes;
       }
     }
     this.#bytes = left;
-    return removed;
+    const part = Math.max((this.#maxBytes - left) / ENGINES, this.#maxBytes * LEAST_PART);
+    this.#untilLook = Math.max(part, bytes);
+    return true;
   }
 
-  async #look(): Promise<Found[]> {
+  /** Blocks, and the bytes of files that are not whole yet. */
+  async #look(): Promise<{ found: Found[]; temporaryBytes: number }> {
     const found: Found[] = [];
+    let temporaryBytes = 0;
     for (const folder of await names(this.#folder)) {
       for (const name of await names(join(this.#folder, folder))) {
         const path = join(this.#folder, folder, name);
@@ -99,17 +105,32 @@ export class DiskSpace {
         if (block !== null) {
           const { key, parent } = block;
           found.push({ path, key, parent, bytes: facts.size, usedMs: facts.mtimeMs });
-        } else if (name.startsWith(TEMPORARY_PREFIX) && this.#isStale(facts.mtimeMs)) {
-          await isRemoved(path);
+        } else if (name.startsWith(TEMPORARY_PREFIX)) {
+          const isGone = this.#isStale(name, facts.mtimeMs) && (await isRemoved(path));
+          if (!isGone) temporaryBytes += facts.size;
         }
       }
     }
-    return found;
+    return { found, temporaryBytes };
   }
 
   /** Where nothing is to be kept, nobody is to be writing. */
-  #isStale(writtenMs: number): boolean {
-    return this.#maxBytes === 0 || this.#clock.now() - writtenMs > STALE_MS;
+  #isStale(name: string, writtenMs: number): boolean {
+    const ageMs = this.#clock.now() - writtenMs;
+    if (this.#maxBytes === 0 || ageMs > STALE_MS) return true;
+    const pid = Number(/^\d+/.exec(name.slice(TEMPORARY_PREFIX.length))?.[0]);
+    return ageMs > UNSEEN_MS && !(pid > 0 && isRunning(pid));
+  }
+}
+
+/** Whether a process of this user has the number. */
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    // It is gone, or another user's, who does not write here.
+    return false;
   }
 }
 

@@ -18,6 +18,10 @@ export class MemoryBlocks implements BlockStore {
     return this.#blocks.get(key)?.tokens ?? null;
   }
 
+  has(key: string): boolean {
+    return this.#blocks.has(key);
+  }
+
   read(key: string): Block | null {
     return this.#blocks.get(key) ?? null;
   }

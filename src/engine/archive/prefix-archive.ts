@@ -2,7 +2,7 @@ import { assert } from "../../lib/assert.ts";
 import type { KvCache } from "../kv-cache.ts";
 import type { StoredPrefix } from "../stored-prefix.ts";
 import { commonPrefixLength } from "../token-buffer.ts";
-import type { Archive, ArchivedPrefix, Piece } from "./archive.ts";
+import type { Archive, ArchivedPrefix, Piece, Restored } from "./archive.ts";
 import { type BlockFacts, blockKey, factsOf, HEAD_TOKENS, headOf, rootKey } from "./block.ts";
 import { fileBytes } from "./block-file.ts";
 import type { BlockStore } from "./block-store.ts";
@@ -40,8 +40,6 @@ export class PrefixArchive implements Archive {
   /** Wholly saved, while their cells are in the KV cache too. */
   readonly #saved = new WeakSet<StoredPrefix>();
 
-  #version = 0;
-
   constructor(options: ArchiveOptions, kv: KvCache, isCuttable: boolean) {
     assert(options.blockTokens >= 2 * HEAD_TOKENS, "a block is longer than its head");
     this.#options = options;
@@ -50,7 +48,7 @@ export class PrefixArchive implements Archive {
   }
 
   get version(): number {
-    return this.#version;
+    return this.#options.store.index.version;
   }
 
   get size(): { blocks: number; bytes: number } {
@@ -113,17 +111,18 @@ export class PrefixArchive implements Archive {
     this.#options.store.touch(pieces.map((piece) => piece.key).toReversed());
   }
 
-  restore(sequence: number, piece: Piece): boolean {
+  restore(sequence: number, piece: Piece): Restored {
     const { store } = this.#options;
-    if (this.#kv.free < piece.count) return false;
+    if (this.#kv.free < piece.count) return "full";
+    if (!store.has(piece.key)) return "gone";
     const block = store.read(piece.key);
-    if (block === null) return false;
+    if (block === null) return "lost";
     const isIn = this.#isCuttable
       ? this.#kv.restore(sequence, block.state, piece.count, piece.used)
       : this.#kv.restoreWhole(sequence, block.state, piece.count);
     // It would fail again each time, and keep a good one from being written.
     if (!isIn) store.remove(piece.key);
-    return isIn;
+    return isIn ? "restored" : "lost";
   }
 
   /** Whether the piece is one of its blocks, still. */
@@ -211,7 +210,6 @@ export class PrefixArchive implements Archive {
       : this.#kv.saveWhole(entry.sequence);
     const facts = factsOf(parent, tokens, fileBytes(tokens.length, state.length));
     const shorter = this.#isCuttable ? this.#beginningsOf(facts, tokens) : [];
-    this.#version++;
     if (!store.write({ facts, tokens: tokens.slice(), state })) return false;
     for (const { key } of shorter) store.remove(key);
     return true;

@@ -70,7 +70,7 @@ test.each([
   const { sizeBytes, purpose } = { sizeBytes: 1_000_000, purpose: "generate" as const, ...given };
   const { session, sent } = start({ facts: { sizeBytes } });
   session.receive({ type: "load", options: { ...FAKE_LOAD, threads, purpose } });
-  expect(sent.at(-1)).toMatchObject({ type: "ready", model: { threads: expected } });
+  expect(sent.find(({ type }) => type === "ready")).toMatchObject({ model: { threads: expected } });
   session.receive({ type: "shutdown" });
 });
 
@@ -94,7 +94,7 @@ test("a folder that prefixes cannot be kept in is told, and the model loads", ()
   const { session, sent } = start();
   session.receive({ type: "load", options: { ...FAKE_LOAD, modelPath, prefixCache } });
   const reason = `EEXIST: file already exists, mkdir '${modelPath}'`;
-  expect(sent.slice(-2)).toMatchObject([
+  expect(sent.slice(3, 5)).toMatchObject([
     { type: "trouble", seq: 4, cause: "EEXIST", reason },
     { type: "ready", seq: 5 },
   ]);
@@ -134,6 +134,23 @@ test("the engine stops when 512 messages are unread, and goes on when they are",
   session.receive({ type: "generate", jobId: 2, job: job("abc") });
   session.receive({ type: "ack", upTo: 813 });
   await until(() => ends(2));
+  session.receive({ type: "shutdown" });
+});
+
+test("what idle times did to the prefix cache is told without a request", async () => {
+  const { session, sent, until, ends } = start();
+  const prefixCache = { folder: null, diskBytes: 0, memoryBytes: 1_000_000 };
+  session.receive({ type: "load", options: { ...FAKE_LOAD, prefixCache } });
+  session.receive({ type: "generate", jobId: 1, job: job("a".repeat(300)) });
+  await until(() => ends(1));
+  const blocks = (): number =>
+    sent.reduce((last, message) => {
+      return message.type === "step" ? (message.load.cache?.archivedBlocks ?? last) : last;
+    }, 0);
+  await until(() => blocks() >= 9);
+  const told = sent.length;
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+  expect(sent).toHaveLength(told);
   session.receive({ type: "shutdown" });
 });
 

@@ -293,7 +293,7 @@ test("what is reused and why no more is counted, and told for each slot", () => 
   settle();
   const { hits, misses, storedSequences, treeNodes } = engine.generator?.cacheLoad ?? {};
   expect(hits).toEqual({ running: 0, stored: 2, archive: 0 });
-  expect(misses).toEqual({ off: 1, empty: 1, differs: 1, whole: 0, lost: 0, full: 0 });
+  expect(misses).toEqual({ off: 1, empty: 1, differs: 1, whole: 0, lost: 0, full: 0, gone: 0 });
   // One label for what all share, one for each way on.
   expect([storedSequences, treeNodes]).toEqual([2, 3]);
   ask(5, `${"a".repeat(100)}cc`);

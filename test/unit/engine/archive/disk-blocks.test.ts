@@ -238,6 +238,31 @@ test("the cap holds over all models; what was used longest ago goes first, seque
   expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(maxBytes);
 });
 
+test("the cap holds while several engines write beside each other", async () => {
+  using folder = tempFolder();
+  const maxBytes = 80 * BLOCK_BYTES;
+  const names = ["model", "a", "b", "c"];
+  const stores = names.map((fingerprint) => open(folder.path, { maxBytes, fingerprint }).store);
+  const countOf = (name: string): number => readdirSync(join(folder.path, name)).length;
+  let most = 0;
+  for (let seed = 0; seed < 40; seed++) {
+    for (const store of stores) {
+      store.write(block(seed));
+      await store.settled();
+      most = Math.max(
+        most,
+        names.reduce((sum, name) => sum + countOf(name), 0),
+      );
+    }
+  }
+  expect(most).toBe(80);
+  // What others removed is known after the next look.
+  for (const [index, store] of stores.entries()) {
+    await store.settled();
+    expect(store.index.size - countOf(names[index] ?? "")).toBeWithin(0, 9);
+  }
+});
+
 test("what is used stays", async () => {
   using folder = tempFolder();
   const maxBytes = 3 * BLOCK_BYTES;

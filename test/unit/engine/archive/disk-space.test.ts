@@ -39,6 +39,33 @@ test("a lower cap holds at once, and the newest stay", async () => {
   expect(readdirSync(join(folder.path, "model")).sort()).toEqual([".tmp-1-1", ...names].sort());
 });
 
+test("what a killed engine left behind goes, and what is being written counts", async () => {
+  using folder = tempFolder();
+  fill(folder.path);
+  const { pid: gone } = Bun.spawnSync(["true"]);
+  const leave = (pid: number, writtenMs: number): string => {
+    const name = `.tmp-${pid}-1`;
+    const path = join(folder.path, "model", name);
+    writeFileSync(path, new Uint8Array(BLOCK_BYTES));
+    utimesSync(path, writtenMs / 1_000, writtenMs / 1_000);
+    return name;
+  };
+  const temporary = () =>
+    readdirSync(join(folder.path, "model")).filter((name) => /^\.tmp-\d{2,}/.test(name));
+  const nowMs = systemClock.now();
+  leave(gone, nowMs - 11_000);
+  // Its number may be another's by now.
+  const own = leave(process.pid, nowMs - 3_601_000);
+  expect(await keepCap(folder.path, 4)).toBe(0);
+  expect([temporary(), countIn(folder.path)]).toEqual([[], 5]);
+  leave(process.pid, nowMs - 11_000);
+  // Perhaps of an engine in another container.
+  const unseen = leave(gone, nowMs);
+  expect(await keepCap(folder.path, 5)).toBe(0);
+  expect(temporary().sort()).toEqual([own, unseen].sort());
+  expect(countIn(folder.path)).toBe(5);
+});
+
 test("a cap of nothing leaves nothing, not even what is not whole yet", async () => {
   using folder = tempFolder();
   fill(folder.path);

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { rmSync } from "node:fs";
 import { DiskBlocks } from "../../../../src/engine/archive/disk-blocks.ts";
 import { MemoryBlocks } from "../../../../src/engine/archive/memory-blocks.ts";
 import type { ArchiveOptions } from "../../../../src/engine/archive/prefix-archive.ts";
@@ -334,4 +335,12 @@ test("a block that is damaged on disk costs computing the rest, and is told as t
   expect(find(2, "accepted")?.cachedTokens).toBe(5 * 32);
   expect(text(2)).toBe(text(1));
   expect(engine.generator?.cacheLoad.misses.lost).toBe(1);
+  // Another engine needed the space.
+  await engine.finish();
+  while (engine.generator?.evictOne() === true);
+  rmSync(file);
+  engine.generate(3, job("s".repeat(999), { maxTokens: 4, ...endless }));
+  settle();
+  expect(find(3, "accepted")?.cachedTokens).toBe(5 * 32);
+  expect(engine.generator?.cacheLoad.misses).toMatchObject({ lost: 1, gone: 1 });
 });
