@@ -17,7 +17,7 @@ import { modelList, modelRetrieve } from "./openai/models.ts";
 import { openapiDocument } from "./openapi.ts";
 import { checkSameOrigin } from "./origin.ts";
 import { ANYBODY, checkPermission, isManagement } from "./permission.ts";
-import { type RequestContext, warningHeader } from "./request-context.ts";
+import { closeWhenIdle, type RequestContext, warningHeader } from "./request-context.ts";
 import { normalPath, type PostRoute, type Route, RouteTable } from "./route.ts";
 import { ServerMetrics } from "./server-metrics.ts";
 import { recordFailure } from "./stream-answer.ts";
@@ -176,6 +176,7 @@ class App {
     if (warning !== null) headers.set("x-lmserver-warning", warning);
     tidyCorsHeaders(headers);
     if (context.isStreaming) return response;
+    closeWhenIdle(context);
     const ms = this.#server.deps.clock.monotonicMs() - context.startMs;
     headers.set("openai-processing-ms", String(Math.round(ms)));
     const isHead = context.request.method === "HEAD";

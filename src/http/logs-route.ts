@@ -3,7 +3,6 @@ import { invalidRequest, LmError } from "../lib/errors.ts";
 import { recordAnswer } from "./access-log.ts";
 import type { Server } from "./generation.ts";
 import { type LogFeed, LogLine, type LogReader, type LogSource } from "./log-feed.ts";
-import { holdOpen } from "./request-context.ts";
 import type { GetRoute } from "./route.ts";
 import { oneOf } from "./schema.ts";
 import { sseResponse } from "./sse.ts";
@@ -47,7 +46,6 @@ export function logsRoute(server: Server, feed: LogFeed): GetRoute {
       const abort = new AbortController();
       // A generator that waits cannot be ended from outside; its reader can.
       abort.signal.addEventListener("abort", () => reader.close());
-      holdOpen(context);
       const response = await sseResponse(frames(reader), {
         clock: deps.clock,
         abort,

@@ -1,4 +1,5 @@
 import type { LogFields } from "../lib/log.ts";
+import { IDLE_TIMEOUT_SECONDS } from "../lib/limits.ts";
 import type { Connection } from "./deps.ts";
 import type { Caller } from "./permission.ts";
 
@@ -37,9 +38,17 @@ export interface RequestContext {
   isStreaming: boolean;
 }
 
-/** Lets a computed answer take its time: Bun would close a silent connection. */
-export function holdOpen(context: RequestContext): void {
-  context.connection?.timeout(context.request, 0);
+/**
+ * Lets a computed answer take its time: Bun would close a silent connection. Not for streams, which
+ * are never silent: their readers could stall for ever.
+ */
+export function holdOpen({ connection, request }: RequestContext): void {
+  connection?.timeout(request, 0);
+}
+
+/** Ends what `holdOpen` began, which Bun keeps for all that follows on the connection. */
+export function closeWhenIdle({ connection, request }: RequestContext): void {
+  connection?.timeout(request, IDLE_TIMEOUT_SECONDS);
 }
 
 /** The fixed keys of an access log line. Nothing of the bodies. */

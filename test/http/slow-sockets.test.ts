@@ -9,8 +9,16 @@ import { ManualClock } from "../support/manual-clock.ts";
 const IDLE_SECONDS = 5;
 const clock = new ManualClock();
 const gate = Promise.withResolvers<void>();
-const seen = { waiting: 0, endless: 0, aborted: 0 };
+/** Far more than the kernel holds for a connection. */
+const LARGE_BYTES = 32 * 1024 * 1024;
+const seen = { waiting: 0, endless: 0, aborted: 0, cut: 0 };
 let server: Bun.Server<undefined>;
+
+/** Counts the requests whose connection closed before their answer was out. */
+function watched(call: Request): Request {
+  call.signal.addEventListener("abort", () => (seen.cut += 1));
+  return call;
+}
 
 beforeAll(() => {
   const app = createApp(
@@ -26,6 +34,12 @@ beforeAll(() => {
             yield text("x".repeat(64 * 1024));
           }
         }
+        if (stops[0] !== undefined) {
+          yield text(stops[0] === "large" ? "x".repeat(LARGE_BYTES) : "Hello");
+          yield finished();
+          yield done;
+          return;
+        }
         yield text("Hel");
         seen.waiting += 1;
         await gate.promise;
@@ -39,7 +53,11 @@ beforeAll(() => {
     port: 0,
     hostname: "127.0.0.1",
     idleTimeout: IDLE_SECONDS,
-    fetch: (call, connection) => app.fetch(call, connection),
+    fetch: (call, connection) =>
+      app.fetch(watched(call), {
+        requestIP: (of) => connection.requestIP(of),
+        timeout: (of, seconds) => connection.timeout(of, Math.min(seconds, IDLE_SECONDS)),
+      }),
   });
 });
 afterAll(() => server.stop(true));
@@ -48,11 +66,17 @@ afterAll(() => server.stop(true));
 class SlowClient {
   readonly socket: Socket;
   closed = false;
+  received = "";
 
-  constructor(bytes: string, isReading = true) {
+  /** @param next What it sends when something came. */
+  constructor(bytes: string, isReading = true, next = "") {
     this.socket = connect(server.port ?? 0, "127.0.0.1");
     this.socket.on("close", () => (this.closed = true));
     this.socket.on("error", () => (this.closed = true));
+    this.socket.on("data", (data) => {
+      if (this.received === "" && next !== "") this.socket.write(next);
+      this.received += data.toString("latin1");
+    });
     if (isReading) this.socket.resume();
     else this.socket.pause();
     this.socket.write(bytes);
@@ -72,6 +96,30 @@ const ask = (stream: boolean): Promise<Response> =>
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ ...chatBody, stream }),
   });
+
+/** A request whose answer is whole and comes at once. */
+const computed = (stop: string): string => request(JSON.stringify({ ...chatBody, stop }));
+
+test("T-B7: a connection is as short-lived after a computed answer as before", async () => {
+  const after = [
+    new SlowClient(computed("quick")),
+    new SlowClient(computed("quick"), true, "GET /health HTTP/1.1\r\nho"),
+    new SlowClient(computed("quick"), true, request('{"messages":', 1000)),
+  ];
+  const reader = new SlowClient(computed("large"), false);
+  reader.socket.on("data", () => reader.socket.pause());
+  const stopped = new SlowClient(computed("large"), false);
+  // Two have no whole answer: the half body's and that of the reader that stopped.
+  const isWaitedFor = (): boolean => after.some(({ closed }) => !closed) || seen.cut < 2;
+  while (isWaitedFor() || !reader.received.endsWith("}")) {
+    reader.socket.resume();
+    await Bun.sleep(20);
+  }
+  for (const { received } of after) expect(received).toStartWith("HTTP/1.1 200 OK\r\n");
+  expect(reader.received.length).toBeGreaterThan(LARGE_BYTES);
+  expect(seen.cut).toBe(2);
+  for (const { socket } of [reader, stopped]) socket.destroy();
+}, 60_000);
 
 test("T-B7: slow senders and readers that stop are cut off, quiet answers are not", async () => {
   const endless = request(JSON.stringify({ ...chatBody, stream: true, stop: "endless" }));
