@@ -2,6 +2,7 @@ import type { CatalogModel } from "../catalog/model.ts";
 import type { LoadedModelInfo } from "../protocol/events.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import type { ChatOptions, Message } from "./conversation.ts";
+import { RenderDeadline } from "./render-deadline.ts";
 import type { RenderedText } from "./render-protocol.ts";
 import { TemplateThread } from "./template-thread.ts";
 
@@ -15,8 +16,9 @@ export interface PromptReader {
 export interface ChatTemplates {
   /**
    * The prompt without the BOS text that the vocabulary adds by itself.
-   * @throws LmError invalid_request (chat_template_error) when the template refuses, takes longer
-   * than a second or writes more than 32 MiB; `signal.reason` when aborted.
+   * @throws LmError invalid_request (chat_template_error) when the template refuses, computes longer
+   * than a second or writes more than 32 MiB; overloaded when it does not get to compute;
+   * `signal.reason` when aborted.
    */
   render(
     reader: PromptReader,
@@ -46,7 +48,7 @@ export const templateOf = (model: Pick<CatalogModel, "chatTemplate">): string =>
 const MAX_THREADS = 4;
 
 export function createChatTemplates(clock: Clock = systemClock): ChatTemplates {
-  const threads = new ThreadsByTemplate();
+  const threads = new ThreadsByTemplate(clock);
   return {
     async render({ model, info }, messages, options, signal) {
       signal.throwIfAborted();
@@ -70,9 +72,16 @@ export function createChatTemplates(clock: Clock = systemClock): ChatTemplates {
 class ThreadsByTemplate {
   /** Least recently used first. */
   readonly #threads = new Map<string, TemplateThread>();
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   of(source: string): TemplateThread {
-    const thread = this.#threads.get(source) ?? new TemplateThread();
+    const thread =
+      this.#threads.get(source) ??
+      new TemplateThread({ deadline: new RenderDeadline(this.#clock) });
     this.#threads.delete(source);
     this.#threads.set(source, thread);
     for (const [other, idle] of this.#threads) {

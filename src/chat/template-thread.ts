@@ -1,5 +1,6 @@
 import { LmError, invalidRequest } from "../lib/errors.ts";
 import { TEMPLATE_DEADLINE_MS } from "../lib/limits.ts";
+import { RenderDeadline, type RenderEnd } from "./render-deadline.ts";
 import type { RenderedText, RenderReply, RenderRequest } from "./render-protocol.ts";
 
 type Job = {
@@ -8,10 +9,8 @@ type Job = {
   reject: (error: Error) => void;
 };
 
-/** The first render also starts the thread, compiles and probes: on a busy machine that takes a while. */
-const START_ALLOWANCE_MS = 1_000;
+const STARVED_RETRY_MS = 5_000;
 
-/** Starts the worker; handed in so that a test can give another one. */
 export type StartWorker = () => Worker;
 
 /** Inside the executable every module has the address of the program, whose root is `src`. */
@@ -26,21 +25,28 @@ const startRenderWorker: StartWorker = () => {
   return worker;
 };
 
+/** What a thread works with; handed in so that a test can give another. */
+export interface ThreadTools {
+  deadline: RenderDeadline;
+  start?: StartWorker;
+}
+
 const refused = (message: string): LmError<"invalid_request"> =>
   invalidRequest("messages", "chat_template_error", message);
 
 /**
- * A thread that renders one template's conversations, one after the other. A render that does not
- * end in time costs the thread, which the next render replaces; nobody else waits for it.
+ * A thread that renders one template's conversations, one after the other. A render that computes
+ * too long costs the thread, which the next render replaces; nobody else waits for it.
  */
 export class TemplateThread {
+  readonly #deadline: RenderDeadline;
   readonly #start: StartWorker;
   readonly #queue: Job[] = [];
   #worker: Worker | null = null;
   #current: Job | null = null;
-  #cancelTimer: () => void = () => {};
 
-  constructor(start: StartWorker = startRenderWorker) {
+  constructor({ deadline, start = startRenderWorker }: ThreadTools) {
+    this.#deadline = deadline;
     this.#start = start;
   }
 
@@ -48,7 +54,7 @@ export class TemplateThread {
     return this.#current === null && this.#queue.length === 0;
   }
 
-  /** @throws LmError invalid_request (chat_template_error). */
+  /** @throws LmError invalid_request (chat_template_error); overloaded when the thread cannot compute. */
   render(request: RenderRequest): Promise<RenderedText> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ request: JSON.stringify(request), resolve, reject });
@@ -68,12 +74,8 @@ export class TemplateThread {
     const job = this.#queue.shift();
     if (job === undefined) return;
     this.#current = job;
-    const limitMs = TEMPLATE_DEADLINE_MS + (this.#worker === null ? START_ALLOWANCE_MS : 0);
     const worker = this.#worker ?? this.#startWorker();
-    const timer = setTimeout(() => {
-      this.#fail(`The chat template took longer than ${limitMs} ms.`);
-    }, limitMs);
-    this.#cancelTimer = () => clearTimeout(timer);
+    this.#deadline.start(TEMPLATE_DEADLINE_MS, (end) => this.#fail(endError(end)));
     worker.postMessage(job.request, []);
   }
 
@@ -84,13 +86,14 @@ export class TemplateThread {
       if (worker === this.#worker) this.#finish(event.data);
     });
     worker.addEventListener("error", (event) => {
-      if (worker === this.#worker) this.#fail(`The chat template failed: ${event.message}`);
+      if (worker !== this.#worker) return;
+      this.#fail(refused(`The chat template failed: ${event.message}`));
     });
     return worker;
   }
 
   #finish(data: string): void {
-    this.#cancelTimer();
+    this.#deadline.stop();
     const job = this.#current;
     this.#current = null;
     // Written by render-worker.ts of this same program.
@@ -100,17 +103,25 @@ export class TemplateThread {
     this.#next();
   }
 
-  #fail(message: string): void {
+  #fail(error: LmError): void {
     const job = this.#current;
     this.#drop();
-    job?.reject(refused(message));
+    job?.reject(error);
     this.#next();
   }
 
   #drop(): void {
-    this.#cancelTimer();
+    this.#deadline.stop();
     this.#worker?.terminate();
     this.#worker = null;
     this.#current = null;
   }
+}
+
+function endError(end: RenderEnd): LmError {
+  if (end === "spent") {
+    return refused(`The chat template took longer than ${TEMPLATE_DEADLINE_MS} ms.`);
+  }
+  const message = "The machine is too busy to render the conversation.";
+  return new LmError("overloaded", { retryAfterMs: STARVED_RETRY_MS }, message);
 }

@@ -54,7 +54,7 @@ export const MAX_LOG_LINE_BYTES = 8 * KIB;
 /** Default of `--responses-size`: bodies of stored responses together. */
 export const MAX_STORED_RESPONSE_BYTES = 1_024 * MIB;
 
-/** A chat template that has not rendered by then is ended: it came with the model's file. */
+/** A chat template that computes longer is ended: it came with the model's file. Processor time. */
 export const TEMPLATE_DEADLINE_MS = 1_000;
 /** Longest prompt a template may write, in UTF-16 units. */
 export const MAX_TEMPLATE_OUTPUT_LENGTH = 32 * MIB;

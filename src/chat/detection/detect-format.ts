@@ -1,3 +1,4 @@
+import { hasCode } from "../../lib/errors.ts";
 import { DEFAULT_CHAT_OPTIONS, type ChatOptions, type Message } from "../conversation.ts";
 import { FALLBACK_FORMAT, findFormat, TOOL_FORMATS } from "../formats/format-table.ts";
 import type { ReasoningTags, ToolFormat } from "../formats/format.ts";
@@ -10,7 +11,10 @@ export type RenderProbe = (messages: readonly Message[], options: ChatOptions) =
 export interface DetectionInput {
   /** Source of the chat template. */
   source: string;
-  /** May reject where the template refuses; that only means one observation less. */
+  /**
+   * May reject where the template refuses; that only means one observation less. `overloaded` ends the
+   * detection.
+   */
   render: RenderProbe;
   isSingleToken: (text: string) => boolean;
   /** Name of a format the user has chosen; null or unknown = detect. */
@@ -97,11 +101,12 @@ async function reasoningOf({
   return findReasoningTags([source, ...prompts], isSingleToken);
 }
 
-/** "" where the template refuses. */
+/** "" where the template refuses. @throws LmError overloaded: what was not rendered tells nothing. */
 async function attempt(rendering: Promise<string>): Promise<string> {
   try {
     return await rendering;
-  } catch {
+  } catch (error) {
+    if (hasCode(error, "overloaded")) throw error;
     return "";
   }
 }

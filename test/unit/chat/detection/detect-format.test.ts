@@ -6,6 +6,7 @@ import {
   type DetectionInput,
 } from "../../../../src/chat/detection/detect-format.ts";
 import { FormatDetector } from "../../../../src/chat/detection/format-detector.ts";
+import { LmError } from "../../../../src/lib/errors.ts";
 
 const NOW = new Date(2024, 0, 1);
 
@@ -166,4 +167,13 @@ test("a template is looked at once per vocabulary", async () => {
   expect(renders).toBe(once);
   await detector.detect(input, "b.gguf");
   expect(renders).toBe(2 * once);
+});
+
+test("a render for which the machine had no time is no refusal, and is not remembered", async () => {
+  const source = templateOf(JSON_CALL);
+  const detector = new FormatDetector();
+  const busy = new LmError("overloaded", { retryAfterMs: 1 }, "The machine is too busy.");
+  const input = inputOf(source, { render: () => Promise.reject(busy) });
+  expect(await detector.detect(input, "a.gguf").catch((error: unknown) => error)).toBe(busy);
+  expect((await detector.detect(inputOf(source), "a.gguf")).evidence).toBe("template");
 });

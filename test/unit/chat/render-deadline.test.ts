@@ -1,0 +1,98 @@
+import { expect, test } from "bun:test";
+import { DEFAULT_CHAT_OPTIONS } from "../../../src/chat/conversation.ts";
+import { RenderDeadline, type RenderEnd } from "../../../src/chat/render-deadline.ts";
+import { TemplateThread } from "../../../src/chat/template-thread.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
+
+/** A machine whose other threads compute when the test says so. */
+class Machine {
+  readonly clock = new ManualClock();
+  computedMs = 0;
+  readonly deadline = new RenderDeadline(this.clock, () => this.computedMs);
+
+  pass(ms: number, share: number): void {
+    for (let step = 0; step < ms; step += 10) {
+      this.computedMs += 10 * share;
+      this.clock.advance(10);
+    }
+  }
+}
+
+function started() {
+  const machine = new Machine();
+  const ends: RenderEnd[] = [];
+  machine.deadline.start(1_000, (end) => ends.push(end));
+  return { machine, ends };
+}
+
+test("a render that computes all the time is ended when its time is spent", () => {
+  const { machine, ends } = started();
+  machine.pass(1_000, 1);
+  expect(ends).toEqual([]);
+  machine.pass(100, 1);
+  expect(ends).toEqual(["spent"]);
+});
+
+test("on a busy machine a render has the same time to compute, however long that takes", () => {
+  const { machine, ends } = started();
+  machine.pass(9_900, 0.1);
+  expect(ends).toEqual([]);
+  machine.pass(400, 0.1);
+  expect(ends).toEqual(["spent"]);
+});
+
+test("one that never gets to compute is given up in the end, as a failure of the machine", () => {
+  const { machine, ends } = started();
+  machine.pass(50_000, 0);
+  expect(ends).toEqual([]);
+  machine.pass(20_000, 0);
+  expect(ends).toEqual(["starved"]);
+  expect(machine.clock.pending).toBe(0);
+});
+
+/** A thread whose answers come when the test says so. */
+class SlowWorker extends EventTarget {
+  isEnded = false;
+  postMessage(): void {}
+  terminate(): void {
+    this.isEnded = true;
+  }
+  reply(text: string): void {
+    this.dispatchEvent(
+      new MessageEvent("message", { data: JSON.stringify({ text, warnings: [] }) }),
+    );
+  }
+}
+
+function rendering() {
+  const machine = new Machine();
+  const worker = new SlowWorker();
+  const { deadline } = machine;
+  const thread = new TemplateThread({ deadline, start: () => worker as unknown as Worker });
+  const chat = { messages: [], options: DEFAULT_CHAT_OPTIONS, bosText: "", eosText: "" };
+  return { machine, worker, rendered: thread.render({ source: "", nowMs: 0, chat }) };
+}
+
+test("a reply that waits behind the timer is read, although the time is over", async () => {
+  const { machine, worker, rendered } = rendering();
+  machine.computedMs = 5_000;
+  machine.clock.advance(1_000);
+  worker.reply("fine");
+  machine.clock.advance(60_000);
+  expect((await rendered).text).toBe("fine");
+  expect([worker.isEnded, machine.clock.pending]).toEqual([false, 0]);
+});
+
+test("a thread that was paused with its machine goes on", async () => {
+  const { machine, worker, rendered } = rendering();
+  machine.pass(2_000, 0);
+  worker.reply("fine");
+  expect((await rendered).text).toBe("fine");
+});
+
+test("a render that had no turn to compute may be asked for again", async () => {
+  const { machine, worker, rendered } = rendering();
+  machine.pass(70_000, 0);
+  expect(await rendered.catch((error: unknown) => error)).toMatchObject({ code: "overloaded" });
+  expect(worker.isEnded).toBe(true);
+});
