@@ -10,7 +10,3 @@ export function codeOf(error: unknown): string {
 /** Whether the disk, or the user's part of it, holds no more: bytes or files. */
 export const isDiskFull = (error: unknown): boolean =>
   ["ENOSPC", "EDQUOT"].includes(systemCode(error) ?? "");
-
-/** Whether the system has no file descriptor left, which says nothing about the file. */
-export const isStarvation = (error: unknown): boolean =>
-  ["EMFILE", "ENFILE"].includes(systemCode(error) ?? "");

@@ -1,5 +1,6 @@
 import type { FileStamp } from "./file-stamp.ts";
-import { codeOf, isStarvation } from "./failure-words.ts";
+import { isStarvation } from "../lib/system-code.ts";
+import { codeOf } from "./failure-words.ts";
 import { UnreadableFile } from "./file-bytes.ts";
 import { scanGguf, type GgufHeader } from "./gguf-scan.ts";
 

@@ -1,7 +1,8 @@
 import type { Stats } from "node:fs";
 import { stat } from "node:fs/promises";
 import { sep } from "node:path";
-import { codeOf, isStarvation } from "./failure-words.ts";
+import { isStarvation } from "../lib/system-code.ts";
+import { codeOf } from "./failure-words.ts";
 import { type FileStamp, isModelName, isStampOf, stampOf } from "./file-stamp.ts";
 import { type Entry, FolderListings } from "./folder-listings.ts";
 import { FolderWatch, type ListedFolder } from "./folder-watch.ts";

@@ -5,6 +5,7 @@ import type { ChatOptions, Message } from "./conversation.ts";
 import { RenderDeadline } from "./render-deadline.ts";
 import type { RenderedText } from "./render-protocol.ts";
 import { TemplateThread } from "./template-thread.ts";
+import { WorkerSupply } from "./worker-supply.ts";
 
 /** What a template needs to know of the loaded model that reads its prompts. */
 export interface PromptReader {
@@ -28,6 +29,8 @@ export interface ChatTemplates {
   ): Promise<RenderedText>;
   /** The text that `render` gives, without the texts of BOS and EOS: for finding out what a template does. */
   renderProbe(source: string, messages: readonly Message[], options: ChatOptions): Promise<string>;
+  /** Starts a thread before one is needed: later there may be no descriptor for it. */
+  prepare(): void;
   close(): void;
 }
 
@@ -65,6 +68,7 @@ export function createChatTemplates(clock: Clock = systemClock): ChatTemplates {
       const { text } = await threads.of(source).render({ source, nowMs: clock.now(), chat });
       return text;
     },
+    prepare: () => threads.supply.prepare(),
     close: () => threads.close(),
   };
 }
@@ -72,6 +76,7 @@ export function createChatTemplates(clock: Clock = systemClock): ChatTemplates {
 class ThreadsByTemplate {
   /** Least recently used first. */
   readonly #threads = new Map<string, TemplateThread>();
+  readonly supply = new WorkerSupply();
   readonly #clock: Clock;
 
   constructor(clock: Clock) {
@@ -79,9 +84,7 @@ class ThreadsByTemplate {
   }
 
   of(source: string): TemplateThread {
-    const thread =
-      this.#threads.get(source) ??
-      new TemplateThread({ deadline: new RenderDeadline(this.#clock) });
+    const thread = this.#threads.get(source) ?? this.#newThread();
     this.#threads.delete(source);
     this.#threads.set(source, thread);
     for (const [other, idle] of this.#threads) {
@@ -93,8 +96,14 @@ class ThreadsByTemplate {
     return thread;
   }
 
+  #newThread(): TemplateThread {
+    const { supply } = this;
+    return new TemplateThread({ supply, deadline: new RenderDeadline(this.#clock) });
+  }
+
   close(): void {
     for (const thread of this.#threads.values()) thread.close();
     this.#threads.clear();
+    this.supply.close();
   }
 }

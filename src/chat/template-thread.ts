@@ -2,33 +2,20 @@ import { LmError, invalidRequest } from "../lib/errors.ts";
 import { TEMPLATE_DEADLINE_MS } from "../lib/limits.ts";
 import { RenderDeadline, type RenderEnd } from "./render-deadline.ts";
 import type { RenderedText, RenderReply, RenderRequest } from "./render-protocol.ts";
+import type { WorkerSupply } from "./worker-supply.ts";
 
 type Job = {
   request: string;
   resolve: (rendered: RenderedText) => void;
-  reject: (error: Error) => void;
+  reject: (error: unknown) => void;
 };
 
 const STARVED_RETRY_MS = 5_000;
 
-export type StartWorker = () => Worker;
-
-/** Inside the executable every module has the address of the program, whose root is `src`. */
-const WORKER_URL =
-  import.meta.file === "template-thread.ts"
-    ? new URL("./render-worker.ts", import.meta.url)
-    : new URL("./chat/render-worker.ts", import.meta.url);
-
-const startRenderWorker: StartWorker = () => {
-  const worker = new Worker(WORKER_URL.href);
-  worker.unref();
-  return worker;
-};
-
-/** What a thread works with; handed in so that a test can give another. */
+/** What a thread works with. */
 export interface ThreadTools {
   deadline: RenderDeadline;
-  start?: StartWorker;
+  supply: Pick<WorkerSupply, "take" | "prepare">;
 }
 
 const refused = (message: string): LmError<"invalid_request"> =>
@@ -40,14 +27,14 @@ const refused = (message: string): LmError<"invalid_request"> =>
  */
 export class TemplateThread {
   readonly #deadline: RenderDeadline;
-  readonly #start: StartWorker;
+  readonly #supply: ThreadTools["supply"];
   readonly #queue: Job[] = [];
   #worker: Worker | null = null;
   #current: Job | null = null;
 
-  constructor({ deadline, start = startRenderWorker }: ThreadTools) {
+  constructor({ deadline, supply }: ThreadTools) {
     this.#deadline = deadline;
-    this.#start = start;
+    this.#supply = supply;
   }
 
   get isIdle(): boolean {
@@ -74,14 +61,19 @@ export class TemplateThread {
     const job = this.#queue.shift();
     if (job === undefined) return;
     this.#current = job;
-    const worker = this.#worker ?? this.#startWorker();
+    try {
+      this.#worker ??= this.#takeWorker();
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
     this.#deadline.start(TEMPLATE_DEADLINE_MS, (end) => this.#fail(endError(end)));
-    worker.postMessage(job.request, []);
+    this.#worker.postMessage(job.request, []);
   }
 
-  #startWorker(): Worker {
-    const worker = this.#start();
-    this.#worker = worker;
+  /** @throws LmError overloaded. */
+  #takeWorker(): Worker {
+    const worker = this.#supply.take();
     worker.addEventListener("message", (event: MessageEvent<string>) => {
       if (worker === this.#worker) this.#finish(event.data);
     });
@@ -94,6 +86,7 @@ export class TemplateThread {
 
   #finish(data: string): void {
     this.#deadline.stop();
+    this.#supply.prepare();
     const job = this.#current;
     this.#current = null;
     // Written by render-worker.ts of this same program.
@@ -103,7 +96,7 @@ export class TemplateThread {
     this.#next();
   }
 
-  #fail(error: LmError): void {
+  #fail(error: unknown): void {
     const job = this.#current;
     this.#drop();
     job?.reject(error);

@@ -81,6 +81,7 @@ async function runServer(start: Start): Promise<number> {
     await preload(plan, server, signals, log);
     server.isReady = true;
     if (!signals.stopping.aborted) await announceReady(start, server, listener, logging);
+    server.templates.prepare();
     const signal = await signals.stop;
     log.info("stopping", { signal, graceSeconds: shutdownGraceSeconds });
   } finally {

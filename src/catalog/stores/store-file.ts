@@ -1,7 +1,8 @@
 import { constants, type Dirent } from "node:fs";
 import { open, readdir, realpath, stat } from "node:fs/promises";
 import { sep } from "node:path";
-import { codeOf, isStarvation } from "../failure-words.ts";
+import { isStarvation } from "../../lib/system-code.ts";
+import { codeOf } from "../failure-words.ts";
 import { stampOf } from "../file-stamp.ts";
 import type { FolderWalk } from "../folder-walk.ts";
 import type { ModelDefaults } from "../model.ts";

@@ -68,7 +68,8 @@ function rendering() {
   const machine = new Machine();
   const worker = new SlowWorker();
   const { deadline } = machine;
-  const thread = new TemplateThread({ deadline, start: () => worker as unknown as Worker });
+  const supply = { take: () => worker as unknown as Worker, prepare: () => undefined };
+  const thread = new TemplateThread({ deadline, supply });
   const chat = { messages: [], options: DEFAULT_CHAT_OPTIONS, bosText: "", eosText: "" };
   return { machine, worker, rendered: thread.render({ source: "", nowMs: 0, chat }) };
 }
