@@ -24,7 +24,7 @@ export interface PreparedChat {
   warnings: readonly string[];
   /** null = the answer may think for as long as it likes. */
   budget: ReasoningBudget | null;
-  /** A parser for one choice. */
+  /** A parser for one choice. No two calls of all choices and of the conversation have one identifier. */
   createParser(): Parser;
   /** null = the grammar enforces all that was asked. */
   check: AnswerCheck | null;
@@ -54,6 +54,7 @@ export async function prepareChat(
     answerFormat: options.format,
     reasoning,
   });
+  const usedIds = new Set(messages.flatMap(({ toolCalls }) => toolCalls.map(({ id }) => id)));
   const isRead = options.splitReasoning && tags !== null;
   return {
     prompt,
@@ -72,6 +73,7 @@ export async function prepareChat(
         tools,
         parallel: options.parallelToolCalls && options.toolChoice.kind !== "named",
         newId: () => randomId("call_", 24),
+        usedIds,
       }),
   };
 }

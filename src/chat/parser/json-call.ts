@@ -146,8 +146,8 @@ function* readMember(
   const isSecond = draft.index !== null || draft.held !== null;
   if (ARGUMENT_KEYS.has(key) && !isSecond) return yield* readArguments(reader, draft, next);
   const { text, whole } = yield* readRawValue(input);
-  if (ID_KEYS.has(key) && whole) {
-    const id = text.replaceAll('"', "");
+  const id = ID_KEYS.has(key) && whole ? parseJson(text)?.value : null;
+  if (typeof id === "string") {
     if (draft.index === null) draft.id = id;
     else draft.lateId = id;
   }

@@ -7,6 +7,8 @@ export interface OutputOptions {
   /** What is told of it ends where it was read up to. */
   input: Pick<Input, "position" | "end">;
   newId: () => string;
+  /** Identifiers that no call may have, to which those of the calls are added. */
+  usedIds: Set<string>;
   /** false = at most one call; everything after it is dropped. */
   parallel: boolean;
   /** Holds back runs of whitespace until it is known what follows them. */
@@ -93,10 +95,15 @@ export class Output {
     this.#atBoundary = true;
   }
 
-  call(name: string, id: string | null): number {
+  /** @param written The model's own identifier; one that is empty or used already counts as none. */
+  call(name: string, written: string | null): number {
     this.#heldSpace.text = { text: "", spans: [] };
     const index = this.#calls++;
-    this.#tell({ type: "toolCall", index, id: id ?? this.#options.newId(), name });
+    const { usedIds, newId } = this.#options;
+    const isOwn = written !== null && written !== "" && !usedIds.has(written);
+    const id = isOwn ? written : newId();
+    usedIds.add(id);
+    this.#tell({ type: "toolCall", index, id, name });
     this.#lastComplete = false;
     return index;
   }

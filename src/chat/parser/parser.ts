@@ -22,6 +22,8 @@ export interface ParserOptions {
   parallel: boolean;
   /** An identifier for each call whose own is unknown when it begins. */
   newId: () => string;
+  /** Identifiers of earlier calls, which get more by this answer's; clients know calls by them. */
+  usedIds?: Set<string>;
 }
 
 /**
@@ -55,7 +57,7 @@ export function createParser(options: ParserOptions): Parser {
   const tools = new OfferedTools(options.tools);
   const isPlain = reasoning === null && (format === null || (tools.isEmpty && !hasMarks(format)));
   const input = new Input();
-  const output = new Output({ ...options, input, holdSpace: !isPlain });
+  const output = new Output({ usedIds: new Set(), ...options, input, holdSpace: !isPlain });
   const state: ReaderState = { insideReasoning: reasoning?.open ?? false, toolSectionOpen: false };
   const reader = { input, output, tools, format, state };
   if (reasoning?.isOver === true) output.boundary();

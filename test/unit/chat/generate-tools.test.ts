@@ -32,6 +32,23 @@ describe("tool calls", () => {
     expect(job.grammar?.attach).toMatchObject({ kind: "marker", markers: ["<tool_call>"] });
   });
 
+  test("never have the identifier of an earlier call, also in another choice", async () => {
+    const call = '<tool_call>{"id": "call_1", "name": "get_weather", "arguments": {}}</tool_call>';
+    const both = [...answer([call]), ...answer([call], "stop", 1)];
+    const once = await run(both, { input: withTools(), choices: 2 });
+    const idsIn = (events: typeof once.events): string[] =>
+      events.flatMap((event) => (event.type === "toolCall" ? [event.id] : []));
+    expect(idsIn(once.events)).toEqual(["call_1", expect.stringMatching(/^call_[A-Za-z0-9]{24}$/)]);
+    const input = withTools();
+    if (input.kind !== "chat") throw new Error("not a chat");
+    const facts = { content: [], reasoning: null, toolCallId: null, name: null };
+    const earlier = { id: "call_1", name: "get_weather", arguments: "{}" };
+    const answered = { ...facts, role: "assistant" as const, toolCalls: [earlier] };
+    const history = { ...input, messages: [...input.messages, answered, ...input.messages] };
+    const again = await run(answer([call]), { input: history });
+    expect(idsIn(again.events)).toEqual([expect.stringMatching(/^call_[A-Za-z0-9]{24}$/)]);
+  });
+
   test("cut by the limit end with length", async () => {
     const { events } = await run(answer(pieces.slice(0, 3), "length"), { input: withTools() });
     expect(finishedOf(events)).toMatchObject({ reason: "length" });
