@@ -18,7 +18,16 @@ const CALLS: Readonly<Record<string, (text: string) => string>> = {
     `<minimax:tool_call>\n<invoke name="fn">\n<parameter name="k">${text}</parameter>\n</invoke>\n</minimax:tool_call>`,
 };
 
+/** Families that tell listed values apart in other ways. */
+const LISTING_CALLS: typeof CALLS = {
+  ...CALLS,
+  "minicpm-5": (text) => `<function name="fn"><param name="k">${text}</param></function>`,
+  "minimax-m3": (text) =>
+    `]<]minimax[>[<tool_call>\n]<]minimax[>[<invoke name="fn">]<]minimax[>[<k>${text}]<]minimax[>[</k>]<]minimax[>[</invoke>\n]<]minimax[>[</tool_call>`,
+};
+
 interface StringRules {
+  enum?: readonly unknown[];
   type?: readonly string[];
   anyOf?: readonly { type: string }[];
   minLength?: number;
@@ -100,6 +109,32 @@ describe.if(llamaLibraries() !== null)("an argument that may be a text or someth
       expect([...writable(format, tool, values)]).toEqual([]);
       expect(valueOf(format, tool, call("null"))).toBeNull();
     }
+  });
+
+  test.each(Object.entries(LISTING_CALLS))(
+    "is never a listed text that is read as another value, in %s",
+    (format, call) => {
+      const tool = toolOf({ enum: ["1e5", "a", " true ", "null", 1, null] });
+      const texts = ["1e5", "a", " true ", "null", "1", "<![CDATA[1e5]]>", "<![CDATA[null]]>"];
+      const found = writable(format, tool, texts.map(call));
+      const plain = texts.slice(1, 5);
+      const written = format === "minicpm-5" ? [...plain, ...texts.slice(5)] : plain;
+      expect([...found]).toEqual(written.map(call));
+      const values = ["a", " true ", null, 1, "1e5", "null"].slice(0, written.length);
+      expect(written.map((text) => valueOf(format, tool, call(text)))).toEqual(values);
+      const strings = toolOf({ enum: ["1", "null"] });
+      const own = ["1", "null"].map(call);
+      expect([...writable(format, strings, own)]).toEqual(own);
+      expect(own.map((text) => valueOf(format, strings, text))).toEqual(["1", "null"]);
+    },
+  );
+
+  test("may be listed with markup where that can be quoted", () => {
+    const call = defined(LISTING_CALLS["minicpm-5"], "minicpm-5");
+    const tool = toolOf({ enum: ["a < b", "c"] });
+    const texts = [call("<![CDATA[a < b]]>"), call("c")];
+    expect([...writable("minicpm-5", tool, [...texts, call("a < b")])]).toEqual(texts);
+    expect(texts.map((text) => valueOf("minicpm-5", tool, text))).toEqual(["a < b", "c"]);
   });
 
   test.each(Object.entries(CALLS))("counts its blanks in %s", (format, call) => {

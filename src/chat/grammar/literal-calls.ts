@@ -2,6 +2,7 @@ import type { DictFormat, ElementsFormat, PythonFormat, TaggedFormat } from "../
 import { bareNames, TAG_NAMES } from "./bare-names.ts";
 import { literal, sequence, choice } from "./gbnf.ts";
 import { jsonRule } from "./json-rules.ts";
+import type { JsonType } from "./schema-shape.ts";
 import { bareMembers, type TaggedStyles } from "./tool-arguments.ts";
 import {
   anyCall,
@@ -15,6 +16,7 @@ import {
 import { dictStyle, PYTHON_STYLE } from "./literal-styles.ts";
 import { cdataStyle, elementsStyle, taggedStyle } from "./markup-styles.ts";
 import { untypedStyle } from "./untyped-style.ts";
+import type { ValueStyle } from "./value-style.ts";
 
 /** `f(a="x", b=1)`. */
 export function pythonSections(context: CallContext, format: PythonFormat): SectionStart[] {
@@ -163,8 +165,11 @@ function taggedArguments(
 function valueStyles(format: TaggedFormat, close: string): TaggedStyles {
   const text = format.cdata ? cdataStyle(close) : taggedStyle(close);
   const typed = format.typeMark !== null;
-  const told = format.cdata || typed;
-  return { text, mixed: (types) => (told ? text : untypedStyle(close, types)), typed };
+  const mixed = (types: ReadonlySet<JsonType>): ValueStyle => {
+    if (typed) return text;
+    return format.cdata ? cdataStyle(close, types) : untypedStyle(close, types);
+  };
+  return { text, mixed, typed };
 }
 
 /** What states the type before a value. */

@@ -5,6 +5,7 @@ import { literal, sequence, type GrammarBuilder } from "./gbnf.ts";
 import { jsonRule } from "./json-rules.ts";
 import { rawText, rawTexts } from "./raw-text.ts";
 import { repeat } from "./repeat.ts";
+import type { JsonType } from "./schema-shape.ts";
 import { textUntil } from "./until-grammar.ts";
 import { JSON_STYLE, type ValueStyle } from "./value-style.ts";
 
@@ -21,7 +22,7 @@ export function elementsStyle(prefix: string, itemTag: string): ValueStyle {
     id: "elements",
     text: rawText("", close),
     names: TAG_NAMES,
-    texts: (value) => rawTexts(value, prefix),
+    texts: (value, types) => rawTexts(value, prefix, types),
     anyValue: (builder) => anyElement(builder, style, prefix),
     anyObject: () => null,
     object: { open: "", close: "" },
@@ -49,20 +50,25 @@ function anyElement(builder: GrammarBuilder, style: ValueStyle, prefix: string):
   return name;
 }
 
-/** Bare strings that `close` ends; any other value is JSON, ended the same way. */
-export function taggedStyle(close: string): ValueStyle {
+/**
+ * Bare strings that `close` ends; any other value is JSON, ended the same way.
+ * @param others Types that are written beside the values of this style.
+ */
+export function taggedStyle(close: string, others: ReadonlySet<JsonType> = NONE): ValueStyle {
   return {
     ...JSON_STYLE,
     id: "tagged",
     text: rawText("", close),
-    texts: (value) => rawTexts(value, close),
+    texts: (value, types) => rawTexts(value, close, types.union(others)),
     anyValue: (builder) => textUntil(builder, close),
     end: literal(close),
   };
 }
 
+const NONE: ReadonlySet<JsonType> = new Set();
+
 /** As `taggedStyle`, but strings with `<` or `&` stand in a CDATA section. */
-export function cdataStyle(close: string): ValueStyle {
+export function cdataStyle(close: string, others: ReadonlySet<JsonType> = NONE): ValueStyle {
   const style = taggedStyle(close);
   const markup = charSet([0x26, 0x26], [0x3c, 0x3c]);
   const any = style.text.char(complement(markup)) ?? "";
@@ -86,7 +92,12 @@ export function cdataStyle(close: string): ValueStyle {
         return whole(builder, section, repeat(builder, any, length.min, length.max));
       },
     },
-    texts: (value) => style.texts(value).filter((text) => !/[<&]/.test(text)),
+    texts: (value, types) => {
+      const plain = rawTexts(value, close, types.union(others));
+      const texts = plain.filter((text) => !/[<&]/.test(text));
+      const mayQuote = typeof value === "string" && !value.includes(CDATA_END);
+      return texts.length > 0 || !mayQuote ? texts : [`<![CDATA[${value}${CDATA_END}`];
+    },
     anyValue: free,
   };
 }

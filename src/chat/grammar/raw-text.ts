@@ -1,6 +1,9 @@
+import { escapeJson } from "../parser/json-value.ts";
+import { rawToJson } from "../parser/tagged-value.ts";
 import { charSet, classOf, complement, intersect } from "./char-set.ts";
 import { countedUntil } from "./counted-text.ts";
 import { literal, sequence } from "./gbnf.ts";
+import type { JsonType } from "./schema-shape.ts";
 import { textUntil } from "./until-grammar.ts";
 import type { TextStyle } from "./value-style.ts";
 
@@ -32,8 +35,18 @@ export function rawText(open: string, close: string): TextStyle {
   };
 }
 
-/** Strings as they are, everything else as JSON, unless the text would end early. */
-export function rawTexts(value: unknown, close: string): string[] {
+/**
+ * Strings as they are, everything else as JSON, unless the text would end early or a string would
+ * be read as a value of another of these types.
+ */
+export function rawTexts(value: unknown, close: string, types: ReadonlySet<JsonType>): string[] {
   const text = typeof value === "string" ? value : JSON.stringify(value);
-  return text.includes(close) ? [] : [text];
+  const isWrong = text.includes(close) || (typeof value === "string" && !readsAsText(text, types));
+  return isWrong ? [] : [text];
+}
+
+/** Whether the parser takes this for a string where values of these types may stand. */
+export function readsAsText(text: string, types: ReadonlySet<JsonType>): boolean {
+  const known = Array.from(types, (type) => (type === "integer" ? "number" : type));
+  return rawToJson(text, new Set(known)) === `"${escapeJson(text)}"`;
 }

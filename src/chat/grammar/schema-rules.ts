@@ -21,6 +21,8 @@ export interface UnsupportedKeyword {
   isTold: boolean;
 }
 
+const BOOLEAN: ReadonlySet<JsonType> = new Set(["boolean"]);
+
 /** Levels of subschemas. */
 const MAX_DEPTH = 64;
 
@@ -192,10 +194,11 @@ export class SchemaRules implements Emitter {
     const types = effectiveTypes(shape);
     const forbidden = new Set(shape.forbidden.map((value) => JSON.stringify(value)));
     if (shape.values !== null) {
-      const texts = shape.values
+      const values = shape.values
         .filter((value) => types.has(typeOf(value)) && !forbidden.has(JSON.stringify(value)))
-        .filter((value) => this.#listed.keeps(shape, value))
-        .flatMap((value) => this.style.texts(value));
+        .filter((value) => this.#listed.keeps(shape, value));
+      const among = new Set(values.map(typeOf));
+      const texts = values.flatMap((value) => this.style.texts(value, among));
       return texts.length === 0 ? [] : [this.#ended(oneOf(this.builder, texts))];
     }
     const rules: string[] = [];
@@ -220,7 +223,7 @@ export class SchemaRules implements Emitter {
       case "boolean": {
         const left = [true, false].filter((value) => !forbidden.has(String(value)));
         if (left.length === 2) return this.style.boolean(this.builder);
-        const texts = left.flatMap((value) => this.style.texts(value));
+        const texts = left.flatMap((value) => this.style.texts(value, BOOLEAN));
         return texts.length === 0 ? null : oneOf(this.builder, texts);
       }
       case "string": {

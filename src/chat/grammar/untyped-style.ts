@@ -9,7 +9,7 @@ import type { ValueStyle } from "./value-style.ts";
 
 /** As `taggedStyle`, but text that is written freely never reads as a JSON value of `types`. */
 export function untypedStyle(close: string, types: ReadonlySet<JsonType>): ValueStyle {
-  const style = taggedStyle(close);
+  const style = taggedStyle(close, types);
   const unlike = (builder: GrammarBuilder, length: TextLength): string | null =>
     textUnlikeJson(builder, { close, length }, types);
   return {

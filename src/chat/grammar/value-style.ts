@@ -3,6 +3,7 @@ import { literal, sequence, type GrammarBuilder } from "./gbnf.ts";
 import { jsonRule } from "./json-rules.ts";
 import { stringExcept } from "./literal-trie.ts";
 import { repeat } from "./repeat.ts";
+import type { JsonType } from "./schema-shape.ts";
 import type { TextLength } from "./until-grammar.ts";
 
 /** How characters are written inside a string or a name. */
@@ -33,8 +34,11 @@ export interface ValueStyle {
   readonly text: TextStyle;
   /** Names of members. */
   readonly names: CharStyle;
-  /** The ways to write one fixed value, as texts; none when it cannot be written. */
-  texts(value: unknown): readonly string[];
+  /**
+   * The ways to write one fixed value, as texts; none when it cannot be written.
+   * @param types of the values that could be meant instead, its own among them.
+   */
+  texts(value: unknown, types: ReadonlySet<JsonType>): readonly string[];
   /** Rules of JSON that differ; the others hold as they are. */
   null(builder: GrammarBuilder): string;
   boolean(builder: GrammarBuilder): string;

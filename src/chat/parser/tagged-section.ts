@@ -128,7 +128,7 @@ function* readArguments(
     }
     input.mark();
     if (!(yield* input.eatClosing(format.keyStart))) break;
-    const key = yield* readKey(reader, format);
+    const key = yield* readKey(reader, format, tool);
     if (key === null) {
       if (!input.isExhausted) input.rewind();
       return finish(false);
@@ -166,12 +166,25 @@ function* readJsonBlock(
 }
 
 /** The key of an argument; null = it does not end. */
-function* readKey({ input }: CallReader, format: TaggedFormat): Step<string | null> {
+function* readKey(
+  { input, tools }: CallReader,
+  format: TaggedFormat,
+  tool: string,
+): Step<string | null> {
+  // Names that a schema gives may hold what ends others.
+  const odd = format.escaped ? [] : tools.argumentNames(tool).filter(hasEnd(format.keyEnd));
+  const known = yield* input.eatAny(odd.map((name) => name + format.keyEnd));
+  if (known !== null) return known.slice(0, -format.keyEnd.length);
   const part = yield* input.readUntil(MarkerSet.of(format.keyEnd), HEAD_LIMIT);
   if (part === null || part.marker === "") return null;
   const written = part.text.trim();
   return format.escaped ? unescapeXml(written) : written;
 }
+
+const hasEnd =
+  (end: string) =>
+  (name: string): boolean =>
+    name.includes(end);
 
 /** The value of an argument, streamed where it can only be a string. False = it broke off. */
 function* readValue(

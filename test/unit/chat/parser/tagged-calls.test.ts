@@ -228,6 +228,14 @@ const cases: readonly ParseCase[] = [
     calls: [call("fn", { map: { a: 1, c: 2 } })],
   },
   {
+    name: "declared names that hold what ends others",
+    format: "deepseek-v3.2",
+    output:
+      '<｜DSML｜function_calls>\n<｜DSML｜invoke name="fn">\n<｜DSML｜parameter name="a"b" string="true">1</｜DSML｜parameter>\n<｜DSML｜parameter name="a" string="false">2</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜function_calls>',
+    options: { tools: [toolOf({ 'a"b': { type: "string" }, a: { type: "integer" } })] },
+    calls: [call("fn", { 'a"b': "1", a: 2 })],
+  },
+  {
     name: "undeclared arguments by the patterns of their names, else by what holds for all others",
     format: "minimax-m2",
     output:
