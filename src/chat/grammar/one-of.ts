@@ -39,14 +39,14 @@ export function areExclusive(
   );
 }
 
-/** Whether all are objects, and one property tells them apart. */
+/** Whether objects are all that is written, and one property tells them apart. */
 function hasDiscriminator(facts: readonly Facts[], budget: WorkBudget): boolean {
   const names = facts.flatMap(({ fixed }) => [...fixed.keys()]).slice(0, MAX_COMPARED);
   return [...new Set(names)].some((name) => {
     budget.spend(facts.length);
     return (
       budget.left > 0 &&
-      facts.every(({ types, required }) => types.isSubsetOf(OBJECTS) && required.has(name)) &&
+      facts.every((one) => one.writtenTypes.isSubsetOf(OBJECTS) && one.required.has(name)) &&
       areDisjoint(facts.map(({ fixed }) => fixed.get(name) ?? null))
     );
   });

@@ -139,7 +139,8 @@ export class FactsReader {
       const texts = all.map((located) => this.#valuesOf(located, 0)).find((each) => each !== null);
       if (texts !== undefined) fixed.set(name, texts);
     }
-    // Without a type or values, a schema that speaks of properties means an object.
+    // Without a type or values, a schema that speaks of properties means an object, and objects are
+    // written for it; any other value satisfies it all the same.
     const isNamed = typeNamed || values !== null || this.#namesOthers;
     const isObject = !isNamed && hints.has("object") && types.has("object");
     const meant = isObject ? new Set<JsonType>(["object"]) : types;
@@ -149,7 +150,7 @@ export class FactsReader {
     );
     const declared = declaredBy(this.#shape);
     return {
-      types: listedTypes(values, meant),
+      types: listedTypes(values, types),
       writtenTypes: listedTypes(values, written),
       values: values === null ? null : textsOf(values),
       range: number,

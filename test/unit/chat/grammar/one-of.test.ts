@@ -26,6 +26,12 @@ const open = (name: string, more: object = {}) => ({
   ...more,
 });
 
+/** Says what properties an object has, not that it is one. */
+const untyped = (name: string) => ({
+  properties: { [name]: { type: "string" } },
+  required: [name],
+});
+
 const exclusive: [name: string, schema: object][] = [
   ["types", { oneOf: [{ type: "string" }, { type: ["integer", "null"] }, { type: "array" }] }],
   ["values", { oneOf: [{ const: "a", title: "A" }, { enum: ["b", 1] }] }],
@@ -75,6 +81,12 @@ const exclusive: [name: string, schema: object][] = [
     },
   ],
   ["required names", { oneOf: [{ required: ["a"] }, { required: ["b"] }] }],
+  ["names, of objects without a type", { oneOf: [untyped("a"), untyped("b")] }],
+  [
+    "a property that names the kind, of objects without a type",
+    { oneOf: ["a", "b", "c"].map((kind) => ({ ...shape(kind), type: undefined })) },
+  ],
+  ["names beside a type that only one of two has", { oneOf: [open("a"), untyped("b")] }],
   [
     "ranges",
     {
@@ -136,6 +148,9 @@ const overlapping: [name: string, oneOf: object[]][] = [
     [{ type: ["string", "number"], maximum: 5 }, { minimum: 10 }],
   ],
   ["equal objects", [{ const: { a: 1, b: 2 } }, { const: { b: 2, a: 1 } }]],
+  ["a type, and properties of what need not be an object", [{ type: "integer" }, untyped("a")]],
+  ["values, and properties of what need not be an object", [{ enum: ["a"] }, untyped("a")]],
+  ["numbers, and lists of what need not be one", [{ type: "number" }, { items: {} }]],
 ];
 
 test.each(overlapping)("oneOf with %s is reported", (_, oneOf) => {
@@ -164,6 +179,10 @@ test.each([
   const schema = { ...open("a"), type: undefined, ...beside };
   const oneOf = [{ required: ["a"] }, { properties: { a: { const: 1 } } }];
   expect(reported({ ...schema, oneOf })).toContain("/oneOf");
+});
+
+test("a member that says nothing, beside properties without a type, satisfies what others do", () => {
+  expect(reported({ properties: {}, oneOf: [{}, { type: "integer" }] })).toEqual(["/oneOf"]);
 });
 
 test("a schema of 100^8 ways is read once, and counts as overlapping", () => {
