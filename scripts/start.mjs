@@ -10,9 +10,13 @@ import { fileURLToPath } from "node:url";
 /** How often the parent is looked at. */
 const LOOK_MS = 100;
 
+/** The shell tells its number: asked for later it may be gone, and its child another's. */
+const SHELL = /^--shell=(.*)$/;
+
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const file = join(root, "dist", `lmserver${process.platform === "win32" ? ".exe" : ""}`);
-const server = spawn(file, process.argv.slice(2), { stdio: "inherit" });
+const words = process.argv.slice(SHELL.test(process.argv[2] ?? "") ? 3 : 2);
+const server = spawn(file, words, { stdio: "inherit" });
 server.on("error", ({ message }) => {
   console.error(message);
   process.exit(1);
@@ -30,12 +34,18 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
   });
 }
 
-const parent = process.ppid;
+const parent = parentOf(process.argv[2] ?? "");
 const looking = setInterval(() => {
   if (hasParent()) return;
   clearInterval(looking);
   if (!isAsked) server.kill("SIGTERM");
 }, LOOK_MS);
+
+/** A shell may have become this process, and that of Windows does not know its number. */
+function parentOf(word) {
+  const shell = Number(SHELL.exec(word)?.[1] || Number.NaN);
+  return Number.isInteger(shell) && shell !== process.pid ? shell : process.ppid;
+}
 
 /** Orphans get another parent, but on Windows, where the number of the old one stays. */
 function hasParent() {

@@ -9,7 +9,8 @@ setDefaultTimeout(60_000);
 
 const ROOT = resolve(import.meta.dir, "../..");
 const NODE = Bun.which("node") ?? process.execPath;
-const START = `"${NODE}" "${join(ROOT, "scripts/start.mjs")}"`;
+const SCRIPT = join(ROOT, "scripts/start.mjs");
+const START = `"${NODE}" "${SCRIPT}" --shell=$$`;
 const isBuilt = existsSync(join(ROOT, "dist/lmserver"));
 if (!isBuilt) console.warn("dist/lmserver is not built: npm start is not tested");
 
@@ -47,7 +48,7 @@ test.if(isBuilt)("npm start: the server ends with the shell that npm ends", asyn
 
 test.if(isBuilt)("npm start: a signal is handed on, and the exit code comes back", async () => {
   using folder = tempFolder();
-  const child = Bun.spawn([NODE, join(ROOT, "scripts/start.mjs"), "--port", "0", "--json-ready"], {
+  const child = Bun.spawn([NODE, SCRIPT, "--port", "0", "--json-ready"], {
     env: { PATH: process.env["PATH"] ?? "", HOME: folder.path },
     stdin: "ignore",
     stdout: "pipe",
@@ -59,4 +60,16 @@ test.if(isBuilt)("npm start: a signal is handed on, and the exit code comes back
   expect(isAlive(pid)).toBe(false);
   const { code, stderr } = await resultOf(start(folder.path, "--prot 1"));
   expect([code, stderr]).toEqual([2, expect.stringContaining("did you mean --port?")]);
+});
+
+test.if(isBuilt)("npm start: the server ends when the shell was gone before it began", async () => {
+  using folder = tempFolder();
+  const { pid } = Bun.spawnSync(["true"]);
+  const child = Bun.spawn([NODE, SCRIPT, `--shell=${pid}`, "--port", "0"], {
+    env: { PATH: process.env["PATH"] ?? "", HOME: folder.path },
+    stdin: "ignore",
+    stdout: "ignore",
+    stderr: "ignore",
+  });
+  expect([0, 143]).toContain(await child.exited);
 });
