@@ -1,5 +1,11 @@
 import type { JsonType, NumberRules } from "./schema-shape.ts";
-import type { Located, SchemaDocument } from "./schema-source.ts";
+import {
+  childPointer,
+  isSchemaObject,
+  type Located,
+  type SchemaDocument,
+} from "./schema-source.ts";
+import { constraintsOf } from "./schema-values.ts";
 import { areDisjoint, FactsReader, type Facts } from "./union-facts.ts";
 import type { WorkBudget } from "./work-budget.ts";
 
@@ -14,6 +20,8 @@ export interface Union {
 
 /** Members that are compared with each other one by one. */
 const MAX_COMPARED = 64;
+/** Unions in unions, and references to them, that are followed. */
+const MAX_DEPTH = 8;
 
 /**
  * Whether nothing that the grammar writes satisfies two members of a `oneOf`: they have different
@@ -27,15 +35,52 @@ export function areExclusive(
   budget: WorkBudget,
 ): boolean {
   const reader = new FactsReader({ document, budget, list }, beside);
-  const facts = members.map((member) => reader.with(member).facts());
-  if (areDisjoint(facts.map(({ values }) => values))) return true;
-  if (hasDiscriminator(facts, budget)) return true;
-  if (facts.length > MAX_COMPARED) return false;
-  return facts.every((one, index) =>
-    facts.slice(index + 1).every((other) => {
-      budget.spend(1 + one.fixed.size + one.required.size + other.required.size);
-      return budget.left > 0 && exclude(one, other);
-    }),
+  const groups = members.map((member) =>
+    alternativesOf(member, document).map((each) => reader.with(each).facts()),
+  );
+  const facts = groups.flat();
+  const isFlat = facts.length === groups.length;
+  if (isFlat && areDisjoint(facts.map(({ values }) => values))) return true;
+  if (isFlat && hasDiscriminator(facts, budget)) return true;
+  return groupsExclude(groups, budget);
+}
+
+/** The members of a union that is itself a member, as a nested discriminated union has them. */
+function alternativesOf(
+  located: Located,
+  document: SchemaDocument,
+  depth: number = 0,
+  found: Located[] = [],
+): readonly Located[] {
+  const { schema, pointer } = located;
+  const constraints = isSchemaObject(schema) ? constraintsOf(schema) : [];
+  const keyword = constraints.length === 1 ? (constraints[0] ?? "") : "";
+  const rule: unknown = isSchemaObject(schema) ? schema[keyword] : null;
+  if (depth < MAX_DEPTH && keyword === "$ref") {
+    alternativesOf(document.resolve(rule, pointer), document, depth + 1, found);
+  } else if (depth < MAX_DEPTH && Array.isArray(rule) && ["anyOf", "oneOf"].includes(keyword)) {
+    for (const [index, member] of rule.entries()) {
+      if (found.length > MAX_COMPARED) break;
+      const at = { schema: member, pointer: childPointer(pointer, keyword, index) };
+      alternativesOf(at, document, depth + 1, found);
+    }
+  } else found.push(located);
+  return found;
+}
+
+/** Whether nothing satisfies alternatives of two groups. */
+function groupsExclude(groups: readonly (readonly Facts[])[], budget: WorkBudget): boolean {
+  if (groups.flat().length > MAX_COMPARED) return false;
+  return groups.every((group, index) =>
+    groups
+      .slice(index + 1)
+      .flat()
+      .every((other) =>
+        group.every((one) => {
+          budget.spend(1 + one.fixed.size + one.required.size + other.required.size);
+          return budget.left > 0 && exclude(one, other);
+        }),
+      ),
   );
 }
 

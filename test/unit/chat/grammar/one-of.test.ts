@@ -59,6 +59,17 @@ const exclusive: [name: string, schema: object][] = [
       },
     },
   ],
+  [
+    "a kind, in a union of unions",
+    {
+      oneOf: [
+        shape("a"),
+        { oneOf: [shape("b", { j: { const: 1 } }), { $ref: "#/$defs/c" }], title: "inner" },
+        { $ref: "#/$defs/d" },
+      ],
+      $defs: { c: shape("c"), d: { anyOf: [shape("d"), { type: "null" }] } },
+    },
+  ],
   ["names that the other may not have", { oneOf: [closed("a"), closed("b")] }],
   ["names, where the grammar writes only declared ones", { oneOf: [open("a"), open("b")] }],
   [
