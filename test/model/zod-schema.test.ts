@@ -111,7 +111,97 @@ const strings: Case[] = [
   ],
 ];
 
-const shapes: Case[] = [];
+const node = z.object({
+  value: z.int().describe("a number"),
+  get next(): z.ZodNullable<typeof node> {
+    return z.nullable(node);
+  },
+});
+const kind = <T extends string>(name: T) => z.object({ kind: z.literal(name), x: z.string() });
+
+const shapes: Case[] = [
+  ["record", z.record(z.string(), z.number()), [{}, { "a b": 1 }], [{ a: "b" }]],
+  ["record of anything", z.record(z.string(), z.unknown()), [{ a: [1] }], [1]],
+  [
+    "record of short names",
+    z.record(z.string().min(1).max(3), z.null()),
+    [{ abc: null }],
+    [{ "": null }, { abcd: null }],
+  ],
+  [
+    "record of ids",
+    z.record(z.uuidv4(), z.null()),
+    [{ "550e8400-e29b-41d4-a716-446655440000": null }],
+    [{ a: null }],
+  ],
+  [
+    "record of a regex",
+    z.record(z.string().regex(/^[a-z]+$/), z.null()),
+    [{ ab: null }],
+    [{ A: null }],
+  ],
+  [
+    "record of an enum",
+    z.record(z.enum(["a", "b"]), z.null()),
+    [{ a: null, b: null }],
+    [{ a: null }],
+  ],
+  [
+    "partial record",
+    z.partialRecord(z.enum(["a", "b"]), z.null()),
+    [{}, { b: null }],
+    [{ c: null }],
+  ],
+  ["json", z.json(), [{ a: [1, null, "x"] }, 1], []],
+  ["tuple with a rest", z.tuple([z.string()], z.number()), [["a"], ["a", 1, 2]], [["a", "b"], []]],
+  [
+    "intersection",
+    z.object({ a: z.string() }).and(z.object({ b: z.null() })),
+    [{ a: "", b: null }],
+    [{ a: "" }],
+  ],
+  [
+    "discriminated union",
+    z.discriminatedUnion("kind", [kind("a"), kind("b")]),
+    [{ kind: "b", x: "" }],
+    [{ kind: "c", x: "" }],
+  ],
+  [
+    "discriminated union in another",
+    z.discriminatedUnion("kind", [
+      kind("a"),
+      z.discriminatedUnion("x", [
+        z.object({ kind: z.literal("b"), x: z.literal("1") }),
+        z.object({ kind: z.literal("b"), x: z.literal("2") }),
+      ]),
+    ]),
+    [
+      { kind: "a", x: "3" },
+      { kind: "b", x: "2" },
+    ],
+    [{ kind: "b", x: "3" }],
+  ],
+  ["recursion", node, [{ value: 1, next: { value: 2, next: null } }], [{ value: 1 }]],
+  [
+    "default, optional, nullish",
+    z.object({ a: z.string().default("x"), b: z.null().optional(), c: z.int().nullish() }),
+    [{ a: "y", c: null }],
+    [{ a: null }],
+  ],
+  [
+    "remarks",
+    z.object({ a: z.string().meta({ title: "A", examples: ["x"], deprecated: true, id: "a" }) }),
+    [{ a: "" }],
+    [{}],
+  ],
+  [
+    "numbers",
+    z.object({ a: z.number().multipleOf(0.01).min(0), b: z.int().max(9) }),
+    [{ a: 0.25, b: 9 }],
+    [{ a: 0.255, b: 1 }],
+  ],
+  ["literals", z.literal(["a", 1, null, true]), ["a", 1, null, true], ["b", 2, false]],
+];
 
 for (const [group, cases] of Object.entries({ strings, shapes })) {
   describe(`strict mode takes what zod writes for ${group}`, () => {

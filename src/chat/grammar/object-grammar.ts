@@ -98,7 +98,7 @@ function countLimits(
     extra === null && rules.max !== null && rules.max >= members.length ? null : rules.max;
   // Undeclared names may repeat, and then count once.
   if (extra !== null && min > members.length + 1) {
-    emitter.report({ schema: min, pointer: childPointer(pointer, "minProperties") });
+    emitter.tell({ schema: min, pointer: childPointer(pointer, "minProperties") });
   }
   if (members.length * Math.max(min, max ?? 0) <= MAX_COUNT_STATES) return { min, max };
   for (const keyword of ["minProperties", "maxProperties"]) {

@@ -1,5 +1,6 @@
 import type { GrammarBuilder } from "./gbnf.ts";
 import { areExclusive, type Union } from "./one-of.ts";
+import type { Emitter } from "./schema-emit.ts";
 import { restrict } from "./schema-restrict.ts";
 import { anyShape, type JsonType, type Shape, ALL_TYPES } from "./schema-shape.ts";
 import {
@@ -34,7 +35,7 @@ const UNENFORCED = [
 ];
 
 /** Receives each keyword that the grammar cannot hold to. */
-export type Report = (located: Located) => void;
+type Reports = Pick<Emitter, "report" | "tell">;
 
 /** The subschemas that each alternative of a conjunction satisfies: once more changes nothing. */
 class Applied {
@@ -71,14 +72,14 @@ class Applied {
 export class SchemaExpander {
   readonly #document: SchemaDocument;
   readonly #builder: GrammarBuilder;
-  readonly #report: Report;
+  readonly #reports: Reports;
   /** Subschemas that were applied before. */
   readonly #seen = new Set<unknown>();
 
-  constructor(document: SchemaDocument, builder: GrammarBuilder, report: Report) {
+  constructor(document: SchemaDocument, builder: GrammarBuilder, reports: Reports) {
     this.#document = document;
     this.#builder = builder;
-    this.#report = report;
+    this.#reports = reports;
   }
 
   /** The alternatives of the conjunction; none when nothing can satisfy it. */
@@ -148,7 +149,7 @@ export class SchemaExpander {
   /** Reports a `oneOf` whose members overlap: the grammar takes it as `anyOf`. */
   reportOverlap(union: Union, pointer: string): void {
     if (areExclusive(union, this.#document, this.#builder.budgets.unions)) return;
-    this.#report({ schema: null, pointer: childPointer(pointer, "oneOf") });
+    this.#reports.report({ schema: null, pointer: childPointer(pointer, "oneOf") });
   }
 
   #members(located: Located, keyword: string): readonly Located[] {
@@ -159,11 +160,11 @@ export class SchemaExpander {
   #reportUnenforced(schema: SchemaObject, pointer: string): void {
     for (const keyword of UNENFORCED) {
       if (schema[keyword] === undefined) continue;
-      this.#report({ schema: schema[keyword], pointer: childPointer(pointer, keyword) });
+      this.#reports.report({ schema: schema[keyword], pointer: childPointer(pointer, keyword) });
     }
     const max = schema["maxItems"];
     if (schema["uniqueItems"] === true && !(typeof max === "number" && max <= 1)) {
-      this.#report({ schema: true, pointer: childPointer(pointer, "uniqueItems") });
+      this.#reports.tell({ schema: true, pointer: childPointer(pointer, "uniqueItems") });
     }
   }
 
@@ -178,12 +179,12 @@ export class SchemaExpander {
     const [key, ...others] = keys;
     if (key === undefined) return [];
     if (others.length > 0 || !["type", "const", "enum"].includes(key)) {
-      this.#report(located);
+      this.#reports.report(located);
       return shapes;
     }
     if (key === "type") {
       const banned = restrict(anyShape(pointer), located, this.#document).types;
-      if (banned.has("integer") && !banned.has("number")) this.#report(located);
+      if (banned.has("integer") && !banned.has("number")) this.#reports.report(located);
       return shapes.map((shape) => ({ ...shape, types: without(shape.types, banned) }));
     }
     const values = restrict(anyShape(pointer), located, this.#document).values ?? [];

@@ -60,7 +60,8 @@ export class SchemaRules implements Emitter {
     this.#document = document;
     this.#nested = nested;
     const report = (located: Located) => this.report(located);
-    this.#expander = new SchemaExpander(this.#document, builder, report);
+    const tell = (located: Located) => this.tell(located);
+    this.#expander = new SchemaExpander(this.#document, builder, { report, tell });
     this.#listed = new ListedValues(new SchemaCheck(document, builder.budgets.values), report);
   }
 

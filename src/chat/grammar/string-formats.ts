@@ -39,6 +39,14 @@ const IPV6 = [
   "::",
 ].join("|");
 
+const IPV4_LENGTH = "/([0-9]|[12][0-9]|3[0-2])";
+const IPV6_LENGTH = "/([0-9]|[1-9][0-9]|1[01][0-9]|12[0-8])";
+const ANY_IPV6 = `${HEX}{0,4}(:${HEX}{0,4}){2,7}(\\.\\d+){0,3}`;
+/** Networks whose addresses have no bits behind the prefix. */
+const NETWORK = `(${OCTET}\\.0\\.0\\.0/8|${OCTET}\\.${OCTET}\\.0\\.0/16|(${OCTET}\\.){3}0/24|${IPV4}/32)`;
+const BASE64 = "([a-zA-Z0-9+/]{4})*([a-zA-Z0-9+/]{2}==|[a-zA-Z0-9+/]{3}=)?";
+const BASE64URL = "([a-zA-Z0-9_-]{4})*([a-zA-Z0-9_-]{2}==|[a-zA-Z0-9_-]{3}=)?";
+
 /** A string format as ECMA-262 patterns. */
 export interface StringFormat {
   /** Valid values only, and the usual forms of them: what a model writes. */
@@ -51,20 +59,25 @@ function format(usual: string, full: string = usual): StringFormat {
   return { usual: `^(?:${usual})$`, full: `^(?:${full})$` };
 }
 
+/** @param middle The groups of version and variant. */
+function uuidOf(middle: string): string {
+  return `${HEX}{8}-${HEX}{4}-${middle}-${HEX}{12}`;
+}
+
 /**
- * Each string format that is enforced. Sources: RFC 3339, 9562, 5321, 2673, 4291, 1123, 3986, 7519;
- * ISO 8601.
+ * Each string format that is enforced: those of JSON Schema, of zod and of Pydantic. Sources: RFC
+ * 3339, 9562, 5321, 2673, 4291, 1123, 3986, 7519, 4648; ISO 8601.
  */
-export const STRING_FORMATS: ReadonlyMap<string, StringFormat> = new Map([
+export const STRING_FORMATS: ReadonlyMap<string, StringFormat> = new Map<string, StringFormat>([
   ["date", format(DATE)],
   ["time", format(TIME, ANY_TIME)],
   ["date-time", format(`${DATE}T${TIME}`, `${DATE}[Tt ]${ANY_TIME}`)],
   ["duration", format(DURATION, ANY_DURATION)],
-  ["uuid", format(`${HEX}{8}-${HEX}{4}-${HEX}{4}-${HEX}{4}-${HEX}{12}`)],
+  ["uuid", format(uuidOf(`${HEX}{4}-${HEX}{4}`))],
   ["email", format(MAIL, '([^\\s@]+|".+")@[^\\s@]+')],
   ["hostname", format(HOST, "[^\\s/:?#@]+")],
   ["ipv4", format(IPV4)],
-  ["ipv6", format(IPV6, `${HEX}{0,4}(:${HEX}{0,4}){2,7}(\\.\\d+){0,3}`)],
+  ["ipv6", format(IPV6, ANY_IPV6)],
   [
     "uri",
     format(
@@ -73,4 +86,17 @@ export const STRING_FORMATS: ReadonlyMap<string, StringFormat> = new Map([
     ),
   ],
   ["jwt", format("[a-zA-Z0-9_-]+\\.[a-zA-Z0-9_-]+\\.[a-zA-Z0-9_-]*")],
+  ["base64", format(BASE64, "[a-zA-Z0-9+/]*={0,2}")],
+  ["base64url", format(BASE64URL, "[a-zA-Z0-9_-]*={0,2}")],
+  ...[1, 3, 4, 5, 6, 7, 8].map(
+    (version) =>
+      [`uuid${version}`, format(uuidOf(`${version}${HEX}{3}-[89abAB]${HEX}{3}`))] as const,
+  ),
+  ["ipv4network", format(NETWORK, `${IPV4}(/.+)?`)],
+  ["ipv6network", format(IPV6, `${ANY_IPV6}(/.+)?`)],
+  ["ipv4interface", format(`${IPV4}(${IPV4_LENGTH})?`, `${IPV4}(/.+)?`)],
+  ["ipv6interface", format(`(${IPV6})(${IPV6_LENGTH})?`, `${ANY_IPV6}(/.+)?`)],
+  ["ipvanyaddress", format(`${IPV4}|${IPV6}`, `${IPV4}|${ANY_IPV6}`)],
+  ["ipvanynetwork", format(`${NETWORK}|${IPV6}`, `(${IPV4}|${ANY_IPV6})(/.+)?`)],
+  ["ipvanyinterface", format(`${IPV4}(${IPV4_LENGTH})?|${IPV6}`, `(${IPV4}|${ANY_IPV6})(/.+)?`)],
 ]);

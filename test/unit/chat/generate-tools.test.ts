@@ -152,9 +152,16 @@ describe("arguments that break what no grammar enforces", () => {
   });
 
   test("refuse the request when the tool is strict", async () => {
-    const input = withTools({ tools: [tool(true)] });
+    const more = { dependentRequired: { tags: ["other"] } };
+    const input = withTools({ tools: [tool(true, more)] });
     const refused: unknown = await run(calls("[1]"), { input }).catch((error: unknown) => error);
-    expect(String(refused)).toContain("uniqueItems at /properties/tags/uniqueItems");
+    expect(String(refused)).toContain("dependentRequired at /dependentRequired");
+  });
+
+  test("are told of a strict tool, too, where the check of its arguments decides", async () => {
+    const input = withTools({ tools: [tool(true)] });
+    const { events } = await run(calls("[1, 1]"), { input });
+    expect(finishedOf(events)).toHaveProperty("schemaIssues");
   });
 
   test("a schema of which no grammar can be made is warned of as a whole", async () => {
