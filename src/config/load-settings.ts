@@ -1,4 +1,4 @@
-import { explainPresets, Gpu, ModelPresets, presetsFromFile, readPreset } from "./presets.ts";
+import { explainPresets, GpuShare, ModelPresets, presetsFromFile, readPreset } from "./presets.ts";
 import * as numbers from "./number-settings.ts";
 import { setting } from "./setting.ts";
 import * as words from "./word-settings.ts";
@@ -58,7 +58,7 @@ export const RESIDENCY_SETTINGS = {
   }),
 } as const;
 
-/** 0 = off, 1 = max, between = a share of the layers, above = that many layers. */
+/** 0 = off, 1 = max, between = a share of the layers. */
 function readGpu(text: string): unknown {
   if (/^(auto|off|max)$/.test(text)) return text;
   const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
@@ -84,13 +84,13 @@ export const LOAD_SETTINGS = {
   }),
   gpu: setting({
     flag: "gpu",
-    argument: "<auto|off|max|n>",
-    schema: Gpu,
+    argument: "<auto|off|max|0..1>",
+    schema: GpuShare,
     fallback: "auto",
-    accepts: "auto, off, max, a share from 0 to 1, or a number of layers",
+    accepts: "auto, off, max, or a share from 0 to 1",
     read: (texts) => readGpu(texts.at(-1) ?? ""),
     fromFile: (value) => (typeof value === "number" ? readGpu(String(value)) : value),
-    help: "Layers computed on the GPU: as many as fit, none, all, a share, or a number",
+    help: "Layers computed on the GPU: as many as fit, none, all, or a share of them",
   }),
   threads: numbers.autoIntegerSetting({
     flag: "threads",

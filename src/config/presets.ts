@@ -14,7 +14,15 @@ const number = (minimum: number, maximum: number) =>
 const oneOf = <const Words extends readonly string[]>(words: Words) =>
   Type.Unsafe<Words[number]>({ enum: [...words], description: `one of ${words.join(", ")}` });
 
-/** Layers on the GPU: as many as fit, none, all, this share of them, or exactly this many. */
+/** Layers on the GPU: as many as fit, none, all, or this share of them. */
+export const GpuShare = Type.Union([
+  Type.Literal("auto"),
+  Type.Literal("off"),
+  Type.Literal("max"),
+  Type.Number({ exclusiveMinimum: 0, exclusiveMaximum: 1 }),
+]);
+
+/** The same, or exactly this many of one model. */
 export const Gpu = Type.Union(
   [
     Type.Literal("auto"),

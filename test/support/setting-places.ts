@@ -104,9 +104,9 @@ export const SETTING_PLACES: { [Name in keyof ServeConfig]: Places<Name> } = {
   parallel: { args: ["--parallel", "1"], env: "2", file: 3, values: { args: 1, env: 2, file: 3 } },
   gpu: {
     args: ["--gpu", "0.5"],
-    env: "20",
+    env: "0.25",
     file: 1,
-    values: { args: 0.5, env: 20, file: "max" },
+    values: { args: 0.5, env: 0.25, file: "max" },
   },
   threads: {
     args: ["--threads", "1"],

@@ -69,6 +69,7 @@ test.each([
   ["hexadecimal", { args: ["--port", "0x50"] }, "--port"],
   ["a fraction", { args: ["--parallel", "1.5"] }, "--parallel"],
   ["a share of the GPU beyond one", { args: ["--gpu", "1.5"] }, "--gpu"],
+  ["a number of layers for all models", { args: ["--gpu", "20"] }, "--gpu"],
   ["a size without a unit we know", { args: ["--max-body", "64MB"] }, "--max-body"],
   ["a memory limit of nothing", { args: ["--memory-limit", "0"] }, "--memory-limit"],
   ["a memory limit that is no size", { args: ["--memory-limit", "much"] }, "such as 24GiB"],
