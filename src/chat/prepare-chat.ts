@@ -74,6 +74,7 @@ export async function prepareChat(
         parallel: options.parallelToolCalls && options.toolChoice.kind !== "named",
         newId: () => randomId("call_", 24),
         usedIds,
+        callsOnly: tools.length > 0 && wantsCalls(options),
       }),
   };
 }
@@ -112,6 +113,10 @@ function budgetOf(
   const mayThink = reasoningBudget === 0 && !isReasoningOver(prompt, reasoning);
   return mayThink ? { tokens: 0, reasoning: { ...reasoning, state: "possible" } } : null;
 }
+
+/** The grammar allows nothing but calls. */
+const wantsCalls = ({ toolChoice, format }: ChatOptions): boolean =>
+  (toolChoice.kind === "required" || toolChoice.kind === "named") && format.kind !== "grammar";
 
 /** The tools a call may name. */
 function callable({ tools, toolChoice }: ChatOptions): readonly Tool[] {

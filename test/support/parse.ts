@@ -48,6 +48,7 @@ export interface ReadOptions {
   isOver?: boolean;
   tools?: ParserOptions["tools"];
   parallel?: boolean;
+  callsOnly?: boolean;
 }
 
 export function formatOf(name: string): ToolFormat {
@@ -58,11 +59,13 @@ export function formatOf(name: string): ToolFormat {
 
 export function parserOf(format: string | null, options: ReadOptions = {}): Parser {
   const { tags, open = false, isOver = false, tools = TOOLS, parallel = true } = options;
+  const { callsOnly = false } = options;
   return createParser({
     format: format === null ? null : formatOf(format),
     reasoning: tags === undefined ? null : { tags, open, isOver },
     tools,
     parallel,
+    callsOnly,
     newId: () => "",
   });
 }

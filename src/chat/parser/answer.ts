@@ -129,10 +129,11 @@ const isNoise = ({ format }: CallReader, marker: string): boolean =>
   format?.noise.includes(marker) === true;
 
 function* readCalls(reader: CallReader, marker: string): Step<boolean> {
-  const { format, state } = reader;
+  const { format, output, state } = reader;
   if (format === null) return false;
   state.toolSectionOpen = true;
   const found = yield* readCallSection(reader, format, marker);
+  if (!found) output.noCall();
   state.toolSectionOpen = false;
   return found;
 }

@@ -61,7 +61,11 @@ export function* readJsonCall(reader: CallReader, options: JsonCallOptions): Ste
   const atEnd = whole || input.isExhausted;
   if (draft.index === null && draft.name !== null && atEnd)
     startHeld(reader, options, draft, whole);
-  if (draft.index === null) return "none";
+  if (draft.index === null) {
+    // Without a marker an offered name is what makes it a call.
+    if (draft.name !== null) reader.output.noCall();
+    return "none";
+  }
   reader.output.endCall(draft.index, draft.argumentsWhole, draft.lateId);
   return "call";
 }

@@ -149,13 +149,16 @@ export function* readAddressed(reader: CallReader, format: TaggedFormat): Step<v
 }
 
 function* readAddressedCalls(reader: CallReader, format: TaggedFormat): Step<void> {
-  const { input, state } = reader;
+  const { input, output, state } = reader;
   yield* input.skipSpace();
   if (!input.mark()) return;
   state.toolSectionOpen = true;
   const isSection = format.sectionStart !== null && (yield* input.eat(format.sectionStart));
   const isCall = isSection && (yield* readTaggedSection(reader, format, format.sectionStart ?? ""));
   if (isCall) input.commit();
-  else input.rewind();
+  else {
+    input.rewind();
+    output.noCall();
+  }
   state.toolSectionOpen = false;
 }

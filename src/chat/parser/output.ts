@@ -9,6 +9,8 @@ export interface OutputOptions {
   newId: () => string;
   /** Identifiers that no call may have, to which those of the calls are added. */
   usedIds: Set<string>;
+  /** Nothing but calls is wanted. */
+  callsOnly: boolean;
   /** false = at most one call; everything after it is dropped. */
   parallel: boolean;
   /** Holds back runs of whitespace until it is known what follows them. */
@@ -42,6 +44,8 @@ export class Output {
   #calls = 0;
   #lastComplete = true;
   #isFull = false;
+  /** The rest is the head of a call. */
+  #isHead = false;
 
   constructor(options: OutputOptions) {
     this.#options = options;
@@ -80,15 +84,25 @@ export class Output {
   }
 
   /**
-   * At a limit, behind a call, what could still have become another one is dropped: it is the head of
-   * a call and no text.
+   * At a limit, behind a call or where only calls are wanted, what could still have become a call is
+   * dropped: it is the head of one and no text.
    */
   readonly text = (text: string): void => {
-    if (this.#calls > 0 && this.#options.input.end === "cut") return;
+    const { input, callsOnly } = this.#options;
+    if (input.end === "cut" && (this.#calls > 0 || callsOnly || this.#isHead)) return;
     this.#append("text", text);
   };
 
-  readonly reasoning = (text: string): void => this.#append("reasoning", text);
+  readonly reasoning = (text: string): void => {
+    if (!this.#isHead) this.#append("reasoning", text);
+  };
+
+  /** A call was begun; when that is because the output was cut there, its head is dropped. */
+  noCall(): void {
+    if (this.#options.input.end !== "cut") return;
+    this.#isHead = true;
+    this.#atBoundary = true;
+  }
 
   /** A marker: whitespace beside it is no beginning and no end of the answer. */
   boundary(): void {

@@ -20,6 +20,8 @@ export interface ParserOptions {
   tools: readonly Pick<Tool, "name" | "parameters">[];
   /** false = at most one call; all that follows it is dropped. */
   parallel: boolean;
+  /** Nothing but calls is wanted: what a limit leaves of one is no text. */
+  callsOnly?: boolean;
   /** An identifier for each call whose own is unknown when it begins. */
   newId: () => string;
   /** Identifiers of earlier calls, which get more by this answer's; clients know calls by them. */
@@ -57,7 +59,13 @@ export function createParser(options: ParserOptions): Parser {
   const tools = new OfferedTools(options.tools);
   const isPlain = reasoning === null && (format === null || (tools.isEmpty && !hasMarks(format)));
   const input = new Input();
-  const output = new Output({ usedIds: new Set(), ...options, input, holdSpace: !isPlain });
+  const output = new Output({
+    usedIds: new Set(),
+    callsOnly: false,
+    ...options,
+    input,
+    holdSpace: !isPlain,
+  });
   const state: ReaderState = { insideReasoning: reasoning?.open ?? false, toolSectionOpen: false };
   const reader = { input, output, tools, format, state };
   if (reasoning?.isOver === true) output.boundary();

@@ -54,6 +54,19 @@ describe("tool calls", () => {
     expect(finishedOf(events)).toMatchObject({ reason: "length" });
   });
 
+  test("cut before their name is known are no text", async () => {
+    const required = { toolChoice: { kind: "required", allowed: null } } as const;
+    const heads = [
+      { input: withTools(), head: '<tool_call>\n{"name": "get_' },
+      { input: withTools(required), head: "<tool_" },
+    ];
+    for (const { input, head } of heads) {
+      const { events } = await run(answer([head], "length"), { input });
+      expect(textOf(events, "text")).toBe("");
+      expect(finishedOf(events)).toMatchObject({ reason: "length" });
+    }
+  });
+
   test("cut by a stop string of the request are no whole calls, cut by one of the format they are", async () => {
     const cut = ["<tool_call>", '\n{"name": "get_weather", ', '"arguments": {"city": "Ro'];
     const stopped = (stop: string): JobEvent[] =>

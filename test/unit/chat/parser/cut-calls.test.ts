@@ -119,12 +119,43 @@ test.each(cases)("a call that breaks off $name is told as far as it came", (samp
   }
 });
 
-test("a call whose name is not known yet is text", () => {
+test("a call whose name is not known yet is text at the end of an answer", () => {
   const parser = parserOf("hermes");
   const output = '<tool_call>\n{"name": "book_ta';
   expect(parser.push(output)).toEqual([]);
   expect(parser.toolSectionOpen).toBe(true);
-  expect(parser.end(true)).toEqual([{ type: "text", text: output }]);
+  expect(parser.end(false)).toEqual([{ type: "text", text: output }]);
+});
+
+test.each([
+  ["hermes", '<tool_call>\n{"name": "book_ta'],
+  ["hermes", "<tool_call>"],
+  ["mistral-v13", "[TOOL_CALLS]book_table[CALL_ID]abc"],
+  ["glm-4.5", "<tool_call>book_ta"],
+  ["minimax-m2", '<minimax:tool_call>\n<invoke name="book_'],
+  ["lfm-2", "<|tool_call_start|>[book_"],
+  ["llama-3", '{"name": "book_table", "param'],
+])("a first call in %s that is cut before its name is known is no text", (format, head) => {
+  const lead = format === "llama-3" ? "" : "Let me see.\n";
+  for (const chunks of [[lead + head], [lead, head], (lead + head).split("")]) {
+    const parser = parserOf(format);
+    const events = [...chunks.flatMap((chunk) => parser.push(chunk)), ...parser.end(true)];
+    const texts = events.map((event) => (event.type === "text" ? event.text : event.type));
+    expect(texts.join("")).toBe(lead.trimEnd());
+  }
+});
+
+test("text that only looks like a call stays text before a limit", () => {
+  const parser = parserOf("hermes");
+  const output = "Write <tool_call> and a name, or < and";
+  expect([...parser.push(output), ...parser.end(true)]).toEqual([{ type: "text", text: output }]);
+});
+
+test("where only calls are wanted, nothing of one that is cut is text", () => {
+  for (const head of ["<tool_c", '<tool_call>{"na', " "]) {
+    const parser = parserOf("hermes", { callsOnly: true });
+    expect([...parser.push(head), ...parser.end(true)]).toEqual([]);
+  }
 });
 
 test.each([
