@@ -104,18 +104,6 @@ export class ResponseStore {
     return found;
   }
 
-  /**
-   * @returns false when there is no such answer of this owner.
-   * @throws LmError overloaded while another program has the file.
-   */
-  delete(id: string, owner: string): boolean {
-    return this.#guard(() => {
-      if (this.#table.remove(id, owner) === 0) return false;
-      this.#table.emptyLog();
-      return true;
-    }, false);
-  }
-
   close(): void {
     this.#cancelTidy();
     this.#attempt(() => this.#table.emptyLog());

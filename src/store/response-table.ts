@@ -112,17 +112,6 @@ export class ResponseTable {
     this.#totals = { ...this.#totals, tick };
   }
 
-  /** @returns How many rows went: one or none. */
-  remove(id: string, owner: string): number {
-    return this.#forget(
-      this.#database
-        .query<{ bytes: number }, [string, string]>(
-          "DELETE FROM responses WHERE id = ? AND owner = ? RETURNING bytes",
-        )
-        .all(id, owner),
-    );
-  }
-
   /**
    * Rows that were created by then and that no other continues, and those that none continues any more then.
    * @returns How many rows went: `most`, or all there were.

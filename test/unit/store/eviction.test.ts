@@ -112,33 +112,3 @@ test("whatever is saved can be continued at once, and nothing stored is out of r
   expect(bytes).toBeLessThanOrEqual(600);
   expect(count).toBeGreaterThan(3);
 });
-
-test("a file of the first version is read, and its chats lose their ends first as well", () => {
-  {
-    using database = stores.elsewhere();
-    database.run(`
-      CREATE TABLE responses (
-        id TEXT PRIMARY KEY, owner TEXT NOT NULL, previous TEXT, created_ms INTEGER NOT NULL,
-        used INTEGER NOT NULL, bytes INTEGER NOT NULL, body TEXT NOT NULL
-      ) STRICT;
-      CREATE INDEX responses_by_use ON responses (used);
-      CREATE INDEX responses_by_age ON responses (created_ms);
-      PRAGMA user_version = 1;
-    `);
-    const insert = database.query("INSERT INTO responses VALUES (?, 'a', ?, ?, ?, 2, '{}')");
-    const nowMs = stores.clock.now();
-    insert.run("1", null, nowMs, 1);
-    insert.run("2", "1", nowMs, 2);
-    insert.run("3", "2", nowMs, 3);
-    insert.run("3b", "2", nowMs, 4);
-  }
-  const store = stores.open({ maxCount: 4 });
-  expect(ids(store, "3")).toEqual(["1", "2", "3"]);
-  save(store, "4", "3");
-  save(store, "new");
-  expect([ids(store, "3b"), ids(store, "4"), ids(store, "3")]).toEqual([
-    null,
-    null,
-    ["1", "2", "3"],
-  ]);
-});
