@@ -63,9 +63,6 @@ export class EngineSession {
       case "tokenize":
         this.#receivedJobId = command.jobId;
         return this.#loaded.tokenize(command.jobId, command.prompt);
-      case "checkGrammar":
-        this.#receivedJobId = command.jobId;
-        return this.#loaded.checkGrammar(command.jobId, command.gbnf);
       case "inspect":
         this.#receivedJobId = command.jobId;
         return this.#loaded.inspect(command.jobId);

@@ -53,7 +53,7 @@ export interface EngineParts {
 }
 
 /**
- * Everything one loaded model does. Jobs come in by `generate`, `embed`, `tokenize`, `checkGrammar`;
+ * Everything one loaded model does. Jobs come in by `generate`, `embed`, `tokenize`, `inspect`;
  * each gets exactly one terminal event. `run` decides when to step; `step` is bounded and
  * synchronous.
  */
@@ -115,12 +115,6 @@ export class Engine {
     this.#receive(jobId, () => {
       const tokens = countedTokens(prompt, this.#parts.model.vocabulary);
       this.#events.push({ type: "tokenized", jobId, tokens: Array.from(tokens) });
-    });
-  }
-
-  checkGrammar(jobId: number, gbnf: string): void {
-    this.#receive(jobId, () => {
-      this.#events.push({ type: "grammarChecked", jobId, problem: this.#grammarProblem(gbnf) });
     });
   }
 
@@ -269,16 +263,6 @@ export class Engine {
         this.#events.push(failureEvent(jobId, error));
       }
       if (this.#parts.clock.monotonicMs() >= deadlineMs) return;
-    }
-  }
-
-  #grammarProblem(gbnf: string): string | null {
-    try {
-      this.#parts.model.createGrammar(gbnf).dispose();
-      return null;
-    } catch (error) {
-      if (error instanceof LmError) return error.message;
-      throw error;
     }
   }
 }

@@ -180,17 +180,12 @@ function describe(model: Model, pieces: PieceTable, measured: Measured): LoadedM
   const text = (token: number): string => (token < 0 ? "" : decodeLenient(pieces.get(token).bytes));
   return {
     ...measured,
-    trainContextLength: facts.trainContextLength,
     vocabularySize: vocabulary.size,
     embeddingSize: facts.embeddingSize,
-    layerCount: facts.layerCount,
     gpuLayers: facts.gpuLayers,
     bosText: text(vocabulary.bos),
     eosText: text(vocabulary.eos),
     addsBos: vocabulary.addsBos,
-    addsEos: vocabulary.addsEos,
-    supportsInfill: vocabulary.infill !== null,
-    isRecurrent: facts.isRecurrent || facts.isHybrid,
     devices: facts.devices,
   };
 }

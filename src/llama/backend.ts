@@ -39,14 +39,11 @@ export interface ModelOptions {
 /** Facts read from the loaded file. Lengths in tokens, sizes in bytes. */
 export interface ModelFacts {
   architecture: string;
-  description: string;
   trainContextLength: number;
   /** Floats per embedding. */
   embeddingSize: number;
-  layerCount: number;
   gpuLayers: number;
   sizeBytes: number;
-  parameterCount: number;
   hasEncoder: boolean;
   hasDecoder: boolean;
   isRecurrent: boolean;
@@ -85,7 +82,6 @@ export interface Vocabulary {
   readonly bos: number;
   readonly eos: number;
   readonly addsBos: boolean;
-  readonly addsEos: boolean;
   /** Fill-in-the-middle tokens; null when any of the three is absent. */
   readonly infill: { prefix: number; suffix: number; middle: number } | null;
   /**

@@ -186,14 +186,11 @@ function readFacts(
   const layerCount = llama.llama_model_n_layer(pointer);
   return {
     architecture: metadata.get("general.architecture") ?? "",
-    description: readText((buffer, size) => llama.llama_model_desc(pointer, buffer, size)) ?? "",
     trainContextLength: llama.llama_model_n_ctx_train(pointer),
     embeddingSize: llama.llama_model_n_embd_out(pointer),
-    layerCount,
     // The output layer counts as one more.
     gpuLayers: Math.min(gpuLayers < 0 ? Infinity : gpuLayers, layerCount + 1),
     sizeBytes: Number(llama.llama_model_size(pointer)),
-    parameterCount: Number(llama.llama_model_n_params(pointer)),
     hasEncoder: llama.llama_model_has_encoder(pointer),
     hasDecoder: llama.llama_model_has_decoder(pointer),
     isRecurrent: llama.llama_model_is_recurrent(pointer),

@@ -12,7 +12,6 @@ export class FfiVocabulary implements Vocabulary {
   readonly bos: number;
   readonly eos: number;
   readonly addsBos: boolean;
-  readonly addsEos: boolean;
   readonly infill: Vocabulary["infill"];
   readonly endOfGeneration: readonly number[];
   readonly #library: LlamaLibrary;
@@ -32,7 +31,6 @@ export class FfiVocabulary implements Vocabulary {
     this.bos = llama.llama_vocab_bos(pointer);
     this.eos = llama.llama_vocab_eos(pointer);
     this.addsBos = llama.llama_vocab_get_add_bos(pointer);
-    this.addsEos = llama.llama_vocab_get_add_eos(pointer);
     const prefix = llama.llama_vocab_fim_pre(pointer);
     const suffix = llama.llama_vocab_fim_suf(pointer);
     const middle = llama.llama_vocab_fim_mid(pointer);

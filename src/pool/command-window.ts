@@ -1,10 +1,7 @@
 import type { Command, EmbedInput, JobPrompt } from "../protocol/commands.ts";
 
 /** The commands that open a job. */
-export type JobCommand = Extract<
-  Command,
-  { type: "generate" | "embed" | "tokenize" | "checkGrammar" | "inspect" }
->;
+export type JobCommand = Extract<Command, { type: "generate" | "embed" | "tokenize" | "inspect" }>;
 
 interface Entry {
   command: JobCommand;
@@ -48,11 +45,6 @@ export class CommandWindow {
     return found;
   }
 
-  /** Whether the command was handed to the engine's channel. */
-  isSent(jobId: number): boolean {
-    return !this.#waiting.some((entry) => entry.command.jobId === jobId);
-  }
-
   /** The engine has read every command up to this job id. Job ids grow. */
   read(jobId: number): void {
     const stillUnread = this.#unread.findIndex((entry) => entry.command.jobId > jobId);
@@ -83,7 +75,6 @@ export function commandBytes(command: JobCommand): number {
 function contentBytes(command: JobCommand): number {
   if (command.type === "tokenize") return promptBytes(command.prompt);
   if (command.type === "inspect") return 0;
-  if (command.type === "checkGrammar") return command.gbnf.length;
   if (command.type === "embed") {
     return command.inputs.reduce((sum, input) => sum + inputBytes(input), 0);
   }

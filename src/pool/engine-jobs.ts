@@ -46,7 +46,7 @@ export interface EngineJobsOptions {
 
 const MUTE_CHECK_STEPS = 64;
 
-/** Texts to tokenise, grammars to check and the like: a request has some of them before its own job. */
+/** Texts to tokenise and the like: a request has some of them before its own job. */
 const MAX_LIGHT_JOBS = 1_024;
 
 /** The jobs of one engine: bounds them, sends them, hands each its own events, cancels them. */
@@ -242,7 +242,6 @@ const TERMINAL: ReadonlySet<JobEvent["type"]> = new Set([
   "jobDone",
   "embedded",
   "tokenized",
-  "grammarChecked",
   "inspected",
   "jobFailed",
   "cancelled",

@@ -23,8 +23,6 @@ const DECODERS: Decoders = {
     availableBytes: numberOr(details["availableBytes"], 0),
   }),
   unsupported_model: (_details, model) => ({ model }),
-  model_unloaded: (_details, model) => ({ model }),
-  server_shutdown: () => ({}),
 };
 
 /** The engine's refusal of a job as an LmError; a code it may not use becomes `internal`. */

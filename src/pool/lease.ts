@@ -1,6 +1,6 @@
 import type { CatalogModel } from "../catalog/model.ts";
 import { assert } from "../lib/assert.ts";
-import { invalidRequest, LmError } from "../lib/errors.ts";
+import { LmError } from "../lib/errors.ts";
 import type { EmbedInput, GenerateJob, JobPrompt } from "../protocol/commands.ts";
 import type { JobEvent, LoadedModelInfo } from "../protocol/events.ts";
 import type { NewJob } from "./engine-jobs.ts";
@@ -42,11 +42,6 @@ export class EngineLease implements Lease {
   async tokenize(prompt: JobPrompt, signal: AbortSignal): Promise<readonly number[]> {
     const event = await this.#answer({ type: "tokenize", prompt }, "tokenized", signal);
     return event.tokens;
-  }
-
-  async checkGrammar(gbnf: string, signal: AbortSignal): Promise<void> {
-    const event = await this.#answer({ type: "checkGrammar", gbnf }, "grammarChecked", signal);
-    if (event.problem !== null) throw invalidRequest("grammar", "invalid_grammar", event.problem);
   }
 
   release(): void {

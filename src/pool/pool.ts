@@ -197,8 +197,6 @@ export interface Lease {
   /** Unit vectors in input order and the number of tokens read. */
   embed(inputs: readonly EmbedInput[], signal: AbortSignal): Promise<Embeddings>;
   tokenize(prompt: JobPrompt, signal: AbortSignal): Promise<readonly number[]>;
-  /** @throws LmError invalid_request (invalid_grammar). */
-  checkGrammar(gbnf: string, signal: AbortSignal): Promise<void>;
   release(): void;
 }
 

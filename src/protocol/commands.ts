@@ -203,8 +203,6 @@ export const Command = Type.Union([
     jobId: Type.Integer(),
     prompt: JobPrompt,
   }),
-  /** Checks that a grammar compiles; answered by `grammarChecked`. */
-  Type.Object({ type: Type.Literal("checkGrammar"), jobId: Type.Integer(), gbnf: Type.String() }),
   /** Asks what the engine is doing; answered by `inspected`. */
   Type.Object({ type: Type.Literal("inspect"), jobId: Type.Integer() }),
   Type.Object({ type: Type.Literal("cancel"), jobId: Type.Integer() }),

@@ -8,22 +8,15 @@
 export interface LoadedModelInfo {
   /** Tokens the KV cache holds, shared by all slots; also the most one request may use. */
   contextLength: number;
-  trainContextLength: number;
   vocabularySize: number;
   /** Floats per embedding vector. */
   embeddingSize: number;
   parallel: number;
-  layerCount: number;
   gpuLayers: number;
   /** Text of the BOS token, "" when the vocabulary has none. */
   bosText: string;
   eosText: string;
   addsBos: boolean;
-  addsEos: boolean;
-  /** The vocabulary has fill-in-the-middle tokens. */
-  supportsInfill: boolean;
-  /** Recurrent or hybrid memory: partial prefixes cannot be reused. */
-  isRecurrent: boolean;
   threads: number;
   /** Names of the devices that compute, such as "CPU" or "Vulkan0 (NVIDIA H200)". */
   devices: readonly string[];
@@ -116,8 +109,6 @@ export type JobEvent =
   | { type: "embedded"; jobId: number; vectors: readonly string[]; tokens: number }
   /** Terminal. */
   | { type: "tokenized"; jobId: number; tokens: readonly number[] }
-  /** Terminal. `problem` is null when the grammar compiles. */
-  | { type: "grammarChecked"; jobId: number; problem: string | null }
   /** Terminal. */
   | { type: "inspected"; jobId: number; status: EngineStatus }
   /** Terminal: `code` and `details` are those of LmError. */

@@ -59,7 +59,6 @@ export const embedder = fakeModel({ key: "acme/embed", kind: "embedding", poolin
 export const modelInfo: LoadedModelInfo = {
   ...MODEL_INFO,
   contextLength: 2048,
-  trainContextLength: 4096,
   vocabularySize: 1000,
   embeddingSize: 3,
   memory: { modelBytes: 1, kvBytes: 2, computeBytes: 3 },
@@ -185,7 +184,6 @@ function fakeLease(model: CatalogModel, options: FakeOptions): Lease {
         tokens: inputs.length * 2,
       },
     tokenize: async () => [],
-    checkGrammar: async () => undefined,
     release: () => options.released?.(),
   };
 }

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
-import { hasCode, LmError } from "../../src/lib/errors.ts";
+import { hasCode } from "../../src/lib/errors.ts";
 import type { ModelPool } from "../../src/pool/model-pool.ts";
 import type { JobEvent } from "../../src/protocol/events.ts";
 import {
@@ -135,15 +135,14 @@ test("a refusal of the engine keeps its code and facts", async () => {
   });
 });
 
-test("embeddings, tokens and grammar checks are answered", async () => {
+test("embeddings and tokens are answered", async () => {
   pool = scriptedPool();
   const lease = await pool.acquire(model, never());
   const { vectors, tokens } = await lease.embed(["a", [1, 2]], never());
   expect([tokens, vectors.length]).toEqual([2, 2]);
   expect([...(vectors[0] ?? [])].map((value) => value.toFixed(2))).toEqual(["0.60", "0.80"]);
-  await lease.checkGrammar("root ::= [a]", never());
-  const error = await lease.checkGrammar("x", never()).catch((reason: unknown) => reason);
-  expect(error instanceof LmError && error.message).toBe("no root");
+  const text = { kind: "text", text: "a", addSpecial: true, parseSpecial: true } as const;
+  expect(await lease.tokenize(text, never())).toEqual([1, 2, 3]);
   lease.release();
 });
 

@@ -2,12 +2,8 @@ import { expect, test } from "bun:test";
 import type { CatalogModel } from "../../src/catalog/model.ts";
 import { LmError } from "../../src/lib/errors.ts";
 import { estimateMemory } from "../../src/pool/fit.ts";
-import {
-  instanceLifecycle,
-  LIFECYCLE,
-  lifecycleOf,
-  type Lifecycle,
-} from "../../src/pool/lifecycle.ts";
+import { instanceLifecycle, lifecycleOf, type Lifecycle } from "../../src/pool/lifecycle.ts";
+import { LIFECYCLE } from "../support/lifecycle.ts";
 import { ModelPool } from "../../src/pool/model-pool.ts";
 import { silentLog } from "../../src/lib/log.ts";
 import type { Command } from "../../src/protocol/commands.ts";

@@ -93,13 +93,10 @@ export class FakeModel implements Model {
     this.options = options;
     this.facts = {
       architecture: "fake",
-      description: "fake 0.1K bytes",
       trainContextLength: 4096,
       embeddingSize: 16,
-      layerCount: 1,
       gpuLayers: 0,
       sizeBytes: 0,
-      parameterCount: 1,
       hasEncoder: false,
       hasDecoder: true,
       isRecurrent: false,

@@ -35,7 +35,6 @@ export class FakeVocabulary implements Vocabulary {
   readonly bos = FakeToken.bos;
   readonly eos = FakeToken.eos;
   readonly addsBos = true;
-  readonly addsEos = false;
   readonly infill = {
     prefix: id("<|fim_prefix|>"),
     suffix: id("<|fim_suffix|>"),

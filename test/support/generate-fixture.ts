@@ -66,7 +66,6 @@ const model: CatalogModel = {
 const info: LoadedModelInfo = {
   ...MODEL_INFO,
   contextLength: 100,
-  trainContextLength: 100,
   vocabularySize: 10,
   embeddingSize: 1,
   parallel: 1,
@@ -112,7 +111,6 @@ export const leaseWith = (own: Partial<Lease>): Lease => ({
   embed: () => Promise.reject(new Error("not used")),
   tokenize: (prompt) =>
     Promise.resolve(prompt.kind === "text" ? Array.from(prompt.text, () => 0) : []),
-  checkGrammar: () => Promise.resolve(),
   release: () => undefined,
   ...own,
 });

@@ -243,11 +243,6 @@ function receive(command: Command): void {
     case "tokenize":
       receivedJobId = command.jobId;
       return emit([{ type: "tokenized", jobId: command.jobId, tokens: [1, 2, 3] }]);
-    case "checkGrammar": {
-      receivedJobId = command.jobId;
-      const problem = command.gbnf.includes("root") ? null : "no root";
-      return emit([{ type: "grammarChecked", jobId: command.jobId, problem }]);
-    }
     case "inspect": {
       receivedJobId = command.jobId;
       const { cache } = STATUS;

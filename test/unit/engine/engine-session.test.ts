@@ -55,7 +55,7 @@ test("hello, loading, ready, steps: numbered from 1 without a gap", async () => 
   ]);
   expect(sent[0]).toMatchObject({ buildId: "build", pid: process.pid });
   expect(sent[3]).toMatchObject({
-    model: { contextLength: 4096, bosText: "<s>", supportsInfill: true },
+    model: { contextLength: 4096, bosText: "<s>" },
   });
   expect(sent.at(-1)).toMatchObject({ type: "step", receivedJobId: 5 });
 });

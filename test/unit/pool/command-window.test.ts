@@ -8,13 +8,15 @@ beforeEach(() => {
   window = new CommandWindow(10_000, (command) => sent.push(command.jobId));
 });
 
-function check(jobId: number, bytes: number): JobCommand {
-  return { type: "checkGrammar", jobId, gbnf: "x".repeat(bytes - 1_024) };
+function sized(jobId: number, bytes: number): JobCommand {
+  const text = "x".repeat(bytes - 1_024);
+  const prompt = { kind: "text", text, addSpecial: true, parseSpecial: true } as const;
+  return { type: "tokenize", jobId, prompt };
 }
 
 test("commands go at once while the engine keeps up", () => {
   for (let id = 1; id <= 20; id += 1) {
-    window.push(check(id, 4_000));
+    window.push(sized(id, 4_000));
     window.read(id);
   }
   expect(sent).toHaveLength(20);
@@ -22,7 +24,7 @@ test("commands go at once while the engine keeps up", () => {
 });
 
 test("commands beyond the window wait in order until the engine has read", () => {
-  for (let id = 1; id <= 5; id += 1) window.push(check(id, 4_000));
+  for (let id = 1; id <= 5; id += 1) window.push(sized(id, 4_000));
   expect(sent).toEqual([1, 2]);
   expect(window.unreadBytes).toBe(8_000);
   window.read(1);
@@ -32,26 +34,26 @@ test("commands beyond the window wait in order until the engine has read", () =>
 });
 
 test("a small command does not overtake a large one", () => {
-  window.push(check(1, 8_000));
-  window.push(check(2, 8_000));
-  window.push(check(3, 1_100));
+  window.push(sized(1, 8_000));
+  window.push(sized(2, 8_000));
+  window.push(sized(3, 1_100));
   expect(sent).toEqual([1]);
   window.read(1);
   expect(sent).toEqual([1, 2, 3]);
 });
 
 test("a command larger than the window goes alone", () => {
-  window.push(check(1, 50_000));
-  window.push(check(2, 2_000));
+  window.push(sized(1, 50_000));
+  window.push(sized(2, 2_000));
   expect(sent).toEqual([1]);
   window.read(1);
   expect(sent).toEqual([1, 2]);
 });
 
 test("a waiting command can be taken back, a sent one cannot", () => {
-  window.push(check(1, 8_000));
-  window.push(check(2, 8_000));
-  window.push(check(3, 1_100));
+  window.push(sized(1, 8_000));
+  window.push(sized(2, 8_000));
+  window.push(sized(3, 1_100));
   expect([window.withdraw(1), window.withdraw(2), window.withdraw(2)]).toEqual([
     false,
     true,

@@ -67,7 +67,7 @@ test("an engine may be at a prompt while a slot is free for one that waits", () 
     return jobs.mayReadPrompt;
   };
   expect(jobs.mayReadPrompt).toBe(false);
-  jobs.open({ type: "checkGrammar", gbnf: "root ::= [a]" });
+  jobs.open({ type: "inspect" });
   expect(jobs.mayReadPrompt).toBe(false);
   const [first, ...others] = [1, 2, 3, 4, 5].map(() => jobs.open(generate));
   expect(jobs.mayReadPrompt).toBe(true);

@@ -13,7 +13,6 @@ const good: unknown[] = [
   { type: "trouble", seq: 2, cause: "ENOSPC", reason: "no space left on device" },
   step({ type: "text", jobId: 1, choice: 0, text: "", tokens: 0 }),
   step({ type: "cancelled", jobId: 1, stage: "queue", step: 0 }),
-  step({ type: "grammarChecked", jobId: 1, problem: null }),
 ];
 
 test.each(good.map((message) => ({ message })))("a message is taken: %j", ({ message }) => {
@@ -58,7 +57,7 @@ const failures = [
     details: { param: "grammar", reason: "invalid_grammar" },
     expected: { param: "grammar", reason: "invalid_grammar" },
   },
-  { code: "model_unloaded", details: null, expected: { model: "m" } },
+  { code: "unsupported_model", details: null, expected: { model: "m" } },
   { code: "internal", details: {}, expected: {} },
   { code: "unauthorized", details: {}, expected: {}, becomes: "internal" },
   { code: "wobble", details: { a: 1 }, expected: {}, becomes: "internal" },

@@ -1,10 +1,6 @@
 import { expect, test } from "bun:test";
-import {
-  LIFECYCLE,
-  lifecycleOf,
-  type Lifecycle,
-  type LifecycleFacts,
-} from "../../../src/pool/lifecycle.ts";
+import { lifecycleOf, type Lifecycle, type LifecycleFacts } from "../../../src/pool/lifecycle.ts";
+import { LIFECYCLE } from "../../support/lifecycle.ts";
 
 const rows: { facts: Partial<LifecycleFacts>; state: Lifecycle }[] = [
   { facts: { isOnDisk: false }, state: "absent" },
