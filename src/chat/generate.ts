@@ -31,8 +31,8 @@ export interface GenerateDeps {
   pool: Pick<Pool, "acquire" | "instances">;
   resolve: ResolveOptions;
   templates: ChatTemplates;
-  /** How a model answers where a request says nothing; absent = as all do. */
-  defaultsOf?: (model: CatalogModel) => ModelDefaults;
+  /** How a model answers where a request says nothing. */
+  defaultsOf: (model: CatalogModel) => ModelDefaults;
 }
 
 /** What a request leaves open, for one model. */
@@ -43,8 +43,6 @@ export interface ModelDefaults {
   /** For conversations without a system message; null = none. */
   system: string | null;
 }
-
-const NO_DEFAULTS: ModelDefaults = { sampling: {}, stops: [], system: null };
 
 /** What a request becomes: a prompt with its constraints, and how the output is read. */
 interface Prepared {
@@ -66,7 +64,7 @@ export function createGenerate(deps: GenerateDeps): Generate {
     const lease = await leaseFor(deps, request, signal);
     try {
       yield { type: "assigned", model: lease.identifier, key: lease.model.key };
-      const defaults = deps.defaultsOf?.(lease.model) ?? NO_DEFAULTS;
+      const defaults = deps.defaultsOf(lease.model);
       const ready = await prepare(knowledge, lease, request, defaults, signal);
       const warnings = [...ready.warnings, ...(await draftWarnings(deps, request, lease))];
       const prepared = { ...ready, warnings };
@@ -102,7 +100,7 @@ export function createRenderChat(deps: GenerateDeps): RenderChat {
     assert(input.kind === "chat", "only chat requests are rendered");
     const lease = await leaseFor(deps, { input, ...request }, signal);
     try {
-      const { system } = deps.defaultsOf?.(lease.model) ?? NO_DEFAULTS;
+      const { system } = deps.defaultsOf(lease.model);
       const messages = withSystem(input.messages, system);
       const { text } = await renderPrompt(knowledge, lease, messages, input.options, signal);
       const tokens = await lease.tokenize(textPrompt(text), signal);

@@ -70,8 +70,8 @@ export interface Deps {
   version: VersionInfo;
   clock: Clock;
   log: Log;
-  /** What `GET /api/lmserver/logs` shows; absent = there is no such route. */
-  logFeed?: LogFeed;
+  /** What `GET /api/lmserver/logs` shows. */
+  logFeed: LogFeed;
   /** `prefix` and random letters and digits; see lib/id.ts. */
   newId(prefix: string, length: number): string;
   /** False while starting: /readyz and /health answer 503. */

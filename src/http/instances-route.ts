@@ -121,14 +121,14 @@ function toInstance(status: InstanceStatus): Instance | null {
     max_context_length: model.maxContextLength,
     context_length: info?.contextLength ?? null,
     state,
-    load_progress: state === "loading" ? (status.loadedFraction ?? 0) : null,
+    load_progress: state === "loading" ? status.loadedFraction : null,
     parallel,
     running,
-    activity: ACTIVITIES[status.activity ?? "idle"],
+    activity: ACTIVITIES[status.activity],
     queued,
     ttl_ms: ttlMs,
     last_used_at: new Date(lastUsedMs).toISOString(),
-    lora: (settings?.adapters ?? []).map(({ name, scale }, id) => ({ id, name, scale })),
-    draft_model: settings?.draft?.model.key ?? info?.draftModel ?? null,
+    lora: (settings.adapters ?? []).map(({ name, scale }, id) => ({ id, name, scale })),
+    draft_model: settings.draft?.model.key ?? info?.draftModel ?? null,
   };
 }

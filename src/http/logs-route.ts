@@ -2,7 +2,7 @@ import { Type } from "typebox";
 import { invalidRequest, LmError } from "../lib/errors.ts";
 import { recordAnswer } from "./access-log.ts";
 import type { Server } from "./generation.ts";
-import { type LogFeed, LogLine, type LogReader, type LogSource } from "./log-feed.ts";
+import type { LogFeed, LogReader, LogSource } from "./log-feed.ts";
 import type { GetRoute } from "./route.ts";
 import { oneOf } from "./schema.ts";
 import { sseResponse } from "./sse.ts";
@@ -32,8 +32,8 @@ export function logsRoute(server: Server, feed: LogFeed): GetRoute {
       tag: "System",
       query: [SOURCE],
       response: {
-        description: "A stream without end, one object per event.",
-        schema: LogLine,
+        description: "A stream without end: frames of `data:` and one JSON object.",
+        schema: null,
         type: "text/event-stream",
         example: EXAMPLE,
       },

@@ -79,7 +79,7 @@ function stateOf({ pool }: Deps, model: CatalogModel, all: readonly InstanceStat
   const failure = pool.cooldown(model);
   const facts = { isOnDisk: true, downloads: [], instances, isCoolingDown: failure !== null };
   const state = lifecycleOf(facts);
-  const fractions = instances.map(({ loadedFraction }) => loadedFraction ?? 0);
+  const fractions = instances.map(({ loadedFraction }) => loadedFraction);
   return {
     key: model.key,
     state: toWire(state),

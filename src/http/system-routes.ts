@@ -48,7 +48,7 @@ export function systemRoutes(server: Server, budget: BodyBudget): GetRoute[] {
     root,
     greeting,
     version(server),
-    ...(deps.logFeed === undefined ? [] : [logsRoute(server, deps.logFeed)]),
+    logsRoute(server, deps.logFeed),
     ...(deps.settings.metrics ? [metricsText(server, budget)] : []),
   ];
 }

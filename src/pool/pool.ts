@@ -158,14 +158,13 @@ export interface InstanceStatus {
   model: CatalogModel;
   state: InstanceState;
   info: LoadedModelInfo | null;
-  /** Part of the model read so far, 0 to 1; absent when nobody measured. */
-  loadedFraction?: number;
+  /** Part of the model read so far, 0 to 1. */
+  loadedFraction: number;
   load: EngineLoad | null;
   pid: number | null;
   /** Jobs in the engine or waiting for it. */
   running: number;
-  /** Absent when nobody looked. */
-  activity?: EngineActivity;
+  activity: EngineActivity;
   queued: number;
   lastUsedMs: number;
   /** Engines started and crashed for this model since the server started. */
@@ -176,8 +175,8 @@ export interface InstanceStatus {
   /** Idle ms before unload; null = stays loaded. */
   ttlMs: number | null;
   parallel: number;
-  /** What the load was asked for; absent when nobody kept it. */
-  settings?: LoadDefaults;
+  /** What the load was asked for. */
+  settings: LoadDefaults;
 }
 
 /** The right to use one loaded model. */

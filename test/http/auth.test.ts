@@ -27,6 +27,7 @@ const PRIVATE = [
   "/api/lmserver/models",
   "/api/lmserver/downloads",
   "/api/lmserver/slots",
+  "/api/lmserver/logs",
   "/api/v1/models",
   "/api/v0/models",
   "/api/v0/models/acme/tiny",

@@ -2,12 +2,14 @@ import type { CatalogModel } from "../../src/catalog/model.ts";
 import type { Generate, GenerateEvent, OwnedRequest } from "../../src/chat/events.ts";
 import { createApp } from "../../src/http/app.ts";
 import type { Deps, HttpApp, HttpSettings } from "../../src/http/deps.ts";
+import { LogFeed } from "../../src/http/log-feed.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { LmError } from "../../src/lib/errors.ts";
 import { silentLog } from "../../src/lib/log.ts";
 import type { Embeddings, InstanceStatus, Lease, PoolStatistics } from "../../src/pool/pool.ts";
 import type { LoadedModelInfo, TokenLogprob } from "../../src/protocol/events.ts";
 import { MODEL_INFO } from "../support/model-info.ts";
+import { LOAD_DEFAULTS } from "../support/pool-fixture.ts";
 
 export const settings: HttpSettings = {
   apiKeys: [],
@@ -74,9 +76,11 @@ export function fakeInstance(
     model,
     state: "ready",
     info: modelInfo,
+    loadedFraction: 1,
     load: null,
     pid: 1,
     running: 0,
+    activity: "idle",
     queued: 0,
     lastUsedMs: 0,
     starts: 1,
@@ -84,6 +88,7 @@ export function fakeInstance(
     jit: true,
     ttlMs: null,
     parallel: 4,
+    settings: LOAD_DEFAULTS,
     ...over,
   };
 }
@@ -158,6 +163,7 @@ export function fakeDeps(options: FakeOptions = {}): Deps {
     version: { version: "0.1.0", commit: null, engine: "v0.5.0" },
     clock: systemClock,
     log: silentLog,
+    logFeed: new LogFeed(() => 0),
     newId: (prefix, length) => prefix + "x".repeat(length),
     isReady: () => true,
     isStopping: () => false,

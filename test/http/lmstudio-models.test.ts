@@ -104,7 +104,16 @@ describe("GET /api/v1/models", () => {
       ],
     });
     expect(llm?.["loaded_instances"]).toEqual([
-      { id: "acme/tiny", config: { context_length: 2048, parallel: 4 } },
+      {
+        id: "acme/tiny",
+        config: {
+          context_length: 2048,
+          eval_batch_size: 512,
+          parallel: 4,
+          flash_attention: true,
+          offload_kv_cache_to_gpu: false,
+        },
+      },
       {
         id: "acme/tiny:2",
         config: {

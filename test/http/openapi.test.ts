@@ -70,6 +70,7 @@ test("every route has its own id, an example, and says what errors look like", (
     "/",
     "/lmstudio-greeting",
     "/version",
+    "/api/lmserver/logs",
     "/metrics",
   ]);
   expect(new Set(operations.map(({ operation }) => operation.operationId)).size).toBe(

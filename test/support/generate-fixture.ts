@@ -98,7 +98,10 @@ export const depsWith = (lease: Lease): GenerateDeps => ({
   pool: { acquire: () => Promise.resolve(lease), instances: () => [] },
   resolve: { jit: true, modelFallback: true, allowLlmEmbeddings: false },
   templates,
+  defaultsOf: () => NO_DEFAULTS,
 });
+
+const NO_DEFAULTS: ModelDefaults = { sampling: {}, stops: [], system: null };
 
 /** A lease of the one model; every method can be given. */
 export const leaseWith = (own: Partial<Lease>): Lease => ({
@@ -138,7 +141,7 @@ export async function run(
     },
     release: () => void (result.released += 1),
   });
-  const defaultsOf = () => ({ sampling: {}, stops: [], system: null, ...defaults });
+  const defaultsOf = () => ({ ...NO_DEFAULTS, ...defaults });
   const generate = createGenerate({ ...depsWith(lease), defaultsOf });
   const { signal } = new AbortController();
   try {

@@ -88,13 +88,13 @@ function toCapabilities(model: CatalogModel): NonNullable<NativeModel["capabilit
 export function loadConfig({ model, info, settings, parallel }: InstanceStatus): LoadConfig {
   const context = { context_length: info?.contextLength ?? 0 };
   if (model.kind === "embedding") return context;
-  const isOnGpu = (info?.gpuLayers ?? 0) > 0 && settings?.kvOnGpu !== false;
+  const isOnGpu = (info?.gpuLayers ?? 0) > 0 && settings.kvOnGpu !== false;
   return {
     ...context,
-    ...(settings && { eval_batch_size: settings.batchCapacity }),
+    eval_batch_size: settings.batchCapacity,
     parallel,
-    ...(settings && { flash_attention: settings.flashAttention !== "off" }),
-    ...(settings?.experts && { num_experts: settings.experts.used }),
-    ...(settings && { offload_kv_cache_to_gpu: isOnGpu }),
+    flash_attention: settings.flashAttention !== "off",
+    ...(settings.experts && { num_experts: settings.experts.used }),
+    offload_kv_cache_to_gpu: isOnGpu,
   };
 }

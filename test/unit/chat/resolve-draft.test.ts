@@ -94,6 +94,7 @@ async function ask(draftModel: string | null, loadedDraft: string | null) {
     },
     resolve: { jit: true, modelFallback: false, allowLlmEmbeddings: false },
     templates,
+    defaultsOf: () => ({ sampling: {}, stops: [], system: null }),
   });
   const request = {
     model: "large",

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import type { CatalogModel } from "../../../src/catalog/model.ts";
 import { resolveModel } from "../../../src/chat/resolve-model.ts";
 import type { InstanceStatus } from "../../../src/pool/pool.ts";
-import { failure, scriptedModel } from "../../support/pool-fixture.ts";
+import { failure, LOAD_DEFAULTS, scriptedModel } from "../../support/pool-fixture.ts";
 
 const [a, b] = [scriptedModel({ name: "a" }), scriptedModel({ name: "b" })];
 
@@ -15,9 +15,11 @@ const instance = (
   model,
   state: "ready",
   info: null,
+  loadedFraction: 1,
   load: null,
   pid: 1,
   running: 0,
+  activity: "idle",
   queued: 0,
   lastUsedMs: 0,
   starts: 1,
@@ -25,6 +27,7 @@ const instance = (
   jit: false,
   ttlMs: null,
   parallel: 4,
+  settings: LOAD_DEFAULTS,
   ...facts,
 });
 
