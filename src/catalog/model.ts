@@ -12,12 +12,12 @@ export interface ModelHeader {
   /** Floats per head; null = embedding size divided by heads. */
   keyLength: number | null;
   valueLength: number | null;
-  /** Width of the widest feed-forward layer; null or absent = the header does not say. */
-  feedForwardLength?: number | null;
+  /** Width of the widest feed-forward layer; null = the header does not say. */
+  feedForwardLength: number | null;
   /** Tokens; null = full attention. */
   slidingWindow: number | null;
-  /** Some layers or all keep a state in place of keys and values; absent = none does. */
-  isRecurrent?: boolean;
+  /** Some layers or all keep a state in place of keys and values. */
+  isRecurrent: boolean;
   vocabularySize: number;
   expertCount: number | null;
 }
@@ -48,8 +48,8 @@ export interface CatalogModel {
   bosText: string | null;
   eosText: string | null;
   pooling: "none" | "mean" | "cls" | "last" | "rank" | null;
-  /** Facts for memory estimates; absent when the model did not come from a file scan. */
-  header?: ModelHeader;
+  /** Facts for memory estimates. */
+  header: ModelHeader;
   /** Where the file was found; all but `models-dir` belong to others and are only read. */
   source: ModelOrigin;
   /** What the store it comes from recommends; absent when it says nothing. */

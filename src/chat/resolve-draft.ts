@@ -28,15 +28,10 @@ export async function resolveDraft(
 function whyUnsuited(main: CatalogModel, draft: CatalogModel): string | null {
   if (draft.kind !== "llm") return "it is an embedding model";
   if (main.kind !== "llm") return "an embedding model says nothing";
-  if (draft.header?.isRecurrent === true) return "wrong guesses cannot be removed from its memory";
-  if (main.header?.isRecurrent === true)
-    return "wrong guesses cannot be removed from this model's memory";
-  const [mainSize, draftSize] = [main, draft].map(({ header }) => header?.vocabularySize ?? null);
-  if (
-    mainSize != null &&
-    draftSize != null &&
-    Math.abs(mainSize - draftSize) > VOCABULARY_PADDING
-  ) {
+  if (draft.header.isRecurrent) return "wrong guesses cannot be removed from its memory";
+  if (main.header.isRecurrent) return "wrong guesses cannot be removed from this model's memory";
+  const [mainSize, draftSize] = [main.header.vocabularySize, draft.header.vocabularySize];
+  if (Math.abs(mainSize - draftSize) > VOCABULARY_PADDING) {
     return `its vocabulary has ${draftSize} tokens instead of ${mainSize}`;
   }
   const isOther = (field: "bosText" | "eosText"): boolean =>

@@ -58,7 +58,7 @@ export function demandOf(
 ): Demand {
   const { weightBytes, kvBytes, computeBytes, totalBytes } = estimate;
   const layered = weightBytes + kvBytes;
-  const layers = Math.max(1, model.header?.blockCount ?? USUAL_LAYERS) + 1;
+  const layers = Math.max(1, model.header.blockCount ?? USUAL_LAYERS) + 1;
   const share = gpuShare(gpuLayers, layers, layered / layers, gpuFreeBytes);
   if (share === 0) return { ramBytes: totalBytes, gpuBytes: 0 };
   const wanted = share * layered + computeBytes;

@@ -22,6 +22,6 @@ export function checkDraft(main: CatalogModel, draft: CatalogModel, contextLengt
 
 /** Layers with a window shorter than the context give up what leaves it. */
 function forgets({ architecture, header }: CatalogModel, contextLength: number): boolean {
-  const window = header?.slidingWindow ?? 0;
+  const window = header.slidingWindow ?? 0;
   return WINDOWED.test(architecture) && window > 0 && window < contextLength;
 }

@@ -77,16 +77,15 @@ export function estimateMemory(model: CatalogModel, asked: FitOptions): MemoryEs
  * @param sequences of a context that generates.
  */
 function estimateOne(model: CatalogModel, asked: FitOptions, sequences: number): MemoryEstimate {
-  const header = model.header ?? null;
+  const { header } = model;
   const options = asked.purpose === "embed" ? embedOptions(model, asked) : asked;
   const adapterBytes = (asked.adapters ?? []).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  const modelBytes = header === null ? model.sizeBytes : count(header.tensorBytes);
-  const weightBytes = modelBytes + adapterBytes;
-  const shape = header === null ? null : shapeOf(model, header);
+  const weightBytes = count(header.tensorBytes) + adapterBytes;
+  const shape = shapeOf(model, header);
   const isCacheless = ENCODER.test(model.architecture);
-  const kvBytes = shape === null || isCacheless ? 0 : kvCacheBytes(shape, options);
-  const computeBytes = shape === null ? 0 : computeBufferBytes(shape, options, sequences);
-  const tableBytes = (shape?.vocabularySize ?? 0) * VOCABULARY_ENTRY_BYTES;
+  const kvBytes = isCacheless ? 0 : kvCacheBytes(shape, options);
+  const computeBytes = computeBufferBytes(shape, options, sequences);
+  const tableBytes = shape.vocabularySize * VOCABULARY_ENTRY_BYTES;
   const lanes = asked.purpose === "embed" ? lanesBytes(kvBytes + computeBytes, asked.threads) : 0;
   const totalBytes = safe(
     weightBytes + kvBytes + computeBytes + lanes + tableBytes + PROCESS_BYTES,
@@ -191,7 +190,7 @@ function shapeOf(model: CatalogModel, header: ModelHeader): Shape {
 
 /** Whether its memory is kept whole or not at all, as far as the header says. */
 function isWhole({ header }: CatalogModel): boolean {
-  return header?.isRecurrent === true || count(header?.slidingWindow) > 0;
+  return header.isRecurrent || count(header.slidingWindow) > 0;
 }
 
 function kvCacheBytes(shape: Shape, options: FitOptions): number {

@@ -10,6 +10,7 @@ import type { Embeddings, InstanceStatus, Lease, PoolStatistics } from "../../sr
 import type { LoadedModelInfo, TokenLogprob } from "../../src/protocol/events.ts";
 import { MODEL_INFO } from "../support/model-info.ts";
 import { LOAD_DEFAULTS } from "../support/pool-fixture.ts";
+import { modelHeader } from "../support/model-header.ts";
 
 export const settings: HttpSettings = {
   apiKeys: [],
@@ -51,6 +52,7 @@ export function fakeModel(over: Partial<CatalogModel> = {}): CatalogModel {
     bosText: null,
     eosText: null,
     pooling: null,
+    header: modelHeader(),
     source: "models-dir",
     ...over,
   };

@@ -17,6 +17,7 @@ import {
   post,
   started,
 } from "./fakes.ts";
+import { modelHeader } from "../support/model-header.ts";
 
 const pirate: CatalogAdapter = {
   key: "pirate",
@@ -138,18 +139,7 @@ describe("lora of a load", () => {
 });
 
 describe("experts of a load", () => {
-  const header = {
-    parameterCount: 1,
-    tensorBytes: 1,
-    blockCount: 1,
-    headCount: [1],
-    headCountKv: [1],
-    keyLength: null,
-    valueLength: null,
-    slidingWindow: null,
-    vocabularySize: 1,
-    expertCount: 8,
-  };
+  const header = modelHeader({ expertCount: 8 });
   const mixture = fakeModel({ key: "mixture", architecture: "qwen3moe", header });
 
   test("a number of experts is applied and echoed where there are some, never more", async () => {

@@ -6,6 +6,7 @@ import type { ModelPool } from "../../src/pool/model-pool.ts";
 import { fakeModel } from "../http/fakes.ts";
 import { fakeSpawner } from "../support/fake-channel.ts";
 import { failure, LOAD_DEFAULTS, never, scriptedPool } from "../support/pool-fixture.ts";
+import { modelHeader } from "../support/model-header.ts";
 
 const GIB = 2 ** 30;
 const CHILD = join(import.meta.dir, "../support/probe-child.ts");
@@ -75,18 +76,13 @@ test("a machine that shows no device is not probed, and a probe that dies is unk
 });
 
 test("a model that shall lie on the GPU is admitted by what the probe says is free there", async () => {
-  const header = {
-    parameterCount: 7e9,
+  const header = modelHeader({
     tensorBytes: 8 * GIB,
     blockCount: 32,
     headCount: [32],
     headCountKv: [8],
-    keyLength: null,
-    valueLength: null,
-    slidingWindow: null,
     vocabularySize: 32_000,
-    expertCount: null,
-  };
+  });
   const model = fakeModel({ header, sizeBytes: 8 * GIB, embeddingSize: 4_096 });
   let devices: Shown[] = [{ isGpu: true, freeBytes: 4 * GIB }];
   const { spawn, engines } = fakeSpawner();

@@ -13,6 +13,7 @@ import type { Lease } from "../../src/pool/pool.ts";
 import type { GenerateJob } from "../../src/protocol/commands.ts";
 import type { JobEvent, JobTimings, LoadedModelInfo } from "../../src/protocol/events.ts";
 import { MODEL_INFO } from "./model-info.ts";
+import { modelHeader } from "./model-header.ts";
 
 /** Generation over a lease that answers with written events, for tests of what is made of them. */
 
@@ -60,6 +61,7 @@ const model: CatalogModel = {
   bosText: null,
   eosText: null,
   pooling: null,
+  header: modelHeader(),
   source: "models-dir",
 };
 

@@ -9,6 +9,7 @@ import type { GenerateJob } from "../../src/protocol/commands.ts";
 import type { JobEvent } from "../../src/protocol/events.ts";
 import { DEFAULT_SAMPLING } from "../../src/protocol/sampling.ts";
 import type { JobScript, LoadScript } from "./scripted-engine.ts";
+import { modelHeader } from "./model-header.ts";
 
 export const BUILD_ID = "build-of-the-test";
 
@@ -79,6 +80,7 @@ export function scriptedModel(script: LoadScript, facts: Partial<CatalogModel> =
     bosText: null,
     eosText: null,
     pooling: null,
+    header: modelHeader({ tensorBytes: facts.sizeBytes ?? 1_000 }),
     source: "models-dir",
     ...facts,
   };

@@ -229,7 +229,7 @@ function toExperts(
   { architecture, header }: CatalogModel,
   warnings: string[],
 ): Pick<LoadRequest, "experts"> {
-  const count = header?.expertCount ?? 0;
+  const count = header.expertCount ?? 0;
   if (used === null) return {};
   if (count > 0 && used > count) {
     throw invalidRequest(

@@ -7,25 +7,14 @@ import { resolveDraft } from "../../../src/chat/resolve-draft.ts";
 import type { AcquireOptions, Lease } from "../../../src/pool/pool.ts";
 import { startedOf } from "../../support/generate-fixture.ts";
 import { failure, scriptedModel } from "../../support/pool-fixture.ts";
+import { modelHeader } from "../../support/model-header.ts";
 
 const sized = (
   name: string,
   vocabularySize: number,
   { isRecurrent = false, ...facts }: Partial<CatalogModel> & { isRecurrent?: boolean } = {},
 ) => {
-  const header = {
-    isRecurrent,
-    parameterCount: 1,
-    tensorBytes: 1,
-    blockCount: 1,
-    headCount: [1],
-    headCountKv: [1],
-    keyLength: null,
-    valueLength: null,
-    slidingWindow: null,
-    vocabularySize,
-    expertCount: null,
-  };
+  const header = modelHeader({ isRecurrent, vocabularySize });
   return scriptedModel({ name }, { header, eosText: "</s>", ...facts });
 };
 const large = sized("large", 32_000);

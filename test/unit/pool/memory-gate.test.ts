@@ -12,6 +12,7 @@ import {
   POOL_DEFAULTS,
   scriptedModel,
 } from "../../support/pool-fixture.ts";
+import { modelHeader } from "../../support/model-header.ts";
 
 const MIB = 2 ** 20;
 const flush = () => new Promise((resolve) => setImmediate(resolve));
@@ -200,18 +201,7 @@ test("a load on purpose waits for room without anyone who asks for the model", a
 test("a draft model that forgets what leaves its window is refused before anybody leaves", async () => {
   const { pool, states } = gatedPool({ keepLastJit: true });
   (await pool.acquire(big, never())).release();
-  const header = {
-    parameterCount: 1,
-    tensorBytes: 1,
-    blockCount: 1,
-    headCount: [1],
-    headCountKv: [1],
-    keyLength: null,
-    valueLength: null,
-    slidingWindow: 512,
-    vocabularySize: 1,
-    expertCount: null,
-  };
+  const header = modelHeader({ slidingWindow: 512 });
   const windowed = modelOf("windowed", 1, { architecture: "gemma3", header });
   const ask = (contextLength: number) => {
     const draft = { model: windowed, ...DRAFT_LIMITS };
