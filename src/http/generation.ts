@@ -82,7 +82,7 @@ export class GenerationScope {
     }
   }
 
-  /** Refuses what these would without running them; a refusal counts as one generation's. */
+  /** Refuses what these would without running them. A refusal counts as one generation's. */
   async check(requests: readonly GenerateRequest[], toWire = this.#toWire): Promise<void> {
     const { deps, metrics } = this.#server;
     const meter = new GenerationMeter(metrics, deps.clock, this.#context);
@@ -91,8 +91,8 @@ export class GenerationScope {
       for await (const event of events) meter.observe(event);
     } catch (error) {
       const outcome = this.abort.signal.aborted ? "cancelled" : outcomeOf(error, meter);
-      // Those that found the queue full are counted when the answer is over.
-      if (!requests.some((request) => this.#crowded.has(request))) meter.close(outcome);
+      for (const request of requests) this.#crowded.delete(request);
+      meter.close(outcome);
       throw this.failure(error, toWire);
     }
   }
