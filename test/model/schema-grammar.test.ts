@@ -190,6 +190,18 @@ const tables: Record<string, readonly Case[]> = {
       refuses: ['"ab"', '"1"', '"1ax"', '"a1y"', '"abcd1"', '" 1"'],
     },
     {
+      name: "look-ahead in a repeated group, where it ends within the group",
+      schema: { type: "string", pattern: "^(?:(?![aeiou])[a-z])+$" },
+      accepts: ['"rhythm"'],
+      refuses: ['"rhyme"', '""'],
+    },
+    {
+      name: "anchors and names of groups as Python writes them",
+      schema: { type: "string", pattern: "\\A(?P<year>\\d{4})\\Z" },
+      accepts: ['"2024"'],
+      refuses: ['"20245"', '"A2024Z"'],
+    },
+    {
       name: "an anchor in one alternative only",
       schema: { type: "string", pattern: "(^|,)a(,|$)" },
       accepts: ['"a"', '"b,a"', '"a,b"', '"b,a,c"'],

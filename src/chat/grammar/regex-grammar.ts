@@ -193,7 +193,8 @@ function lengthOf(root: RegexNode): LengthRange {
   return anchors ? measure(root) : { min: measure(root).min, max: null };
 }
 
-function measure(node: RegexNode): LengthRange {
+/** Shortest and longest text that a part of a pattern reads. */
+export function measure(node: RegexNode): LengthRange {
   switch (node.kind) {
     case "set":
       return { min: 1, max: 1 };

@@ -1,6 +1,7 @@
 import type { Alphabet } from "./alphabet.ts";
 import type { CharSet } from "./char-set.ts";
 import type { Language, Languages } from "./language.ts";
+import { measure } from "./regex-grammar.ts";
 import { UnsupportedPattern, type RegexNode } from "./regex-parse.ts";
 
 /** Copies of a repeated part that looks ahead or holds an anchor. */
@@ -120,14 +121,33 @@ class RegexReader {
     return found;
   }
 
+  /** Look-ahead is no matter of what is around where it ends within the sequence. */
+  #sequenceAlone(items: readonly RegexNode[]): Language | null {
+    const languages = this.#languages;
+    let following = languages.empty;
+    let least = 0;
+    for (const item of items.toReversed()) {
+      const part = this.#alone(item.kind === "look" ? item.item : item);
+      if (part === null) return null;
+      const { min, max } = measure(item.kind === "look" ? item.item : item);
+      if (item.kind !== "look") {
+        following = languages.joined(part, following);
+        least += min;
+        continue;
+      }
+      if (max === null || max > least) return null;
+      const ahead = languages.joined(part, languages.anything);
+      following = languages.both(item.negative ? languages.not(ahead) : ahead, following);
+    }
+    return following;
+  }
+
   #aloneOf(node: RegexNode): Language | null {
     switch (node.kind) {
       case "set":
         return this.#languages.letter(this.#alphabet.maskOf(node.set));
-      case "sequence": {
-        const items = all(node.items.map((item) => this.#alone(item)));
-        return items === null ? null : this.#languages.sequence(items);
-      }
+      case "sequence":
+        return this.#sequenceAlone(node.items);
       case "choice": {
         const options = all(node.options.map((option) => this.#alone(option)));
         return options === null ? null : this.#languages.either(...options);

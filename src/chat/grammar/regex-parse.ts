@@ -116,6 +116,9 @@ class RegexParser {
       case "[":
         return { kind: "set", set: this.#class() };
       case "\\":
+        // As Python and Rust write anchors, whose patterns Pydantic passes on.
+        if (this.#take("A")) return { kind: "start" };
+        if (this.#take("Z") || this.#take("z")) return { kind: "end" };
         return { kind: "set", set: this.#escape(false) };
       case "*":
       case "+":
@@ -127,7 +130,7 @@ class RegexParser {
   }
 
   #group(): RegexNode {
-    if (this.#take("?<")) {
+    if (this.#take("?<") || this.#take("?P<")) {
       const next = this.#peek();
       if (next === "=" || next === "!") throw new UnsupportedPattern("look-behind");
       while (this.#next() !== ">");

@@ -54,6 +54,7 @@ const pattern = fc.letrec<{ part: string; whole: string }>((tie) => ({
     tie("part").map((inner) => `(?:${inner}){1,2}`),
     tie("part").map((inner) => `(?=${inner})`),
     tie("part").map((inner) => `(?!${inner})`),
+    fc.constantFrom("(?:(?!a)[ab])*", "(?:(?=a|bb)\\w\\w)+", "(?!^)(?:a(?!b)[abc])?"),
     fc.tuple(tie("part"), tie("part")).map((both) => both.join("")),
     fc.tuple(tie("part"), tie("part")).map((both) => `(?:${both.join("|")})`),
   ),
