@@ -26,6 +26,74 @@ const LISTING_CALLS: typeof CALLS = {
     `]<]minimax[>[<tool_call>\n]<]minimax[>[<invoke name="fn">]<]minimax[>[<k>${text}]<]minimax[>[</k>]<]minimax[>[</invoke>\n]<]minimax[>[</tool_call>`,
 };
 
+/** Patterns and formats beside other types: what is written as text, and what as another value. */
+const PATTERNED: readonly { schema: object; texts: string[]; others: string[]; never: string[] }[] =
+  [
+    {
+      schema: {
+        anyOf: [
+          { type: "string", pattern: "^\\d{5}$" },
+          { type: "integer", maximum: 9 },
+        ],
+      },
+      texts: ["05555"],
+      others: ["9"],
+      never: ["55555", "10"],
+    },
+    {
+      schema: { type: ["string", "number"], pattern: "^\\d{2,4}$", maximum: 50 },
+      texts: ["007"],
+      others: ["50", "12.5"],
+      never: ["8888", "51"],
+    },
+    {
+      schema: { type: ["string", "boolean"], const: false, pattern: "^" },
+      texts: [],
+      others: ["false"],
+      never: ["true"],
+    },
+    {
+      schema: { anyOf: [{ type: "string", pattern: "^(true|no| ?5)" }, { enum: [false, 7] }] },
+      texts: ["no", "truest", "true ly", "5x"],
+      others: ["false", "7"],
+      never: ["true", "true ", " 5", "5"],
+    },
+    {
+      schema: {
+        anyOf: [
+          { type: "string", format: "hostname" },
+          { type: "number", maximum: 1 },
+        ],
+      },
+      texts: ["a.example", "1.2.3"],
+      others: ["1"],
+      never: ["1.5", "22"],
+    },
+    {
+      schema: { type: ["string", "null"], pattern: "^\\w+$", maxLength: 4 },
+      texts: ["nul", "1234"],
+      others: ["null"],
+      never: ["None", "nulls"],
+    },
+    {
+      schema: { type: ["string", "null"], format: "date" },
+      texts: ["2024-02-29"],
+      others: ["null"],
+      never: ["None", "2023-02-29"],
+    },
+    {
+      schema: {
+        anyOf: [
+          { type: "string", pattern: "^[{(x]" },
+          { type: "array", maxItems: 1 },
+        ],
+      },
+      texts: ["xy", "{1}"],
+      others: ["[1]"],
+      never: ["(1, 2)", "[1,2]"],
+    },
+  ];
+
 interface StringRules {
   enum?: readonly unknown[];
   type?: readonly string[];
@@ -126,6 +194,19 @@ describe.if(llamaLibraries() !== null)("an argument that may be a text or someth
       const own = ["1", "null"].map(call);
       expect([...writable(format, strings, own)]).toEqual(own);
       expect(own.map((text) => valueOf(format, strings, text))).toEqual(["1", "null"]);
+    },
+  );
+
+  test.each(Object.entries(CALLS))(
+    "is never a text with a pattern or format that is read as another value, in %s",
+    (format, call) => {
+      for (const { schema, texts, others, never } of PATTERNED) {
+        const tool = { ...toolOf(schema), strict: true };
+        const all = [...texts, ...others, ...never].map(call);
+        const wanted = [...texts, ...others].map(call);
+        expect([schema, [...writable(format, tool, all)]]).toEqual([schema, wanted]);
+        expect(texts.map((text) => valueOf(format, tool, call(text)))).toEqual(texts);
+      }
     },
   );
 

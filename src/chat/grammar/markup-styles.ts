@@ -3,7 +3,7 @@ import { charSet, complement, intersect } from "./char-set.ts";
 import { countedUntil } from "./counted-text.ts";
 import { literal, sequence, type GrammarBuilder } from "./gbnf.ts";
 import { jsonRule } from "./json-rules.ts";
-import { rawText, rawTexts } from "./raw-text.ts";
+import { otherValues, rawText, rawTexts } from "./raw-text.ts";
 import { repeat } from "./repeat.ts";
 import type { JsonType } from "./schema-shape.ts";
 import { textUntil } from "./until-grammar.ts";
@@ -55,10 +55,11 @@ function anyElement(builder: GrammarBuilder, style: ValueStyle, prefix: string):
  * @param others Types that are written beside the values of this style.
  */
 export function taggedStyle(close: string, others: ReadonlySet<JsonType> = NONE): ValueStyle {
+  const unlike = otherValues(others);
   return {
     ...JSON_STYLE,
     id: "tagged",
-    text: rawText("", close),
+    text: { ...rawText("", close), ...(unlike !== undefined && { unlike }) },
     texts: (value, types) => rawTexts(value, close, types.union(others)),
     anyValue: (builder) => textUntil(builder, close),
     end: literal(close),
@@ -69,7 +70,7 @@ const NONE: ReadonlySet<JsonType> = new Set();
 
 /** As `taggedStyle`, but strings with `<` or `&` stand in a CDATA section. */
 export function cdataStyle(close: string, others: ReadonlySet<JsonType> = NONE): ValueStyle {
-  const style = taggedStyle(close);
+  const style = taggedStyle(close, others);
   const markup = charSet([0x26, 0x26], [0x3c, 0x3c]);
   const any = style.text.char(complement(markup)) ?? "";
   const whole = (builder: GrammarBuilder, section: string, plain: string): string =>

@@ -45,6 +45,22 @@ export function rawTexts(value: unknown, close: string, types: ReadonlySet<JsonT
   return isWrong ? [] : [text];
 }
 
+/** JSON, and what the parser takes for it, by the types of what is read. */
+const READ_AS: readonly (readonly [types: readonly JsonType[], pattern: string])[] = [
+  [["number", "integer"], "-?(0|[1-9]\\d*)(\\.\\d+)?([eE][+-]?\\d+)?"],
+  [["boolean"], "true|True|false|False"],
+  [["null"], "null|None"],
+  [["object"], "\\{[\\s\\S]*"],
+  [["array"], "[\\[(][\\s\\S]*"],
+];
+
+/** A pattern of all texts that may be read as a value of these types; undefined = there are none. */
+export function otherValues(types: ReadonlySet<JsonType>): string | undefined {
+  const read = READ_AS.filter(([names]) => names.some((name) => types.has(name)));
+  const either = read.map(([, pattern]) => pattern).join("|");
+  return either === "" ? undefined : `^[ \\t\\r\\n]*(${either})[ \\t\\r\\n]*$`;
+}
+
 /** Whether the parser takes this for a string where values of these types may stand. */
 export function readsAsText(text: string, types: ReadonlySet<JsonType>): boolean {
   const known = Array.from(types, (type) => (type === "integer" ? "number" : type));

@@ -32,8 +32,8 @@ const SHARES = 4;
 const STEPS_PER_CHARACTER = 4;
 
 /**
- * The inside of a string that keeps all of a shape, which holds a pattern or a format; null when
- * there is none. A single pattern or format is written as it stands; several, or one with a length
+ * The inside of a string that keeps all of a shape, which holds a pattern or a format, and that is
+ * read as a text; null when there is none. A single pattern or format is written as it stands; several, or one with a length
  * that it does not keep by itself, become an automaton.
  *
  * @throws UnsupportedPattern for what no grammar expresses, or none that is small enough.
@@ -43,7 +43,7 @@ export function shapedText(
   text: CharStyle,
   shape: TextShape,
 ): string | null {
-  const key = JSON.stringify([text.char(EVERY), text.any(builder), shape]);
+  const key = JSON.stringify([text.char(EVERY), text.any(builder), text.unlike, shape]);
   const texts = WRITTEN.get(builder) ?? new Map<string, Written>();
   WRITTEN.set(builder, texts);
   const known = texts.get(key);
@@ -78,10 +78,12 @@ function plain(builder: GrammarBuilder, text: CharStyle, shape: TextShape): stri
     if (pattern === undefined) {
       if (format === undefined || formats.length > 1) return null;
       const { usual } = formatOf(format);
+      if (!isRead(builder, usual, text)) return null;
       const { expression, lengthHolds } = writtenPattern(builder, usual, length, text);
       return lengthHolds ? expression : null;
     }
-    if (!formats.every((each) => implies(builder, pattern, each))) return null;
+    if (!isRead(builder, pattern, text)) return null;
+    if (!formats.every((each) => implies(builder, pattern, formatOf(each).full))) return null;
     const { expression, lengthHolds } = patternGrammar(builder, pattern, length, text);
     return lengthHolds ? expression : null;
   } catch (error) {
@@ -98,14 +100,23 @@ function formatOf(name: string): StringFormat {
   return format;
 }
 
-/** Whether every text of a pattern has a format. */
-function implies({ budgets }: GrammarBuilder, pattern: string, format: string): boolean {
-  const key = JSON.stringify([pattern, format]);
+/** Whether every text of a pattern is read as a text. */
+const isRead = (builder: GrammarBuilder, pattern: string, { unlike }: CharStyle): boolean =>
+  unlike === undefined || implies(builder, pattern, unlike, true);
+
+/** Whether every text that matches one pattern matches the other, or does not where it is `negated`. */
+function implies(
+  { budgets }: GrammarBuilder,
+  pattern: string,
+  other: string,
+  negated = false,
+): boolean {
+  const key = JSON.stringify([pattern, other, negated]);
   if (budgets.texts.passed.has(key)) return true;
-  const { full } = formatOf(format);
   return spending(budgets.texts, (budget) => {
-    const { languages, alphabet, of } = readPatterns([pattern, full], [], budget);
-    const others = languages.both(of(pattern), languages.not(of(full)));
+    const { languages, alphabet, of } = readPatterns([pattern, other], [], budget);
+    const refused = negated ? of(other) : languages.not(of(other));
+    const others = languages.both(of(pattern), refused);
     const holds = !isInhabited(automatonOf(others, languages, alphabet, MAX_STATES));
     if (holds) budgets.texts.passed.add(key);
     return holds;
@@ -119,9 +130,12 @@ function intersected(builder: GrammarBuilder, text: CharStyle, shape: TextShape)
   }
   return spending(builder.budgets.texts, (budget) => {
     const all = [...patterns, ...formats.map((format) => formatOf(format).full)];
-    const { languages, alphabet, of, literal } = readPatterns(all, except, budget);
+    const unlike = text.unlike === undefined ? [] : [text.unlike];
+    const read = readPatterns([...all, ...unlike], except, budget);
+    const { languages, alphabet, of, literal } = read;
     const whole = languages.both(
       ...all.map(of),
+      ...unlike.map((each) => languages.not(of(each))),
       ...except.map((each) => languages.not(literal(each))),
       length === null ? languages.anything : languages.times(languages.any, length.min, length.max),
     );

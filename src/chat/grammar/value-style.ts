@@ -12,6 +12,8 @@ export interface CharStyle {
   char(set: CharSet): string | null;
   /** The rule or class of one character of any kind. */
   any(builder: GrammarBuilder): string;
+  /** A pattern of the texts that would be read as something else than a text; absent = there are none. */
+  readonly unlike?: string;
 }
 
 /** How characters are written between the delimiters of a string. */
