@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { TokenFile } from "../config/tokens.ts";
 import type { Clock } from "../lib/clock.ts";
-import { LmError } from "../lib/errors.ts";
+import { type ErrorDetails, LmError } from "../lib/errors.ts";
 import { MAX_AUTH_ADDRESSES, MAX_AUTH_FAILURES_PER_MINUTE } from "../lib/limits.ts";
 import { isLoopbackAddress } from "./host.ts";
 import { ANYBODY, type Caller } from "./permission.ts";
@@ -50,7 +50,8 @@ export class Authenticator {
     const caller = typeof token === "string" ? this.#find(token) : null;
     if (caller !== null) return caller;
     this.#countFailure(address);
-    throw new LmError("unauthorized", {}, refusalOf(token));
+    const reason = token === DISAGREE ? "disagree" : token === null ? "missing" : "wrong";
+    throw new LmError("unauthorized", { reason }, REFUSALS[reason]);
   }
 
   /** Compares with every key, so that the time taken says nothing about which one came close. */
@@ -123,11 +124,10 @@ function inUtf8(header: string): string {
   return text.includes("\ufffd") ? header : text;
 }
 
-function refusalOf(token: ReturnType<typeof readToken>): string {
-  if (token === DISAGREE) {
-    return "The headers 'Authorization' and 'x-api-key' do not hold the same key. Send only one of them.";
-  }
-  return token === null
-    ? "An API key is required. Send it as 'Authorization: Bearer <key>' or 'x-api-key: <key>'."
-    : "Incorrect API key provided.";
-}
+const REFUSALS: Readonly<Record<ErrorDetails["unauthorized"]["reason"], string>> = {
+  missing:
+    "An API key is required. Send it as 'Authorization: Bearer <key>' or 'x-api-key: <key>'.",
+  wrong: "Incorrect API key provided.",
+  disagree:
+    "The headers 'Authorization' and 'x-api-key' do not hold the same key. Send only one of them.",
+};

@@ -46,7 +46,8 @@ export interface ErrorDetails {
     isLeast?: boolean;
   };
   request_too_large: { limitBytes: number };
-  unauthorized: NoDetails;
+  /** No key was sent, an unknown one, or two that differ. */
+  unauthorized: { reason: "missing" | "wrong" | "disagree" };
   forbidden: { reason: "host_not_allowed" | "insufficient_permissions" };
   /** This client, by its address or key, asks too much. */
   rate_limited: { retryAfterMs: number };

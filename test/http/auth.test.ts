@@ -155,10 +155,40 @@ describe("T-B3: where a key may be", () => {
     expect(error.message).not.toContain("right-ke");
   });
 
-  test("two headers that disagree are told so, and not that a key is missing", async () => {
-    const headers = { authorization: "Bearer right-key", "x-api-key": "second-key" };
-    const { message } = await errorOf(await appWith(locked).handle(get("/v1/models", headers)));
-    expect(message).toContain("do not hold the same key");
+  const both = { authorization: "Bearer right-key", "x-api-key": "second-key" };
+  const reasons: {
+    reason: string;
+    headers: Record<string, string>;
+    told: string;
+    below: string;
+  }[] = [
+    {
+      reason: "missing",
+      headers: {},
+      told: "An API key is required.",
+      below: "An LM Studio API token is required",
+    },
+    {
+      reason: "wrong",
+      headers: { "x-api-key": "third-key" },
+      told: "Incorrect API key provided.",
+      below: "Incorrect API key provided.",
+    },
+    {
+      reason: "disagree",
+      headers: both,
+      told: "The headers 'Authorization' and 'x-api-key' do not hold the same key.",
+      below: "The headers 'Authorization' and 'x-api-key' do not hold the same key.",
+    },
+  ];
+  test.each(reasons)("a key is refused as $reason, in each API's words", async (row) => {
+    const app = appWith(locked);
+    const plain = await errorOf(await app.handle(get("/v1/models", row.headers)));
+    expect(plain.message).toStartWith(row.told);
+    const native = await errorOf(await app.handle(get("/api/v1/models", row.headers)));
+    expect(native).toMatchObject({ type: "invalid_request", code: "invalid_api_key" });
+    expect(native.message).toStartWith(row.below);
+    expect(native).not.toHaveProperty("param");
   });
 
   test("no header takes long to read, blanks and all", () => {

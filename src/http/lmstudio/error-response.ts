@@ -1,4 +1,4 @@
-import type { InvalidReason, LmError } from "../../lib/errors.ts";
+import type { ErrorCode, InvalidReason, LmError } from "../../lib/errors.ts";
 import { detailsOf, errorHeaders, errorStatus, knownError, wireError } from "../error-response.ts";
 import { jsonResponse } from "../json-response.ts";
 
@@ -30,42 +30,60 @@ const OWN_WORDS: readonly InvalidReason[] = [
   "chat_template_error",
 ];
 
+interface Row {
+  type: NativeError["type"];
+  /** The code and the field of the OpenAI dialect are told too. */
+  isCoded: boolean;
+}
+
+const coded: Row = { type: "invalid_request", isCoded: true };
+const plain = (type: Row["type"]): Row => ({ type, isCoded: false });
+
+const ROWS = {
+  context_length_exceeded: coded,
+  request_too_large: coded,
+  unauthorized: coded,
+  forbidden: coded,
+  rate_limited: coded,
+  route_not_found: plain("invalid_request"),
+  method_not_allowed: plain("invalid_request"),
+  model_not_found: plain("model_not_found"),
+  model_not_loaded: plain("model_not_found"),
+  unsupported_model: coded,
+  queue_full: plain("internal_error"),
+  overloaded: plain("internal_error"),
+  model_loading: plain("internal_error"),
+  model_load_failed: plain("internal_error"),
+  insufficient_memory: plain("internal_error"),
+  model_unloaded: plain("internal_error"),
+  engine_crashed: plain("internal_error"),
+  engine_unstable: plain("internal_error"),
+  engine_unavailable: plain("internal_error"),
+  server_shutdown: plain("internal_error"),
+  timeout: plain("internal_error"),
+  invalid_config: plain("internal_error"),
+  invalid_file: plain("internal_error"),
+  download_failed: plain("internal_error"),
+  insufficient_disk: plain("internal_error"),
+  job_not_found: plain("job_not_found"),
+  not_implemented: plain("not_implemented"),
+  internal: plain("internal_error"),
+} as const satisfies Record<Exclude<ErrorCode, "invalid_request">, Row>;
+
 /** A failure as the native API words it. */
 export function nativeError(thrown: unknown): NativeError {
   const error = knownError(thrown);
-  const invalid = (code: string): NativeError => {
-    const { message, param } = wireError(error);
-    return { type: "invalid_request", message, code, ...(param !== null && { param }) };
+  const { code: failure } = error;
+  if (failure === "invalid_request") return invalidRequest(error);
+  const { type, isCoded }: Row = ROWS[failure];
+  const { message, code, param } = wireError(error);
+  const isKeyless = detailsOf(error, "unauthorized")?.reason === "missing";
+  return {
+    type,
+    message: isKeyless ? TOKEN_REQUIRED : message,
+    ...(isCoded && code !== null && { code }),
+    ...(isCoded && param !== null && { param }),
   };
-  switch (error.code) {
-    case "invalid_request":
-      return invalidRequest(error);
-    case "model_not_found":
-    case "model_not_loaded":
-      return { type: "model_not_found", message: error.message };
-    case "job_not_found":
-    case "not_implemented":
-      return { type: error.code, message: error.message };
-    case "unauthorized":
-      return {
-        type: "invalid_request",
-        message: error.message.startsWith("An API key is required")
-          ? TOKEN_REQUIRED
-          : error.message,
-        code: "invalid_api_key",
-      };
-    case "route_not_found":
-    case "method_not_allowed":
-      return { type: "invalid_request", message: error.message };
-    case "context_length_exceeded":
-    case "forbidden":
-    case "request_too_large":
-    case "rate_limited":
-    case "unsupported_model":
-      return invalid(wireError(error).code ?? error.code);
-    default:
-      return { type: "internal_error", message: error.message };
-  }
 }
 
 function invalidRequest(error: LmError): NativeError {
