@@ -2,14 +2,13 @@ import type { GenerateEvent, GenerateRequest } from "../chat/events.ts";
 import type { Server } from "./generation.ts";
 
 type Events = AsyncGenerator<GenerateEvent, void, void>;
-type Frames = AsyncGenerator<string, void, void>;
 
 /** What a dialect adds to one answer of the OpenAI routes. */
 export interface AnswerExtras {
   /** Watches one generation of the answer; may hold back its end. */
   tap(events: Events, request: GenerateRequest): Events;
-  /** Adds to the frames of a stream. */
-  frames(frames: Frames): Frames;
+  /** Further fields of the frame that tells the end of a choice, each behind a comma; "" = none. */
+  readonly endOf: (choice: number) => string;
   /** Adds to the complete object. */
   body(answer: object): object;
 }
@@ -20,6 +19,6 @@ export type BeginExtras = (server: Server) => AnswerExtras;
 /** The OpenAI API's own answers. */
 export const noExtras: BeginExtras = () => ({
   tap: (events) => events,
-  frames: (frames) => frames,
+  endOf: () => "",
   body: (answer) => answer,
 });

@@ -43,27 +43,12 @@ type Finished = Extract<GenerateEvent, { type: "finished" }>;
 type Timings = Extract<GenerateEvent, { type: "done" }>["timings"];
 type StopReason = V0Extras["stats"]["stop_reason"];
 
-/** The end of a choice in a frame; a text of the answer cannot hold it, since its quotes are escaped. */
-const FINISH = /,"finish_reason":"\w+"/;
-/** The choice of the last frame. */
-const CHOICE = /^.*"choices":\[\{"index":(\d+)/s;
-
 /** Gathers what one answer of /api/v0 adds; of several generations the sums. */
 export function v0Extras({ deps }: Server): AnswerExtras {
   const facts = new AnswerFacts();
-  const encoded = (choice: number): string =>
-    JSON.stringify(toExtras(deps, facts, choice)).slice(1, -1);
   return {
     tap: (events, request) => endsHeld(events, facts.observer(request)),
-    async *frames(frames) {
-      for await (const frame of frames) {
-        if (!FINISH.test(frame)) yield frame;
-        else {
-          const choice = Number(CHOICE.exec(frame)?.[1] ?? 0);
-          yield frame.replace(/\}\n\n$/, () => `,${encoded(choice)}}\n\n`);
-        }
-      }
-    },
+    endOf: (choice) => `,${JSON.stringify(toExtras(deps, facts, choice)).slice(1, -1)}`,
     body: (answer) => ({ ...answer, ...toExtras(deps, facts, 0) }),
   };
 }

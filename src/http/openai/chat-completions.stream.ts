@@ -6,6 +6,7 @@ import { type ChatEncoding, issuesText, wireFinish } from "./chat-completions.en
 import { toWireLogprob, UsageCounter } from "./stamp.ts";
 
 type ChoiceEvent = Extract<GenerateEvent, { choice: number }>;
+type Finished = Extract<GenerateEvent, { type: "finished" }>;
 
 /**
  * A generation as `chat.completion.chunk` frames: role, reasoning, content, tool calls, finish per
@@ -13,18 +14,21 @@ type ChoiceEvent = Extract<GenerateEvent, { choice: number }>;
  *
  * One frame per event. The parts that never change are written once as text: a frame costs one
  * small JSON string and a concatenation.
+ *
+ * @param endOf Further fields of a choice's last chunk, each behind a comma.
  */
 export async function* chatChunks(
   events: AsyncIterable<GenerateEvent>,
   encoding: ChatEncoding,
   includeUsage: boolean,
+  endOf: (choice: number) => string,
 ): AsyncGenerator<string, void, void> {
   const usage = new UsageCounter();
   let writer: ChunkWriter | null = null;
   for await (const event of events) {
     if (event.type === "started") {
       usage.started(event);
-      writer = new ChunkWriter(encoding, event.model, includeUsage);
+      writer = new ChunkWriter(encoding, event.model, { includeUsage, endOf });
     } else if ("choice" in event) {
       const frame = defined(writer, "a choice before the start").write(event);
       if (frame !== "") yield frame;
@@ -49,13 +53,19 @@ class ChunkWriter {
   readonly #encoding: ChatEncoding;
   /** Everything of a chunk up to the value of the choice's `index`. */
   readonly #head: string;
-  /** Everything after the choice. */
+  /** Everything between the choice and the end of the chunk, or its further fields. */
   readonly #tail: string;
+  readonly #endOf: (choice: number) => string;
   readonly #stampJson: string;
   readonly #choices: ChoiceState[];
 
-  constructor(encoding: ChatEncoding, model: string, includeUsage: boolean) {
+  constructor(
+    encoding: ChatEncoding,
+    model: string,
+    { includeUsage, endOf }: { includeUsage: boolean; endOf: (choice: number) => string },
+  ) {
     const { stamp } = encoding;
+    this.#endOf = endOf;
     this.#encoding = encoding;
     this.#stampJson = JSON.stringify({
       id: stamp.id,
@@ -65,7 +75,7 @@ class ChunkWriter {
       system_fingerprint: stamp.fingerprint,
     }).slice(0, -1);
     this.#head = `data: ${this.#stampJson},"choices":[{"index":`;
-    this.#tail = `}]${includeUsage ? ',"usage":null' : ""}}\n\n`;
+    this.#tail = `}]${includeUsage ? ',"usage":null' : ""}`;
     this.#choices = Array.from({ length: encoding.choices }, () => ({
       hasRole: false,
       hasCall: false,
@@ -89,11 +99,18 @@ class ChunkWriter {
     return `data: ${this.#stampJson},"choices":[],"usage":${JSON.stringify(usage.toWire())}}\n\n`;
   }
 
-  /** @param more Further fields of the choice, each behind a comma. */
-  #frame(choice: number, delta: string, logprobs = "null", finish = "null", more = ""): string {
+  #frame(choice: number, delta: string, logprobs = "null"): string {
     return (
       `${this.#head}${choice},"delta":${delta},"logprobs":${logprobs},` +
-      `"finish_reason":${finish}${more}${this.#tail}`
+      `"finish_reason":null${this.#tail}}\n\n`
+    );
+  }
+
+  #end({ choice, reason, schemaIssues }: Finished, state: ChoiceState): string {
+    const finish = wireFinish(reason, this.#encoding.legacyFunctions);
+    return (
+      `${this.#head}${choice},"delta":{},"logprobs":${takeLogprobs(state)},` +
+      `"finish_reason":"${finish}"${issuesText(schemaIssues)}${this.#tail}${this.#endOf(choice)}}\n\n`
     );
   }
 
@@ -127,14 +144,7 @@ class ChunkWriter {
     if (event.type === "toolArguments") {
       return event.text === "" ? "" : this.#frame(choice, this.#callPart(event));
     }
-    const reason = wireFinish(event.reason, this.#encoding.legacyFunctions);
-    return this.#frame(
-      choice,
-      "{}",
-      takeLogprobs(state),
-      `"${reason}"`,
-      issuesText(event.schemaIssues),
-    );
+    return this.#end(event, state);
   }
 
   #reasoning(text: string): string {

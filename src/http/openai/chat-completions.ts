@@ -50,7 +50,7 @@ export function chatCompletions(server: Server, beginExtras = noExtras): PostRou
       const extras = beginExtras(server);
       const events = extras.tap(scope.run(decoded.request), decoded.request);
       if (decoded.stream) {
-        const frames = extras.frames(chatChunks(events, encoding, decoded.includeUsage));
+        const frames = chatChunks(events, encoding, decoded.includeUsage, extras.endOf);
         return streamAnswer(server, context, scope, frames);
       }
       holdOpen(context);

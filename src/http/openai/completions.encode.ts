@@ -156,11 +156,15 @@ function best(group: Draft[], count: number): Draft[] {
   return group.toSorted((a, b) => b.meanLogprob - a.meanLogprob).slice(0, count);
 }
 
-/** All generations as `text_completion` frames; the choices of several prompts interleave. */
+/**
+ * All generations as `text_completion` frames; the choices of several prompts interleave.
+ * @param endOf Further fields of a choice's last frame, each behind a comma.
+ */
 export async function* completionChunks(
   events: Merged,
   decoded: DecodedCompletion,
   stamp: Stamp,
+  endOf: (choice: number) => string,
 ): AsyncGenerator<string, void, void> {
   const usage = new UsageCounter();
   const drafts = Array.from(
@@ -178,7 +182,7 @@ export async function* completionChunks(
     if (echo) {
       for (let index = first; index < first + decoded.choices; index++) {
         const scores = defined(drafts[index], "a choice").echo(echo.text, echo.tokens);
-        yield writer.frame(index, echo.text, scores, null);
+        yield writer.frame(index, echo.text, scores);
       }
     }
     if (event.type !== "text" && event.type !== "finished") continue;
@@ -186,10 +190,10 @@ export async function* completionChunks(
     const draft = defined(drafts[index], "an event of a choice nobody asked for");
     if (event.type === "text") {
       const scores = draft.add(event.text, event.logprobs);
-      if (event.text !== "") yield writer.frame(index, event.text, scores, null);
+      if (event.text !== "") yield writer.frame(index, event.text, scores);
     } else {
       usage.finished(event);
-      yield writer.end(index, draft.takeWaiting(), event);
+      yield writer.end(index, draft.takeWaiting(), event, endOf(index));
     }
     draft.text = "";
   }
@@ -206,7 +210,7 @@ class ChunkWriter {
 
   constructor(stamp: Stamp, { includeUsage, logprobs }: DecodedCompletion) {
     this.#stamp = stamp;
-    this.#tail = `}]${includeUsage ? ',"usage":null' : ""}}\n\n`;
+    this.#tail = `}]${includeUsage ? ',"usage":null' : ""}`;
     this.#hasLogprobs = logprobs !== null;
   }
 
@@ -222,29 +226,24 @@ class ChunkWriter {
     this.#head = `data: ${JSON.stringify(stamp).slice(0, -1)},"choices":[`;
   }
 
-  /** @param more Further fields of the choice, each behind a comma. */
-  frame(
-    index: number,
-    text: string,
-    logprobs: LegacyLogprobs | null,
-    reason: Finish | null,
-    more = "",
-  ): string {
-    const scores = this.#hasLogprobs && logprobs ? JSON.stringify(logprobs) : "null";
+  frame(index: number, text: string, logprobs: LegacyLogprobs | null): string {
     return (
-      `${this.#head}{"index":${index},"text":${JSON.stringify(text)},"logprobs":${scores},` +
-      `"finish_reason":${reason === null ? "null" : `"${reason}"`}${more}${this.#tail}`
+      `${this.#head}{"index":${index},"text":${JSON.stringify(text)},` +
+      `"logprobs":${this.#scores(logprobs)},"finish_reason":null${this.#tail}}\n\n`
     );
   }
 
-  end(index: number, logprobs: LegacyLogprobs | null, event: Finished): string {
-    return this.frame(
-      index,
-      "",
-      logprobs,
-      wireFinish(event.reason),
-      issuesText(event.schemaIssues),
+  /** @param more Further fields of the frame, each behind a comma. */
+  end(index: number, logprobs: LegacyLogprobs | null, event: Finished, more: string): string {
+    return (
+      `${this.#head}{"index":${index},"text":"","logprobs":${this.#scores(logprobs)},` +
+      `"finish_reason":"${wireFinish(event.reason)}"${issuesText(event.schemaIssues)}` +
+      `${this.#tail}${more}}\n\n`
     );
+  }
+
+  #scores(logprobs: LegacyLogprobs | null): string {
+    return this.#hasLogprobs && logprobs ? JSON.stringify(logprobs) : "null";
   }
 
   usage(usage: UsageCounter): string {

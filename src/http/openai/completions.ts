@@ -58,7 +58,7 @@ export function completions(server: Server, beginExtras = noExtras): PostRoute {
         });
       });
       if (decoded.stream) {
-        const frames = extras.frames(completionChunks(events, decoded, stamp));
+        const frames = completionChunks(events, decoded, stamp, extras.endOf);
         return streamAnswer(server, context, scope, frames);
       }
       holdOpen(context);
