@@ -144,9 +144,9 @@ class App {
       if (route.method === "POST") return await this.#post(route, context);
       return await route.answer(context, idOf(route.path, context.path));
     } catch (error) {
+      recordFailure(this.#server, context, error);
       // Nobody reads this answer: the status is for the log.
       if (context.request.signal.aborted) return new Response(null, { status: CLIENT_GONE });
-      recordFailure(this.#server, context, error);
       return answerError(error, context.path);
     }
   }

@@ -1,6 +1,7 @@
 import type { Generate, GenerateEvent, GenerateRequest } from "../chat/events.ts";
 import { renameParam } from "../lib/error-param.ts";
 import { hasCode, LmError } from "../lib/errors.ts";
+import { isBug, logBug } from "./bug.ts";
 import type { Deps } from "./deps.ts";
 import { GenerationMeter } from "./generation-meter.ts";
 import type { Outcome, RequestContext } from "./request-context.ts";
@@ -97,10 +98,17 @@ export class GenerationScope {
     }
   }
 
+  /** For what came up when the work had been ended, and is told to nobody. */
+  logBug(error: unknown): void {
+    if (!isBug(error, this.abort.signal)) return;
+    logBug(this.#server.deps.log, this.#context.id, error);
+  }
+
   /** What to tell the client of an error: why the work was ended, or its own words. */
   failure(error: unknown, toWire = this.#toWire): unknown {
     const { aborted, reason }: { aborted: boolean; reason: unknown } = this.abort.signal;
     if (!aborted) return renameParam(error, toWire);
+    this.logBug(error);
     return reason instanceof LmError ? reason : endedEarly();
   }
 
@@ -116,8 +124,8 @@ export class GenerationScope {
     if (!meter.isDone) this.abort.abort();
     try {
       for await (const event of events) meter.observe(event);
-    } catch {
-      // nobody is left to be told, and that it was ended is the reason
+    } catch (error) {
+      this.logBug(error); // nobody is left to be told of anything else
     }
   }
 

@@ -1,6 +1,7 @@
 import type { GenerateEvent } from "../chat/events.ts";
 import { assert } from "../lib/assert.ts";
 import { hasCode } from "../lib/errors.ts";
+import type { GenerationScope } from "./generation.ts";
 
 /** An event and the index of the generation it belongs to. */
 export interface MergedEvent {
@@ -22,12 +23,12 @@ const CONCURRENCY = 8;
  * must find the status unsent, whatever the others have computed meanwhile. A generation for which the
  * queue has no room beside the others of its request waits for one of them.
  *
- * @param abort Aborted when not all generations reached their end.
+ * @param scope Aborted when not all generations reached their end; bugs that come up then are logged by it.
  * @param check Refuses what the generations of these indices would, without running them.
  */
 export async function* mergeGenerations(
   starts: readonly (() => Events)[],
-  abort: AbortController,
+  scope: Pick<GenerationScope, "abort" | "logBug">,
   check: (sources: readonly number[]) => Promise<void>,
 ): AsyncGenerator<MergedEvent, void, void> {
   const [only] = starts;
@@ -89,9 +90,12 @@ export async function* mergeGenerations(
       yield* held.splice(0);
     }
   } finally {
-    if (running.size > 0) abort.abort();
-    const ending = [...running.values()].map((events) => events.return().catch(() => undefined));
+    if (running.size > 0) scope.abort.abort();
     // What they have generated until now belongs to this request.
-    await Promise.all(ending);
+    const ending = [...running.values()].map((events) => events.return());
+    for (const end of await Promise.allSettled([...ending, ...steps.values()])) {
+      if (end.status === "rejected") scope.logBug(end.reason);
+      else if ("error" in end.value) scope.logBug(end.value.error);
+    }
   }
 }

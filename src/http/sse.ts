@@ -1,4 +1,5 @@
 import type { Clock } from "../lib/clock.ts";
+import { isBug } from "./bug.ts";
 import { LATE_COMMIT_MS, SSE_PING_MS, SSE_STALL_MS } from "../lib/limits.ts";
 
 const encoder = new TextEncoder();
@@ -20,7 +21,7 @@ export interface SseOptions {
   abort: AbortController;
   /** A failure after the status was sent, as the last frame. */
   encodeError(error: unknown): string;
-  /** The stream is over, for whatever reason. */
+  /** The stream is over, for whatever reason. Of one whose reader left `error` is a bug or null. */
   onEnd(end: { bytes: number; error: unknown; stalled: boolean }): void;
 }
 
@@ -70,6 +71,8 @@ class FrameStream {
   readonly #frames: AsyncGenerator<string, void, void>;
   readonly #options: SseOptions;
   #next: NextFrame | null;
+  /** The frame that was asked for last. */
+  #asked: NextFrame;
   #pingFirst: boolean;
   #lastWriteMs: number;
   #isPulling = false;
@@ -85,6 +88,7 @@ class FrameStream {
   ) {
     this.#frames = frames;
     this.#next = first;
+    this.#asked = first;
     this.#pingFirst = pingFirst;
     this.#options = options;
     this.#lastWriteMs = options.clock.monotonicMs();
@@ -105,10 +109,10 @@ class FrameStream {
       return;
     }
     this.#isPulling = true;
-    const next = this.#next ?? this.#frames.next();
+    this.#asked = this.#next ?? this.#frames.next();
     this.#next = null;
     try {
-      const item = await next;
+      const item = await this.#asked;
       if (this.#isOver) return;
       if (item.done) this.#close(controller, null);
       else this.#write(controller, encoder.encode(item.value));
@@ -138,8 +142,18 @@ class FrameStream {
     if (this.#isOver) return;
     this.#stop();
     this.#options.abort.abort();
-    await this.#frames.return(undefined).catch(() => undefined);
-    this.#options.onEnd({ bytes: this.#bytes, error: null, stalled });
+    const error = await this.#ended();
+    this.#options.onEnd({ bytes: this.#bytes, error, stalled });
+  }
+
+  /** @returns The bug that the source met when it was told to end; null = none. */
+  async #ended(): Promise<unknown> {
+    const { signal } = this.#options.abort;
+    const ends = await Promise.allSettled([this.#asked, this.#frames.return(undefined)]);
+    const failures = ends.flatMap((end): unknown[] =>
+      end.status === "rejected" ? [end.reason] : [],
+    );
+    return failures.find((error) => isBug(error, signal)) ?? null;
   }
 
   #stop(): void {

@@ -2,6 +2,7 @@ import { hasCode, LmError } from "../lib/errors.ts";
 import { wireError } from "./error-response.ts";
 import type { GenerationScope, Server } from "./generation.ts";
 import { recordAnswer } from "./access-log.ts";
+import { isBug, logBug } from "./bug.ts";
 import type { RequestContext } from "./request-context.ts";
 import { sseResponse } from "./sse.ts";
 
@@ -43,23 +44,18 @@ export async function streamAnswer(
 }
 
 /**
- * Call for each failure that is told to a client, once. Those that are ours are logged; a client's
- * mistakes and departures are not.
+ * Call for each failure that is told to a client, or would be, once. Bugs are logged, also when nobody is left to
+ * be told; a client's mistakes and departures are not.
  */
 export function recordFailure(
   { deps, metrics }: Server,
   context: RequestContext,
   error: unknown,
 ): void {
-  if (context.request.signal.aborted) return;
+  const { signal } = context.request;
+  if (isBug(error, signal)) return logBug(deps.log, context.id, error);
+  if (signal.aborted || !(error instanceof LmError)) return;
   if (hasCode(error, "queue_full")) metrics.queueRefused.add(1);
-  const isBug = !(error instanceof LmError);
-  const { message, code } = isBug
-    ? { message: error instanceof Error ? error.message : "not an error", code: "bug" }
-    : error;
-  if (isBug) deps.log.error("request failed", { requestId: context.id, code, error: message });
-  else if (context.isStreaming) {
-    deps.log.warn("stream ended with an error", { requestId: context.id, code });
-  }
-  if (isBug && error instanceof Error) deps.log.debug("stack", { stack: error.stack });
+  if (!context.isStreaming) return;
+  deps.log.warn("stream ended with an error", { requestId: context.id, code: error.code });
 }

@@ -49,7 +49,7 @@ export function completions(server: Server, beginExtras = noExtras): PostRoute {
       const starts = decoded.requests.map(
         (request, index) => () => extras.tap(scope.run(request, decoded.toWireOf(index)), request),
       );
-      const events = mergeGenerations(starts, scope.abort, (sources) => {
+      const events = mergeGenerations(starts, scope, (sources) => {
         const requests = sources.flatMap((source) => decoded.requests[source] ?? []);
         return scope.check(requests, (param) => {
           const checked = /^prompt\[(\d+)\]$/.exec(param);
