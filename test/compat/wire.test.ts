@@ -311,7 +311,7 @@ function tokenRefusals(): Refusal[] {
       { prompt: [[1], [id]] },
       400,
       "invalid_value",
-      "prompt",
+      "prompt[1]",
     ),
     atEmbeddings(
       `T-B12: id ${id}`,
