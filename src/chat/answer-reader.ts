@@ -46,16 +46,17 @@ export class AnswerReader {
   }
 
   /** What a piece of output says. */
-  read({ text, tokens, logprobs }: TextEvent): GenerateEvent[] {
+  read({ text, tokens, sizes, logprobs }: TextEvent): GenerateEvent[] {
     this.#tokens += tokens;
     if (this.#parser.isFull) this.#surplusTokens += tokens;
     const pieces = logprobs === undefined ? null : piecesOf(text, logprobs);
-    if (pieces === null) return this.#push(text, tokens, logprobs ?? null);
+    if (pieces === null) return this.#push(text, sizes ?? sizesOf(text, tokens), logprobs ?? null);
     // Tokens without text of their own were counted with the event: the first piece takes them.
     const silent = tokens - pieces.length;
-    return pieces.flatMap((logprob, index) =>
-      this.#push(visibleText(logprob), index === 0 ? 1 + silent : 1, [logprob]),
-    );
+    return pieces.flatMap((logprob, index) => {
+      const piece = visibleText(logprob);
+      return this.#push(piece, sizesOf(piece, index === 0 ? 1 + silent : 1), [logprob]);
+    });
   }
 
   /** The end of a choice that is over and that the engine was still writing. */
@@ -110,11 +111,21 @@ export class AnswerReader {
     if (call !== undefined) call.json += text;
   }
 
-  #push(text: string, tokens: number, logprobs: readonly TokenLogprob[] | null): GenerateEvent[] {
+  /** @param sizes UTF-16 units of the text that each token brought. */
+  #push(
+    text: string,
+    sizes: readonly number[],
+    logprobs: readonly TokenLogprob[] | null,
+  ): GenerateEvent[] {
     const parser = this.#parser;
     const wasReasoning = parser.insideReasoning;
-    const events = parser.push(text);
-    if (wasReasoning || parser.insideReasoning) this.#reasoningTokens += tokens;
+    let read = 0;
+    for (const size of sizes.slice(0, -1)) {
+      const piece = text.slice(read, (read += size));
+      this.#counted(() => parser.feed(piece));
+    }
+    const rest = text.slice(read);
+    const events = sizes.length === 0 ? parser.push(rest) : this.#counted(() => parser.push(rest));
     this.#isScored ||= logprobs !== null;
     this.#scores.push(text, logprobs ?? []);
     const told = this.#tell(events);
@@ -122,6 +133,14 @@ export class AnswerReader {
     const isReasoning = wasReasoning && parser.insideReasoning && !parser.holdsText;
     if (isCall || isReasoning) this.#scores.forgetBefore(text);
     return told;
+  }
+
+  /** Reads one token, which is reasoning where it begins, lies or ends in it. */
+  #counted<Result>(read: () => Result): Result {
+    const wasReasoning = this.#parser.insideReasoning;
+    const result = read();
+    if (wasReasoning || this.#parser.insideReasoning) this.#reasoningTokens++;
+    return result;
   }
 
   /** @param events The parser's last. */
@@ -167,6 +186,11 @@ export class AnswerReader {
 
 /** What of a token is in the output. */
 const visibleText = ({ text, isHidden }: TokenLogprob): string => (isHidden === true ? "" : text);
+
+/** Where it is only known how many tokens brought a text, the last of them counts as all of it. */
+function sizesOf(text: string, tokens: number): number[] {
+  return Array.from({ length: tokens }, (_, index) => (index === tokens - 1 ? text.length : 0));
+}
 
 /** The tokens of an event, where their texts are exactly its text; null where they are not. */
 function piecesOf(text: string, logprobs: readonly TokenLogprob[]): readonly TokenLogprob[] | null {

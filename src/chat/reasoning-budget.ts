@@ -64,13 +64,13 @@ export async function* generateWithin(
 
 /** An event for each token; the event itself where its tokens cannot be told apart. */
 function tokensOf(event: TextEvent): TextEvent[] {
-  const { text, tokens, logprobs = [] } = event;
+  const { text, tokens, sizes: _, logprobs = [], ...facts } = event;
   const isExact = logprobs.map((entry) => entry.text).join("") === text;
   if (tokens <= 1 || logprobs.length === 0 || !isExact) return [event];
   // Tokens without text of their own come first.
   const silent = tokens - logprobs.length;
   return logprobs.map((entry, index) => ({
-    ...event,
+    ...facts,
     text: entry.text,
     tokens: index === 0 ? 1 + silent : 1,
     logprobs: [entry],

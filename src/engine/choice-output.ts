@@ -31,7 +31,9 @@ export class ChoiceOutput {
     return this.#stop;
   }
 
-  push(piece: Piece, logprob: TokenLogprob | null): void {
+  /** @returns UTF-16 units of text that became ready. */
+  push(piece: Piece, logprob: TokenLogprob | null): number {
+    const before = this.#ready.length;
     const start = this.#decoded;
     const text = this.#detokenizer.push(piece);
     this.#decoded += text.length;
@@ -44,6 +46,7 @@ export class ChoiceOutput {
       }
     }
     if (text !== "") this.#match(text);
+    return this.#ready.length - before;
   }
 
   /** No more tokens come: lets go of what was held, unless a stop string has matched. */

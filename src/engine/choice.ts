@@ -27,7 +27,8 @@ export class Choice {
   #sampler: Sampler | null = null;
   #gate: GrammarGate | null = null;
   #generated = 0;
-  #unreported = 0;
+  /** UTF-16 units that each token brought since the last report. */
+  #unreported: number[] = [];
   #logprobSum = 0;
   #finish: EngineFinish | null = null;
 
@@ -71,19 +72,18 @@ export class Choice {
     sampler.accept(token);
     this.tokens.push(token);
     this.#generated++;
-    this.#unreported++;
     const { logprobs } = this.job.spec;
     const scored =
       logprobs === null ? null : scoreToken(context.logits(row), token, logprobs, pieces);
     this.#logprobSum += scored?.logprob ?? 0;
     if (pieces.isEndOfGeneration(token)) {
-      this.#output.push(NO_TEXT, scored);
+      this.#unreported.push(this.#output.push(NO_TEXT, scored));
       return this.#end("stop");
     }
     const piece = pieces.get(token);
     this.#gate?.push(piece);
     const isHidden = pieces.isControl(token) && !this.job.keepSpecial.has(pieces.text(token));
-    this.#output.push(isHidden ? NO_TEXT : piece, scored);
+    this.#unreported.push(this.#output.push(isHidden ? NO_TEXT : piece, scored));
     if (this.#output.stop !== null) this.#end("stop");
     else if (this.budget === 0) this.#end("length");
   }
@@ -98,14 +98,16 @@ export class Choice {
   report(emit: (event: JobEvent) => void): void {
     const { text, logprobs } = this.#output.take();
     if (text !== "" || logprobs.length > 0) {
+      const sizes = this.#unreported;
       const event = {
         type: "text",
         jobId: this.job.id,
         choice: this.index,
         text,
-        tokens: this.#unreported,
+        tokens: sizes.length,
+        ...(sizes.length > 1 && { sizes }),
       } as const;
-      this.#unreported = 0;
+      this.#unreported = [];
       emit(this.job.spec.logprobs === null ? event : { ...event, logprobs });
     }
     if (this.#finish === null) return;

@@ -83,6 +83,7 @@ export type JobEvent =
    * Complete code points of one choice. `tokens` = tokens sampled since the last event of this
    * choice. `logprobs` covers exactly the tokens whose text is in `text`, and the hidden ones
    * behind it. `text` may be empty when only counting, or before and behind hidden tokens.
+   * `sizes` = UTF-16 units of `text` that each of several tokens brought; absent for one.
    */
   | {
       type: "text";
@@ -90,6 +91,7 @@ export type JobEvent =
       choice: number;
       text: string;
       tokens: number;
+      sizes?: number[];
       logprobs?: readonly TokenLogprob[];
     }
   /** `stop` is the stop string that matched, null for the end token. */

@@ -102,6 +102,13 @@ describe("reasoning", () => {
     expect(finish).toBe("stop");
   });
 
+  test("counts the same tokens each time, with and without scores", async () => {
+    const { reasoningTokens } = await answer({ ...thinking, logprobs: true });
+    for (let round = 0; round < 8; round++) {
+      expect((await answer(thinking)).reasoningTokens).toBe(reasoningTokens);
+    }
+  });
+
   const off: { name: string; body: Body }[] = [
     { name: "by default", body: {} },
     { name: "with the effort none", body: { reasoning_effort: "none" } },

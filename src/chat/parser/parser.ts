@@ -38,6 +38,8 @@ export interface ParserOptions {
  */
 export interface Parser {
   push(text: string): ParseEvent[];
+  /** As `push`; its events come with those of the next. */
+  feed(text: string): void;
   /** @param cut The output ended at a limit: open arguments stay as they are, without a repair. */
   end(cut: boolean): ParseEvent[];
   /** Where in the output each text among the last events stands. */
@@ -70,11 +72,15 @@ export function createParser(options: ParserOptions): Parser {
   const reader = { input, output, tools, format, state };
   if (reasoning?.isOver === true) output.boundary();
   const step = readAnswer(reader, reasoning?.tags ?? null, reasoning?.open ?? false);
+  const feed = (text: string): void => {
+    if (!output.isFull && input.push(text)) step.next();
+  };
   return {
     push(text) {
-      if (!output.isFull && input.push(text)) step.next();
+      feed(text);
       return output.drain();
     },
+    feed,
     end(cut) {
       if (!output.isFull) {
         input.finish(cut ? "cut" : "ended");

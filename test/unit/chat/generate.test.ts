@@ -53,6 +53,21 @@ describe("an answer", () => {
     expect(finishedOf(events)).toMatchObject({ completionTokens: 6, reasoningTokens: 3 });
   });
 
+  test("has as many reasoning tokens however many of them one event tells", async () => {
+    const pieces = ["<think>", "", "why", "</think>", "\n\n", "So", "."];
+    for (const cuts of [[7], [2, 7], [4, 7], [3, 5, 7], [1, 2, 3, 4, 5, 6, 7]]) {
+      const groups = cuts.map((end, index) => pieces.slice(cuts[index - 1] ?? 0, end));
+      const script = answer(groups.map((group) => group.join(""))).map((event, index) => {
+        const sizes = groups[index]?.map((piece) => piece.length) ?? [];
+        if (event.type === "choiceDone") return { ...event, completionTokens: pieces.length };
+        return { ...event, tokens: sizes.length, ...(sizes.length > 1 && { sizes }) };
+      });
+      const { events } = await run(script as JobEvent[], {});
+      expect(textOf(events, "text")).toBe("So.");
+      expect(finishedOf(events)).toMatchObject({ completionTokens: 7, reasoningTokens: 4 });
+    }
+  });
+
   test("goes on with reasoning that the prompt has opened", async () => {
     const input = chat({ templateKwargs: { prefill: true } });
     const { events } = await run(answer(["why", "</think>", "So"]), { input });

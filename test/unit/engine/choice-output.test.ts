@@ -31,6 +31,13 @@ test("each event has the scores of exactly the tokens in its text", () => {
   expect(events(Buffer.from("ab"), [])).toEqual({ told: ["a|a", "b|b"], stop: null });
 });
 
+test("each token tells how much text it brought", () => {
+  const output = new ChoiceOutput(["END"]);
+  const sizes = Array.from(Buffer.from("aéENx"), (byte) => output.push(pieces.get(byte), null));
+  expect(sizes).toEqual([1, 0, 1, 0, 0, 3]);
+  expect(output.take().text).toBe("aéENx");
+});
+
 test("the tokens of a character come with the character", () => {
   const { told } = events(Buffer.from("aé!"), []);
   expect(told).toEqual(["a|a", "é|\ufffd \ufffd", "!|!"]);

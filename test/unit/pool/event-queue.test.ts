@@ -28,11 +28,22 @@ test("text that waits is joined per choice, in order, with its token counts", as
   expect(queue.bufferedTokens).toBe(5);
   const events = [await queue.next(), await queue.next(), await queue.next()];
   expect(events).toEqual([
-    { ...text("ab"), tokens: 2 } as JobEvent,
-    { ...text("cd", 1), tokens: 2 } as JobEvent,
+    { ...text("ab"), tokens: 2, sizes: [1, 1] } as JobEvent,
+    { ...text("cd", 1), tokens: 2, sizes: [1, 1] } as JobEvent,
     text("e"),
   ]);
   expect(queue.bufferedTokens).toBe(0);
+});
+
+test("joined text tells what each of its tokens brought", async () => {
+  const queue = new EventQueue();
+  const several = { ...text("bcd"), tokens: 3, sizes: [0, 2, 1] } as JobEvent;
+  for (const event of [text("a"), several, text("ef")]) queue.push(event);
+  expect(await queue.next()).toEqual({
+    ...text("abcdef"),
+    tokens: 5,
+    sizes: [1, 0, 2, 1, 2],
+  } as JobEvent);
 });
 
 test("log probabilities stay complete and are joined in bounded pieces", async () => {
