@@ -54,8 +54,6 @@ export class ModelInstance {
   #lastUsedMs: number;
   readonly #leaving = new Leaving();
   readonly #admission = new AbortController();
-  /** The load under way has its memory. */
-  #hasRoom = false;
   readonly #ttl: IdleTimer;
   readonly #unwanted: IdleTimer;
 
@@ -235,33 +233,30 @@ export class ModelInstance {
       return await deadline.wait(this.#loading, () => stillLoading(this.model));
     } finally {
       this.#waiters -= 1;
-      // Who waited too long was told to come back, and finds the place in the queue kept for a while.
+      // Who waited too long was told to come back, and finds the load going on for a while.
       if (deadline.signal.aborted) this.#withdrawUnwanted();
       else this.#unwanted.arm(this.#isUnwanted ? UNWANTED_LOAD_MS : null);
     }
   }
 
-  /** It is a request's load that waits for memory, and nobody waits for it any more. */
+  /** It is a request's load, and nobody waits for it any more. */
   get #isUnwanted(): boolean {
-    return this.#jit && this.#waiters === 0 && this.#loading !== null && !this.#hasRoom;
+    return this.#jit && this.#waiters === 0 && this.#loading !== null;
   }
 
-  /** A load that nobody wants evicts nobody. */
+  /** A load that nobody wants evicts nobody, and takes neither memory nor time. */
   #withdrawUnwanted(): void {
     if (this.#isUnwanted) void this.stop("unloaded", unloaded(this.model));
   }
 
-  /** The one load that every waiter shares. Once it has its memory it goes on when all of them leave. */
+  /** The one load that every waiter shares. */
   async #load(): Promise<EngineProcess> {
-    this.#hasRoom = false;
     try {
       // The engine before this one may still be dying.
       await this.#engine?.ended;
       this.#leaving.giveUpMemory();
       this.#throwIfStopped();
       const engine = await this.#options.start(this, this.#admission.signal);
-      this.#hasRoom = true;
-      this.#unwanted.stop();
       this.#engine = engine;
       void engine.ended.then((end) => this.#engineEnded(engine, end));
       const { stopError } = this.#leaving;
@@ -275,6 +270,7 @@ export class ModelInstance {
       throw error;
     } finally {
       this.#loading = null;
+      this.#unwanted.stop();
       if (this.#engine === null) this.#settle();
       if (this.#users === 0) this.#becomeIdle();
     }

@@ -4,7 +4,7 @@ import { queueFull } from "./engine-jobs.ts";
 
 /** Who waited for a load as long as one may is told to come back after this long. */
 const COME_BACK_MS = 10_000;
-/** How long a load waits for memory although nobody waits for it: who was told may come back. */
+/** How long a load goes on although nobody waits for it: who was told may come back. */
 export const UNWANTED_LOAD_MS = 3 * COME_BACK_MS;
 /** After which a queue that was full may have room. */
 const QUEUE_RETRY_MS = 5_000;

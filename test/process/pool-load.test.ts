@@ -100,7 +100,7 @@ test("a load without progress is ended with what was seen", async () => {
   expect(pool.statistics()).toMatchObject({ watchdogKills: 1, engineExits: { watchdog: 1 } });
 });
 
-test("whoever leaves leaves alone: the load goes on for the others and for later", async () => {
+test("whoever leaves leaves alone: the load goes on for the others", async () => {
   pool = scriptedPool();
   const slow = scriptedModel({ name: "m", delayMs: 50 });
   const leaving = new AbortController();
@@ -110,15 +110,20 @@ test("whoever leaves leaves alone: the load goes on for the others and for later
   leaving.abort(new Error("gone"));
   expect(String(await left)).toContain("gone");
   expect(await stays).toBe("t1 ");
+});
 
-  const alone = new AbortController();
-  const other = scriptedModel({ name: "other", delayMs: 50 });
-  const dropped = pool.acquire(other, alone.signal).catch((error: unknown) => error);
-  await until(() => pool.instances()[1]?.state === "loading");
-  alone.abort(new Error("gone"));
-  await dropped;
-  await until(() => pool.instances()[1]?.state === "ready");
-  expect(pool.statistics().engineStarts).toBe(2);
+test("a load ends with the last who waited for it, and who comes meanwhile has the next one", async () => {
+  pool = scriptedPool();
+  const slow = scriptedModel({ name: "m", delayMs: 50 });
+  const leaving = [new AbortController(), new AbortController()];
+  const left = leaving.map(({ signal }) => pool.acquire(slow, signal).catch(() => "left"));
+  await until(() => pool.instances()[0]?.state === "loading");
+  const pid = pool.instances()[0]?.pid ?? 0;
+  for (const client of leaving) client.abort();
+  expect(await Promise.all(left)).toEqual(["left", "left"]);
+  expect(pool.instances()).toMatchObject([{ state: "stopping", pid }]);
+  expect(await answer(pool, slow, { op: "count", tokens: 1 })).toBe("t1 ");
+  expect([isAlive(pid), pool.statistics().engineStarts]).toEqual([false, 2]);
 });
 
 test("an executable of another build is refused with the one thing to do", async () => {
