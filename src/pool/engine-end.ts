@@ -1,7 +1,9 @@
 import type { Clock } from "../lib/clock.ts";
 import { LmError } from "../lib/errors.ts";
+import { isStarvation } from "../lib/system-code.ts";
 import type { EngineChannel } from "./engine-channel.ts";
 import type { EngineLimits } from "./engine-limits.ts";
+import { lastWords } from "./last-words.ts";
 
 /** How an engine ended. `cause` is a clause such as "the engine was killed by SIGSEGV". */
 export interface EngineEnd {
@@ -13,6 +15,8 @@ export interface EngineEnd {
 
 /** A killed process that the kernel cannot end is given up. */
 const REAP_MS = 5_000;
+/** After which connections may have been closed. */
+const STARVED_RETRY_MS = 1_000;
 
 export interface EnderOptions {
   channel: Pick<EngineChannel, "send" | "kill">;
@@ -77,4 +81,14 @@ export function goneError(model: string, end: EngineEnd | null): LmError {
 export function loadFailure(model: string, reason: string, cause?: unknown): LmError {
   const message = `Model "${model}" could not be loaded: ${reason}`;
   return new LmError("model_load_failed", { model, reason }, message, { cause });
+}
+
+/** The process could not be started. Without descriptors it can be later: that says nothing about the model. */
+export function startFailure(model: string, cause: unknown): LmError {
+  if (isStarvation(cause)) {
+    const message = `The server has too many open connections and files to load "${model}".`;
+    return new LmError("overloaded", { retryAfterMs: STARVED_RETRY_MS }, message, { cause });
+  }
+  const reason = `the engine process could not be started: ${lastWords(String(cause))}`;
+  return loadFailure(model, reason, cause);
 }

@@ -5,7 +5,7 @@ import type { LoadOptions } from "../protocol/commands.ts";
 import type { EngineLoad, EngineMessage, JobEvent, LoadedModelInfo } from "../protocol/events.ts";
 import type { PoolCounters } from "./counters.ts";
 import type { EngineChannel, EngineExit, SpawnEngine } from "./engine-channel.ts";
-import { EngineEnder, goneError, loadFailure, type EngineEnd } from "./engine-end.ts";
+import { EngineEnder, goneError, loadFailure, startFailure, type EngineEnd } from "./engine-end.ts";
 import { EngineInbox } from "./engine-inbox.ts";
 import { EngineJobs, isTerminal, type NewJob } from "./engine-jobs.ts";
 import type { EngineLimits } from "./engine-limits.ts";
@@ -187,8 +187,7 @@ export class EngineProcess {
         ended: (exit) => this.#exited(exit),
       });
     } catch (error) {
-      const reason = `the engine process could not be started: ${lastWords(String(error))}`;
-      throw loadFailure(this.#options.model, reason, error);
+      throw startFailure(this.#options.model, error);
     }
   }
 

@@ -2,6 +2,7 @@ import { beforeEach, expect, test } from "bun:test";
 import { LmError } from "../../../src/lib/errors.ts";
 import { silentLog } from "../../../src/lib/log.ts";
 import { PoolCounters } from "../../../src/pool/counters.ts";
+import type { SpawnEngine } from "../../../src/pool/engine-channel.ts";
 import { ENGINE_LIMITS } from "../../../src/pool/engine-limits.ts";
 import type { NewJob } from "../../../src/pool/engine-jobs.ts";
 import { nextStage, type EngineInput, type EngineStage } from "../../../src/pool/engine-machine.ts";
@@ -30,14 +31,14 @@ const types = () => channel.received.map(({ type }) => type);
 
 beforeEach(() => start());
 
-function start(load: Partial<typeof LOAD_DEFAULTS> = {}): void {
+function start(load: Partial<typeof LOAD_DEFAULTS> = {}, failing?: SpawnEngine): void {
   clock = new ManualClock();
   counters = new PoolCounters();
   warnings = [];
   const { spawn, engines } = fakeSpawner();
   engine = new EngineProcess({
     model: "m",
-    spawn,
+    spawn: failing ?? spawn,
     buildId: BUILD_ID,
     load: { ...LOAD_DEFAULTS, ...load, modelPath: "/m.gguf", purpose: "generate" },
     modelBytes: 1_000,
@@ -270,6 +271,17 @@ test("messages after the end are not heard", async () => {
   channel.ready();
   channel.step([]);
   expect(engine.stage).toBe("crashed");
+});
+
+test.each([
+  { code: "EMFILE", failed: "overloaded" },
+  { code: "ENOENT", failed: "model_load_failed" },
+])("a process that cannot be started for $code is $failed", ({ code, failed }) => {
+  const error = Object.assign(new Error(`${code}: cannot`), { code });
+  const spawn = (): never => {
+    throw error;
+  };
+  expect(() => start({}, spawn)).toThrow(expect.objectContaining({ code: failed, cause: error }));
 });
 
 interface Transition {
