@@ -133,7 +133,7 @@ test("whatever begins, leaves, returns or gives up first, what is in memory fits
   }
   expect(overtook).toBeGreaterThan(300);
   expect(returned).toBeGreaterThan(300);
-});
+}, 60_000);
 
 /** Pairs of models of which the second waits for the first, and how much is left beside all. */
 function leftBeside(pairs: readonly (readonly [Holder, Holder])[]) {
