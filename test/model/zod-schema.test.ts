@@ -216,3 +216,10 @@ for (const [group, cases] of Object.entries({ strings, shapes })) {
     });
   });
 }
+
+test("a request may hold every string of zod at once", () => {
+  const all = z.object(Object.fromEntries(strings.map(([name, schema]) => [name, schema])));
+  const { warnings } = planFormat({ kind: "json", schema: z.toJSONSchema(all), strict: true });
+  // Labels of up to 63 characters in names of up to 253 are too many places.
+  expect(warnings.map(({ pointer }) => pointer)).toEqual(["/properties/hostname/pattern"]);
+});

@@ -26,7 +26,7 @@ const MAX_STATES = 800;
 /** Longest `maxLength` that is counted in an automaton. */
 const MAX_COUNTED = 400;
 /** Steps for one text, and its share of what a request has left. */
-const MAX_STEPS = 20_000;
+const MAX_STEPS = 12_000;
 const SHARES = 4;
 /** What reading a character of a pattern takes. */
 const STEPS_PER_CHARACTER = 4;
@@ -74,6 +74,10 @@ function plain(builder: GrammarBuilder, text: CharStyle, shape: TextShape): stri
   const length = shape.length ?? ANY_LENGTH;
   const [pattern] = patterns;
   const [format] = formats;
+  // What cannot be compared in bounded work cannot be intersected either.
+  const isImplied = (each: string): boolean =>
+    pattern === undefined || implies(builder, pattern, formatOf(each).full);
+  if (!formats.every(isImplied)) return null;
   try {
     if (pattern === undefined) {
       if (format === undefined || formats.length > 1) return null;
@@ -83,7 +87,6 @@ function plain(builder: GrammarBuilder, text: CharStyle, shape: TextShape): stri
       return lengthHolds ? expression : null;
     }
     if (!isRead(builder, pattern, text)) return null;
-    if (!formats.every((each) => implies(builder, pattern, formatOf(each).full))) return null;
     const { expression, lengthHolds } = patternGrammar(builder, pattern, length, text);
     return lengthHolds ? expression : null;
   } catch (error) {

@@ -58,7 +58,11 @@ const FunctionDefinition = Type.Object({
   name: Type.String(),
   description: opt(Type.String()),
   parameters: opt(JsonObject),
-  strict: opt(Type.Boolean({ description: "Arguments always fit the schema." })),
+  strict: opt(
+    Type.Boolean({
+      description: "Arguments fit the schema; what is only checked afterwards is told.",
+    }),
+  ),
 });
 
 const ToolDefinition = Type.Object({
