@@ -1,6 +1,6 @@
 import { assert, defined } from "../lib/assert.ts";
 import type { Clock } from "../lib/clock.ts";
-import { LmError } from "../lib/errors.ts";
+import { hasCode, LmError } from "../lib/errors.ts";
 import type { Backend } from "../llama/backend.ts";
 import type { Command, LoadOptions } from "../protocol/commands.ts";
 import type { EngineMessage } from "../protocol/events.ts";
@@ -101,7 +101,9 @@ export class EngineSession {
       engine.run(this.#stop.signal).catch((error: unknown) => this.#over.reject(error));
     } catch (error) {
       if (!(error instanceof LmError)) throw error;
-      this.#send({ type: "loadFailed", reason: error.message });
+      const param = hasCode(error, "invalid_request") ? error.details.param : null;
+      const field = param === null ? {} : { param };
+      this.#send({ type: "loadFailed", reason: error.message, ...field });
       this.#over.resolve("loadFailed");
     }
   }

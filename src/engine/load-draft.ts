@@ -1,5 +1,5 @@
 import type { Clock } from "../lib/clock.ts";
-import { LmError } from "../lib/errors.ts";
+import { invalidRequest } from "../lib/errors.ts";
 import type { Backend, Model, ModelContext, ModelFacts } from "../llama/backend.ts";
 import type { LoadOptions } from "../protocol/commands.ts";
 import { DraftModel } from "./speculation/draft-model.ts";
@@ -24,7 +24,7 @@ export interface DraftDeps {
 /**
  * Loads the draft model that the options name, with a sequence for each slot; null without one.
  * @param main the model it guesses for, and `context` what that computes with.
- * @throws LmError unsupported_model when its tokens are others, or its memory cannot be cut.
+ * @throws LmError invalid_request (invalid_value) when its tokens are others, or its memory cannot be cut.
  */
 export function loadDraft(
   options: LoadOptions,
@@ -43,7 +43,7 @@ export function loadDraft(
     const problem = whyUnsuited(main, model, contextLength);
     if (problem !== null) {
       const message = `"${draft.name}" cannot draft for this model: ${problem}.`;
-      throw new LmError("unsupported_model", { model: draft.name }, message);
+      throw invalidRequest("draft_model", "invalid_value", message);
     }
     const { kvTypeK, kvTypeV, flashAttention } = options;
     const own = model.createContext({

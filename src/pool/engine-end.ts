@@ -1,5 +1,5 @@
 import type { Clock } from "../lib/clock.ts";
-import { LmError } from "../lib/errors.ts";
+import { invalidRequest, LmError } from "../lib/errors.ts";
 import { isStarvation } from "../lib/system-code.ts";
 import type { EngineChannel } from "./engine-channel.ts";
 import type { EngineLimits } from "./engine-limits.ts";
@@ -11,6 +11,8 @@ export interface EngineEnd {
   /** The engine itself refused the model, so that loading the same file again is pointless. */
   refused: boolean;
   cause: string;
+  /** Field of the request that asked for what cannot be loaded; absent = none did. */
+  param?: string;
 }
 
 /** A killed process that the kernel cannot end is given up. */
@@ -76,6 +78,12 @@ export function goneError(model: string, end: EngineEnd | null): LmError {
   }
   const { cause } = end;
   return new LmError("engine_crashed", { model, cause }, `Model "${model}" stopped: ${cause}.`);
+}
+
+/** @param param as in `EngineEnd`: it is the request that was wrong, then. */
+export function loadRefusal(model: string, reason: string, param?: string): LmError {
+  if (param === undefined) return loadFailure(model, reason);
+  return invalidRequest(param, "invalid_value", reason);
 }
 
 export function loadFailure(model: string, reason: string, cause?: unknown): LmError {

@@ -23,7 +23,8 @@ const MESSAGE_FIELDS: Readonly<Record<EngineMessage["type"], (message: Fields) =
   hello: (message) => typeof message["buildId"] === "string",
   loading: (message) => typeof message["fraction"] === "number",
   ready: (message) => isFields(message["model"]) && isCount(message["model"]["contextLength"]),
-  loadFailed: (message) => typeof message["reason"] === "string",
+  loadFailed: ({ reason, param }) =>
+    typeof reason === "string" && (param === undefined || isWord(param)),
   trouble: (message) => isWord(message["cause"]) && typeof message["reason"] === "string",
   step: (message) =>
     isFields(message["load"]) &&

@@ -5,7 +5,7 @@ import type { LoadOptions } from "../protocol/commands.ts";
 import type { EngineLoad, EngineMessage, JobEvent, LoadedModelInfo } from "../protocol/events.ts";
 import type { PoolCounters } from "./counters.ts";
 import type { EngineChannel, EngineExit, SpawnEngine } from "./engine-channel.ts";
-import { EngineEnder, goneError, loadFailure, startFailure, type EngineEnd } from "./engine-end.ts";
+import { EngineEnder, goneError, loadRefusal, startFailure, type EngineEnd } from "./engine-end.ts";
 import { EngineInbox } from "./engine-inbox.ts";
 import { EngineJobs, isTerminal, type NewJob } from "./engine-jobs.ts";
 import type { EngineLimits } from "./engine-limits.ts";
@@ -213,7 +213,7 @@ export class EngineProcess {
       case "ready":
         return this.#becomeReady(message.model);
       case "loadFailed":
-        return this.#refuse(lastWords(message.reason));
+        return this.#refuse(lastWords(message.reason), message.param);
       case "trouble":
         return this.#troubles.add(message);
       case "step":
@@ -283,9 +283,10 @@ export class EngineProcess {
   }
 
   /** The engine says that it cannot load this model. */
-  #refuse(reason: string): void {
+  #refuse(reason: string, param?: string): void {
     if (!this.#accepts("loadFailed")) return;
-    this.#finish({ stage: "failed", refused: true, cause: reason }, "load_failed");
+    const field = param === undefined ? {} : { param };
+    this.#finish({ stage: "failed", refused: true, cause: reason, ...field }, "load_failed");
     this.#ender.kill();
   }
 
@@ -320,7 +321,7 @@ export class EngineProcess {
     this.#exitReason = reason;
     this.#watchdog.stop();
     const { log, model } = this.#options;
-    this.#ready.reject(loadFailure(model, end.cause));
+    this.#ready.reject(loadRefusal(model, end.cause, end.param));
     this.#jobs.failAll(goneError(model, end));
     log.warn("engine ended", { model, state: end.stage, cause: end.cause, pid: this.#channel.pid });
   }

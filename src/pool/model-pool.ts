@@ -287,7 +287,9 @@ export class ModelPool implements PoolManager {
 
   #failed(instance: ModelInstance, end: EngineEnd): void {
     if (end.refused) {
-      this.#policy.loadFailed(instance.model, instance.settings, end.cause);
+      const { cause: reason, param } = end;
+      const failure = { reason, ...(param !== undefined && { param }) };
+      this.#policy.loadFailed(instance.model, instance.settings, failure);
       return;
     }
     this.#history(instance.model).crashes += 1;

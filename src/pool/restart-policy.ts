@@ -1,7 +1,7 @@
 import type { CatalogModel } from "../catalog/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import { LmError } from "../lib/errors.ts";
-import { loadFailure } from "./engine-end.ts";
+import { loadRefusal } from "./engine-end.ts";
 import type { Cooldown, LoadDefaults } from "./pool.ts";
 
 const CRASH_WINDOW_MS = 60_000;
@@ -18,10 +18,15 @@ interface FileRecord {
   loads: Map<string, FailedLoad>;
 }
 
-interface FailedLoad {
+interface LoadFailure {
+  reason: string;
+  /** Field of the request that asked for what cannot be loaded; absent = none did. */
+  param?: string;
+}
+
+interface FailedLoad extends LoadFailure {
   times: number;
   retryAtMs: number;
-  reason: string;
 }
 
 /** Settings remembered per model. */
@@ -53,7 +58,7 @@ export class RestartPolicy {
     return { reason, retryAfterMs: Math.ceil(until - nowMs) };
   }
 
-  /** @throws LmError engine_unstable or model_load_failed while the file may not be loaded. */
+  /** @throws LmError engine_unstable, model_load_failed or invalid_request while the file may not be loaded. */
   check(model: CatalogModel, settings: LoadDefaults): void {
     const record = this.#known(model);
     if (record === null) return;
@@ -68,7 +73,7 @@ export class RestartPolicy {
     }
     const failed = record.loads.get(keyOf(settings));
     if (failed !== undefined && nowMs < failed.retryAtMs) {
-      throw loadFailure(model.key, failed.reason);
+      throw loadRefusal(model.key, failed.reason, failed.param);
     }
   }
 
@@ -83,14 +88,14 @@ export class RestartPolicy {
     }
   }
 
-  loadFailed(model: CatalogModel, settings: LoadDefaults, reason: string): void {
+  loadFailed(model: CatalogModel, settings: LoadDefaults, failure: LoadFailure): void {
     const { loads } = this.#record(model);
     const key = keyOf(settings);
     const times = loads.get(key)?.times ?? 0;
     const cooldownMs = Math.min(LONGEST_COOLDOWN_MS, FIRST_COOLDOWN_MS * 2 ** times);
     loads.delete(key);
     const retryAtMs = this.#clock.monotonicMs() + cooldownMs;
-    loads.set(key, { times: times + 1, retryAtMs, reason });
+    loads.set(key, { ...failure, times: times + 1, retryAtMs });
     const [oldest] = loads.keys();
     if (loads.size > MAX_FAILED_LOADS && oldest !== undefined) loads.delete(oldest);
   }

@@ -215,8 +215,11 @@ export type EngineMessage =
   | { type: "hello"; seq: number; buildId: string; pid: number }
   | { type: "loading"; seq: number; fraction: number }
   | { type: "ready"; seq: number; model: LoadedModelInfo }
-  /** `reason` holds llama.cpp's last error lines. The process exits after it. */
-  | { type: "loadFailed"; seq: number; reason: string }
+  /**
+   * `reason` holds llama.cpp's last error lines; `param` is the field of a request that asked for what
+   * cannot be. The process exits after it.
+   */
+  | { type: "loadFailed"; seq: number; reason: string; param?: string }
   /** At any time after `hello`, and again each time. */
   | ({ type: "trouble"; seq: number } & EngineTrouble)
   /**

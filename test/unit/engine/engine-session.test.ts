@@ -101,6 +101,15 @@ test("a folder that prefixes cannot be kept in is told, and the model loads", ()
   session.receive({ type: "shutdown" });
 });
 
+test("a draft model that is none for the model is told by the request's field", async () => {
+  const { session, sent } = start({ facts: { isRecurrent: true } });
+  const limits = { maxTokens: 4, minTokens: 0, minProbability: 0 };
+  const draft = { name: "small", modelPath: "/models/small.gguf", ...limits };
+  session.receive({ type: "load", options: { ...FAKE_LOAD, draft } });
+  expect(await session.over).toBe("loadFailed");
+  expect(sent.at(-1)).toMatchObject({ type: "loadFailed", param: "draft_model" });
+});
+
 test("an encoder cannot be loaded to generate, but to embed", async () => {
   const facts = { hasEncoder: true, hasDecoder: false };
   const generating = start({ facts });

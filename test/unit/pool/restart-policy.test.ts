@@ -53,7 +53,7 @@ test("after the pause one more crash refuses again at once", () => {
 
 test("a model's record does not touch another's, nor outlive its file", () => {
   const { policy, verdict } = setUp();
-  policy.loadFailed(model, LOAD_DEFAULTS, "wobble");
+  policy.loadFailed(model, LOAD_DEFAULTS, { reason: "wobble" });
   expect(verdict()).toBe("model_load_failed");
   policy.check(scriptedModel({ name: "other" }), LOAD_DEFAULTS);
   policy.check({ ...model, sizeBytes: 2_000 }, LOAD_DEFAULTS);
@@ -61,7 +61,7 @@ test("a model's record does not touch another's, nor outlive its file", () => {
 
 test("who only looks, as at a file of an older listing, changes nothing", () => {
   const { policy, verdict } = setUp();
-  policy.loadFailed(model, LOAD_DEFAULTS, "wobble");
+  policy.loadFailed(model, LOAD_DEFAULTS, { reason: "wobble" });
   const other = { ...model, sizeBytes: 2_000 };
   expect(policy.cooldown(other, LOAD_DEFAULTS)).toBeNull();
   policy.check(other, LOAD_DEFAULTS);
@@ -72,13 +72,25 @@ test("who only looks, as at a file of an older listing, changes nothing", () => 
 test("a load that failed by its own settings keeps no load with others from being tried", () => {
   const { clock, policy, verdict } = setUp();
   const odd = { ...LOAD_DEFAULTS, contextLength: 7 };
-  policy.loadFailed(model, odd, "seven is odd");
+  policy.loadFailed(model, odd, { reason: "seven is odd" });
   expect(verdict()).toBe("may load");
   expect(policy.cooldown(model, LOAD_DEFAULTS)).toBeNull();
   expect(policy.cooldown(model, odd)).toEqual({ reason: "seven is odd", retryAfterMs: 5_000 });
   clock.advance(5_000);
-  policy.loadFailed(model, odd, "still");
+  policy.loadFailed(model, odd, { reason: "still" });
   expect(policy.cooldown(model, odd)?.retryAfterMs).toBe(10_000);
   policy.loaded(model, odd);
   expect(policy.cooldown(model, odd)).toBeNull();
+});
+
+test("a load that the request asked wrongly for is refused by its field while it is not tried", () => {
+  const clock = new ManualClock();
+  const policy = new RestartPolicy(clock);
+  policy.loadFailed(model, LOAD_DEFAULTS, { reason: "not this one", param: "draft_model" });
+  expect(() => policy.check(model, LOAD_DEFAULTS)).toThrow(
+    expect.objectContaining({
+      code: "invalid_request",
+      details: { param: "draft_model", reason: "invalid_value" },
+    }),
+  );
 });

@@ -152,7 +152,7 @@ test.each(unsuited)("$name is refused by its name, and freed", ({ main, draft })
   } catch (caught) {
     error = caught;
   }
-  expect(hasCode(error, "unsupported_model") && error.message).toContain('"small" cannot draft');
+  expect(hasCode(error, "invalid_request") && error.message).toContain('"small" cannot draft');
   expect(() => backend.models[0]?.createGrammar('root ::= "a"')).toThrow("model");
 });
 
