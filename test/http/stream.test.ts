@@ -241,7 +241,7 @@ describe("silence", () => {
       const response = await appWith({}).fetch(post(CHAT, body), connection);
       await response.text();
     }
-    expect(held).toEqual(["whole 0"]);
+    expect(held).toEqual(["whole 0", `whole ${IDLE_TIMEOUT_SECONDS}`]);
   });
 });
 
