@@ -94,6 +94,50 @@ test.each(markers)("what is kept nearly never goes on behind %p", (marker, alpha
   }
 });
 
+/** A beginning of four characters or more is counted as four. */
+const longMarkers = [
+  ...markers,
+  ["</a/b>", "</a"],
+  ["ababb", "ab"],
+  ["aaaab", "ab"],
+  ["]<]<x", "]<"],
+];
+
+test.each(longMarkers as [string, string][])(
+  "a longer text before %p is counted exactly, but for long beginnings of the marker",
+  (marker, alphabet) => {
+    const lead = "z".repeat(13);
+    const texts = textsOf(alphabet, 6)
+      .filter((text) => (text + marker).indexOf(marker) === text.length)
+      .map((text) => lead + text);
+    for (const [min, max] of [
+      [0, 16],
+      [16, 17],
+      [17, 17],
+      [18, null],
+    ] as const) {
+      const builder = newBuilder();
+      const rule = defined(countedUntil(builder, marker, { min, max }), "a rule");
+      const gbnf = builder.text(rule);
+      const ended = texts.map((text) => text + marker);
+      const found = new Set(matched(gbnf, ended));
+      for (const text of texts) {
+        const fits = text.length >= min && text.length <= (max ?? Infinity);
+        const beginning = (text + marker).indexOf(marker.slice(0, 4));
+        const isExact = marker.length <= 4 || beginning === text.length;
+        if (fits || isExact) expect([text, found.has(text + marker)]).toEqual([text, fits]);
+      }
+      const within = ended.map((text) => text + alphabet.charAt(0) + marker);
+      expect(
+        matched(
+          gbnf,
+          within.filter((text) => !found.has(text)),
+        ),
+      ).toEqual([]);
+    }
+  },
+);
+
 interface Case {
   format: string;
   /** The call `f` with this text as its argument. */
@@ -178,6 +222,33 @@ test.each(cases as Case[])("a short maxLength is counted exactly for $format", (
   expect(few).toEqual({ texts: texts.slice(0, 3), warnings: [] });
 });
 
+test.each(cases as Case[])("fifty short texts are all counted exactly for $format", (row) => {
+  const rules = Array.from({ length: 50 }, (_, index) => ({
+    min: index % 8,
+    max: 8 + (index % 8),
+  }));
+  const others = rules.map(({ min, max }, index) => [
+    `p${index}`,
+    { type: "string", minLength: min, maxLength: max },
+  ]);
+  const properties = { c: { type: "string", minLength: 3, maxLength: 15 } };
+  const { grammar, isNear } = plan(row.format, { ...properties, ...Object.fromEntries(others) });
+  expect([isNear, defined(grammar, "a grammar").gbnf.length < 131_072]).toEqual([false, true]);
+});
+
+test.each(cases as Case[])("new lines and markup are counted in long texts of $format", (row) => {
+  const lines = (length: number) => "\n<b>\n</b>\n\n\n&".repeat(length).slice(0, length - 1) + "x";
+  const kept = (schema: object, texts: readonly string[]) =>
+    wanted(row.format, { type: "string", ...schema }, texts, row.call, true);
+  const long = [lines(301), "\n".repeat(301), "<".repeat(301), "\n<".repeat(151)];
+  const fitting = [lines(300), "\n".repeat(300), "<".repeat(300), "\n<".repeat(150)];
+  const limits = { minLength: 20, maxLength: 300 };
+  expect(kept(limits, [...fitting, ...long])).toEqual({ texts: fitting, warnings: [] });
+  const short = ["\na", "\n<\n\n<", lines(199), "\n".repeat(199)];
+  const enough = [lines(200), "\n".repeat(200), "<".repeat(200), cutMarkers(200)];
+  expect(kept({ minLength: 200 }, [...short, ...enough])).toEqual({ texts: enough, warnings: [] });
+});
+
 /** A text of this length that holds the beginnings of the markers, each once it is cut. */
 const cutMarkers = (length: number) => {
   const ends = ["\n</parameter>", "</arg_value>", '<|"|>', "]<]minimax[>[</", "]]>", "</param>"];
@@ -226,9 +297,10 @@ test.each(cases as Case[])("lengths cost the grammar of $format little", ({ form
     return grammarOf(format, Object.fromEntries(fields)).length;
   };
   const free = size(() => ({}));
-  expect(size(() => ({ minLength: 1, maxLength: 200 })) - free).toBeLessThan(8192);
+  expect(size(() => ({ minLength: 1, maxLength: 200 })) - free).toBeLessThan(65_536);
+  expect(size((index) => ({ maxLength: 900 + index })) - free).toBeLessThan(8192);
   expect(size((index) => ({ minLength: index % 4, maxLength: 5 * index + 9 })) - free).toBeLessThan(
-    65_536,
+    98_304,
   );
 });
 

@@ -4,8 +4,8 @@ import { RequestBudgets, WorkBudget } from "./work-budget.ts";
 
 /** llama.cpp refuses a repetition of more rules than this. Source: llama-grammar.cpp. */
 export const MAX_REPETITIONS = 2000;
-/** Rules that count every character of texts up to a marker, for one grammar: about 50 KB. */
-const PLACES = 600;
+/** Rules that count the characters of long texts up to a marker, for one grammar: at most 300 KB. */
+const PLACES = 4200;
 /** Rules for the places in texts of several patterns, formats and lengths: about 80 KB. */
 const STATES = 2000;
 /** Rules and rule repetitions of one grammar. */
@@ -66,7 +66,7 @@ export function sequence(...parts: readonly string[]): string {
 export class GrammarBuilder {
   /** For what its schemas cost besides. */
   readonly budgets: RequestBudgets;
-  /** Rules that may count the characters of texts. */
+  /** Rules that may count the characters of long texts. */
   readonly places = new WorkBudget(PLACES);
   /** Rules for the places in texts that keep several patterns, formats and lengths. */
   readonly states = new WorkBudget(STATES);

@@ -1,59 +1,57 @@
 import { literal, type GrammarBuilder } from "./gbnf.ts";
 import { branches, markerSearch } from "./until-grammar.ts";
 
-/** How a piece goes on when a character has led to a state; "end" = the piece is whole. */
-const PIECES = {
-  again: (target, length) => (target === 1 ? "end" : within("again", target, length)),
-  out: (target, length) => (target === 0 ? "end" : within("out", target, length)),
-  close: (target, length) => (target === length ? "end" : within("close", target, length)),
-  late: (target, length, state) => within(target > state ? "late" : "close", target, length),
-} satisfies Record<string, (target: number, length: number, state: number) => Kind | "end" | null>;
-
-type Kind = "again" | "out" | "close" | "late";
-
-const within = (kind: Kind, target: number, length: number): Kind | null =>
-  target > 1 && target < length ? kind : null;
-
 /** The pieces of a marker in this grammar; looked for once, however many texts it ends. */
-export function markerPieces(builder: GrammarBuilder, marker: string): MarkerPieces {
-  const markers = KNOWN.getOrInsertComputed(builder, () => new Map<string, MarkerPieces>());
-  return markers.getOrInsertComputed(marker, () => new MarkerPieces(builder, marker));
+export function markerPieces(builder: GrammarBuilder, marker: string, span: Span): MarkerPieces {
+  const known = KNOWN.getOrInsertComputed(builder, () => new Map<string, MarkerPieces>());
+  const key = `${span.from} ${span.above} ${marker}`;
+  return known.getOrInsertComputed(key, () => new MarkerPieces(builder, marker, span));
 }
 
 const KNOWN = new WeakMap<GrammarBuilder, Map<string, MarkerPieces>>();
 
+/** Where pieces lie, in characters of the marker that were just read. */
+export interface Span {
+  /** They begin behind so many. */
+  from: number;
+  /** They go on while there are more than so many. */
+  above: number;
+}
+
+/** Up to the marker's end, or where it begins anew: the number of its characters read by then. */
+type Kind = "close" | "late" | number;
+
 /**
- * Pieces of the text up to a marker, as rules: each follows the marker's first character, and holds
- * at least one. null = there is none.
+ * Pieces of the text up to a marker, as rules: each follows a beginning of the marker, and holds at
+ * least one character. null = there is none.
  */
 class MarkerPieces {
-  /** Not behind the first character: one that does not begin the marker. */
+  /** Not behind a beginning: one character that does not begin the marker. */
   readonly plain: string;
-  /** Up to the marker's first character, where that may begin the marker anew. */
-  readonly again: string | null;
-  /** Up to a character behind which nothing of the marker stands. */
-  readonly out: string | null;
+  /** Up to where so many characters of the marker, `above` or fewer, were just read. */
+  readonly to: readonly (string | null)[];
   /** Up to the end of the marker. */
   readonly close: string | null;
-  /** As `close`, but not the marker alone. */
+  /** As `close`, but not what is left of the marker alone. */
   readonly late: string | null;
 
   readonly #made = new Map<string, string>();
   readonly #builder: GrammarBuilder;
   readonly #prefix: string;
+  readonly #span: Span;
   /** Of each state of the marker's search. */
   readonly #branches: readonly ReturnType<typeof branches>[];
 
-  constructor(builder: GrammarBuilder, marker: string) {
+  constructor(builder: GrammarBuilder, marker: string, span: Span) {
     const search = markerSearch(marker);
     this.#builder = builder;
+    this.#span = span;
     this.#branches = [...search.states.keys()].map((state) => branches(builder, search, state));
     // Unlike other rules with hints of their own, so that no name occurs twice.
-    this.#prefix = builder.add("piece", `( ${literal(marker)} )`);
+    this.#prefix = builder.add("piece", `( ${literal(marker)} ){1} ${literal(`${span.from}`)}`);
     this.plain = this.#branches[0]?.find(({ target }) => target === 0)?.set ?? "";
-    this.again = this.#rules("again");
-    this.out = this.#rules("out");
-    this.close = search.length === 1 ? "" : this.#rules("close");
+    this.to = Array.from({ length: span.above + 1 }, (_, target) => this.#rules(target));
+    this.close = search.length === span.from ? "" : this.#rules("close");
     this.late = this.#rules("late");
   }
 
@@ -66,9 +64,13 @@ class MarkerPieces {
     const ending = this.#endingStates(kind);
     for (const state of ending) {
       const options = this.#options(kind, state, ending);
-      this.#builder.define(`${this.#prefix}-${kind}-${state}`, options.join(" | "));
+      this.#builder.define(this.#name(kind, state), options.join(" | "));
     }
-    return ending.has(1) ? `${this.#prefix}-${kind}-1` : null;
+    return ending.has(this.#span.from) ? this.#name(kind, this.#span.from) : null;
+  }
+
+  #name(kind: Kind, state: number): string {
+    return `${this.#prefix}-${kind}-${state}`;
   }
 
   /** The states from which such a piece comes to its end. */
@@ -77,18 +79,24 @@ class MarkerPieces {
     let known = -1;
     while (known < ending.size) {
       known = ending.size;
-      for (let state = this.#branches.length - 1; state > 0; state--) {
+      for (let state = this.#branches.length - 1; state >= this.#lowest; state--) {
         if (this.#options(kind, state, ending).length > 0) ending.add(state);
       }
     }
     return ending;
   }
 
+  get #lowest(): number {
+    return Math.min(this.#span.from, this.#span.above + 1);
+  }
+
   #options(kind: Kind, state: number, ending: ReadonlySet<number>): string[] {
     return (this.#branches[state] ?? []).flatMap(({ set, target }) => {
-      const next = PIECES[kind](target, this.#branches.length, state);
-      if (next === null || (next === kind && !ending.has(target))) return [];
-      return [next === "end" ? set : `${set} ${this.#prefix}-${next}-${target}`];
+      if (kind === target || (kind === "close" && target === this.#branches.length)) return [set];
+      if (target <= this.#span.above || target === this.#branches.length) return [];
+      // What leads back in the marker is text, behind which any end is a late one.
+      const next = kind === "late" && target <= state ? "close" : kind;
+      return next === kind && !ending.has(target) ? [] : [`${set} ${this.#name(next, target)}`];
     });
   }
 }

@@ -20,11 +20,14 @@ export function nearText(
   const [first = "", ...others] = Array.from(marker);
   if (length.max === 0) return literal(matched === 0 ? marker : others.join(""));
   if (others.length > 0 && (length.max !== null || length.min > 1)) builder.countNearly();
-  return markerPieces(builder, marker).once(`${length.min} ${length.max} ${matched}`, () => {
+  return markerPieces(builder, marker, SPAN).once(`${length.min} ${length.max} ${matched}`, () => {
     const text = new NearText(builder, marker, first, length);
     return builder.add("near", matched === 0 ? text.whole() : text.begun());
   });
 }
+
+/** Pieces begin behind the marker's first character, which may come again and again. */
+const SPAN = { from: 1, above: 1 };
 
 class NearText {
   readonly #builder: GrammarBuilder;
@@ -43,20 +46,20 @@ class NearText {
     this.#builder = builder;
     this.#length = length;
     this.#free = textUntil(builder, marker);
-    const pieces = markerPieces(builder, marker);
+    const pieces = markerPieces(builder, marker, SPAN);
+    const [out = null, back = null] = pieces.to;
     this.#plain = pieces.plain;
     const most = longestRun(length.max);
     const again = (min: number): string | null => {
-      const piece = pieces.again;
-      if (piece === null) return min === 0 ? "" : null;
+      if (back === null) return min === 0 ? "" : null;
       return pieces.once(`again ${min} ${most}`, () => {
-        return builder.add("again", repeat(builder, piece, min, most));
+        return builder.add("again", repeat(builder, back, min, most));
       });
     };
     const late = joined(again(1), pieces.close);
     const lateOptions = [late, pieces.late].filter((option) => option !== null);
     this.#begun = {
-      piece: joined(again(0), pieces.out),
+      piece: joined(again(0), out),
       close: joined(again(0), pieces.close) ?? "",
       lateClose: lateOptions.length === 0 ? null : choice(lateOptions),
     };
