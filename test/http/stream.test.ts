@@ -230,7 +230,7 @@ describe("silence", () => {
     expect(transcript.endsWith("data: [DONE]\n\n")).toBe(true);
   });
 
-  test("a computed answer may take its time, a stream never may", async () => {
+  test("a computed answer may take its time, its connection afterwards and a stream never may", async () => {
     const held: string[] = [];
     for (const body of [chatBody, streamBody]) {
       const connection = {
