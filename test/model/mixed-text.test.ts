@@ -220,10 +220,13 @@ describe.if(llamaLibraries() !== null)("an argument that may be a text or someth
 
   test.each(Object.entries(CALLS))("counts its blanks in %s", (format, call) => {
     const tool = toolOf({ type: ["string", "null"], minLength: 2, maxLength: 5 });
-    const fitting = ["  ", " ab", "     ", "\n\n", " \n\t x", "\nabcd"];
-    const others = ["", " ", "      ", "  abcd", "\nabcde"];
+    const fitting = ["  ", " ab", "     ", "\n\n", " \n\t x", "\nabcd", "\n<br>"];
+    const others = ["", " ", "      ", "  abcd", "\nabcde", "\n<abcd"];
     expect([...writable(format, tool, [...fitting, ...others].map(call))]).toEqual(
       fitting.map(call),
     );
+    const long = toolOf({ type: ["string", "null"], minLength: 30 });
+    const texts = ["", "x".repeat(29), "x".repeat(30), " ".repeat(30)].map(call);
+    expect([...writable(format, long, texts)]).toEqual(texts.slice(2));
   });
 });

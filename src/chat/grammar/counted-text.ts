@@ -21,14 +21,14 @@ const COUNTED_BEGINNING = 3;
  * for; where even that would take many rules, they are counted as `nearText` does. No text of this
  * length is lost, and where others are possible, the builder is told.
  *
- * @param matched 1 = the marker's first character was read already and counts as nothing yet.
+ * @param matched Characters of the marker that were read already and count as nothing yet.
  * @returns null when no text is that long.
  */
 export function countedUntil(
   builder: GrammarBuilder,
   marker: string,
   length: TextLength,
-  matched: 0 | 1 = 0,
+  matched: 0 | 1 | 2 = 0,
 ): string | null {
   const { min, max } = length;
   const whole = textUntil(builder, marker);
@@ -39,7 +39,12 @@ export function countedUntil(
   if (!isShort) {
     const rules = counter.cost(length);
     // One text leaves as much to the others as it takes.
-    if (rules > builder.places.left / 2) return nearText(builder, marker, length, matched);
+    if (rules > builder.places.left / 2) {
+      if (matched < 2) return nearText(builder, marker, length, matched === 0 ? 0 : 1);
+      // Not counted at all, so that it may end at once.
+      builder.countNearly();
+      return min === 0 ? `${whole}-${matched}` : null;
+    }
     builder.places.spend(rules);
     if (!counter.isExact) builder.countNearly();
   }

@@ -1,6 +1,7 @@
 import { charSet, classOf } from "./char-set.ts";
+import { countedUntil } from "./counted-text.ts";
 import { literal, sequence, type GrammarBuilder } from "./gbnf.ts";
-import { textUntil, type TextLength } from "./until-grammar.ts";
+import type { TextLength } from "./until-grammar.ts";
 
 /** What JSON allows around a value. */
 export const BLANKS = " \t\r\n";
@@ -96,11 +97,9 @@ class LeadingBlanks {
     if (!isPending) return [...options, ...rest(length, "")];
     const left = levels === null ? length : remaining(length, 1);
     if (left !== null) options.push(...rest(left, close.charAt(1)));
-    const isFree = length.min === 0 && length.max === null;
-    // What begins as the end does is followed only where nothing is counted.
-    if (isFree)
-      options.push(sequence(literal(close.charAt(1)), `${textUntil(this.#builder, close)}-2`));
-    else if (length.min === 0) options.push(literal(close.slice(1)));
+    // The end, or what begins as the end does.
+    const begun = countedUntil(this.#builder, close, length, 2);
+    if (begun !== null) options.push(sequence(literal(close.charAt(1)), begun));
     return options;
   }
 }
