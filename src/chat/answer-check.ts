@@ -19,32 +19,34 @@ export interface AnswerCheck {
   call(index: number, name: string, json: string): readonly AnswerIssue[];
 }
 
+/** Stands for each byte of a broken character, which the grammar counted as one character. */
+const BROKEN = "\ufffd";
+
 /**
- * The check of one request's answers. null = the grammar enforces all that was asked.
- * @param plan Of the request. Unless it counts texts nearly, only schemas that it warns of matter.
+ * The check of one request's answers. null = there is no schema.
+ * @param plan Of the request. Unless it counts texts nearly, only schemas that it warns of matter,
+ *   and answers with broken characters.
  */
 export function answerCheck(
   format: AnswerFormat,
   tools: readonly Tool[],
   { warnings, isNear }: GrammarPlan,
 ): AnswerCheck | null {
-  if (warnings.length === 0 && !isNear) return null;
+  if (tools.length === 0 && format.kind !== "json") return null;
   const params = new Set(warnings.map(({ param }) => param));
-  const checked = new Map(
-    tools
-      .map((tool, index) => ({ ...tool, param: `tools[${index}].parameters` }))
-      .filter(({ param }) => isNear || params.has(param))
-      .map((tool) => [tool.name, tool]),
+  const named = new Map(
+    tools.map((tool, index) => [tool.name, { ...tool, param: `tools[${index}].parameters` }]),
   );
   const schemas = new AnswerSchemas();
   return {
     answer: (answer) =>
-      format.kind === "json" && params.has("format")
+      format.kind === "json" && (params.has("format") || answer.includes(BROKEN))
         ? schemas.issues("format", format.schema, answer, "the answer")
         : [],
     call(index, name, json) {
-      const tool = checked.get(name);
+      const tool = named.get(name);
       if (tool === undefined) return [];
+      if (!isNear && !params.has(tool.param) && !json.includes(BROKEN)) return [];
       const found = schemas.issues(tool.param, tool.parameters ?? {}, json, "the arguments");
       return found.map(({ param, text }) => ({ param, text: `call ${index}: ${text}` }));
     },

@@ -37,8 +37,27 @@ test("a text shorter than a long minLength is told when it is finished", () => {
   expect(checkOf({ minLength: 300 })?.call(0, "f", '{"c":"a\\nb"}')).toHaveLength(1);
 });
 
+test("broken characters count as what the answer shows, not as what the grammar counted", () => {
+  const replaced = "\ufffd".repeat(3);
+  const check = checkOf({ maxLength: 2 });
+  const call = (c: string) => check?.call(0, "f", JSON.stringify({ c }));
+  expect(call(replaced)).toEqual([
+    { param: "tools[0].parameters", text: "call 0: /c breaks /properties/c/maxLength" },
+  ]);
+  expect(call("\ufffd")).toEqual([]);
+  const schema = { type: "string", maxLength: 2 };
+  const plan = { grammar: null, warnings: [], isNear: false };
+  const format = { kind: "json", schema, strict: true } as const;
+  const answer = answerCheck(format, [], plan);
+  expect(answer?.answer(JSON.stringify(replaced))).toEqual([
+    { param: "format", text: "the answer breaks /maxLength" },
+  ]);
+  expect(answer?.answer('"abc"')).toEqual([]);
+});
+
 test("where every character is counted there is nothing to look at", () => {
   for (const rules of [{}, { minLength: 1 }, { minLength: 2, maxLength: 8 }, { maxLength: 5 }]) {
-    expect(checkOf(rules)).toBeNull();
+    const call = JSON.stringify({ c: "x".repeat(20) });
+    expect(checkOf(rules)?.call(0, "f", call)).toEqual([]);
   }
 });
