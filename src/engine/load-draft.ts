@@ -43,7 +43,7 @@ export function loadDraft(
     const problem = whyUnsuited(main, model, contextLength);
     if (problem !== null) {
       const message = `"${draft.name}" cannot draft for this model: ${problem}.`;
-      throw invalidRequest("draft_model", "invalid_value", message);
+      throw invalidRequest("draftModel", "invalid_value", message);
     }
     const { kvTypeK, kvTypeV, flashAttention } = options;
     const own = model.createContext({

@@ -17,7 +17,7 @@ export function checkDraft(main: CatalogModel, draft: CatalogModel, contextLengt
       : null;
   if (whose === null) return;
   const message = `"${draft.key}" cannot draft for "${main.key}" with a context of ${contextLength} tokens: wrong guesses cannot be removed from ${whose} memory.`;
-  throw invalidRequest("draft_model", "invalid_value", message);
+  throw invalidRequest("draftModel", "invalid_value", message);
 }
 
 /** Layers with a window shorter than the context give up what leaves it. */

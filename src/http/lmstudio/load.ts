@@ -117,7 +117,11 @@ export function nativeLoad({ deps }: Server): PostRoute {
         ...(await toAdapters(deps, request.lora ?? [])),
         ...(await toDraft(deps, request, model)),
       };
-      const instance = await deps.pool.load(model, load, context.request.signal);
+      const instance = await deps.pool
+        .load(model, load, context.request.signal)
+        .catch((error: unknown) => {
+          throw renameParam(error, toWire);
+        });
       const seconds = (deps.clock.monotonicMs() - startMs) / 1000;
       const [asked, threads] = [request.threads ?? 0, instance.info?.threads ?? Infinity];
       if (threads < asked)
@@ -133,6 +137,10 @@ export function nativeLoad({ deps }: Server): PostRoute {
       });
     },
   };
+}
+
+function toWire(param: string): string {
+  return param === "draftModel" ? "draft_model" : param;
 }
 
 /** @throws LmError invalid_value for a name that already means another model. */
@@ -192,7 +200,7 @@ async function toDraft(
   }
   const minProbability = request.draft_min_probability ?? DRAFT_LIMITS.minProbability;
   const draft = await resolveDraft(catalog, request.draft_model, model).catch((error: unknown) => {
-    throw renameParam(error, () => "draft_model");
+    throw renameParam(error, toWire);
   });
   return { draft: { model: draft, maxTokens, minTokens, minProbability } };
 }

@@ -107,7 +107,7 @@ test("a draft model that is none for the model is told by the request's field", 
   const draft = { name: "small", modelPath: "/models/small.gguf", ...limits };
   session.receive({ type: "load", options: { ...FAKE_LOAD, draft } });
   expect(await session.over).toBe("loadFailed");
-  expect(sent.at(-1)).toMatchObject({ type: "loadFailed", param: "draft_model" });
+  expect(sent.at(-1)).toMatchObject({ type: "loadFailed", param: "draftModel" });
 });
 
 test("an encoder cannot be loaded to generate, but to embed", async () => {

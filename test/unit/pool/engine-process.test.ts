@@ -73,10 +73,10 @@ test("a job before ready is refused", async () => {
 
 test("what a request asked wrongly for is refused by its field", async () => {
   channel.hello();
-  channel.say({ type: "loadFailed", seq: 2, reason: "not this one", param: "draft_model" });
+  channel.say({ type: "loadFailed", seq: 2, reason: "not this one", param: "draftModel" });
   const refused = await failure(engine.ready);
   expect([refused.code, refused.message]).toEqual(["invalid_request", "not this one"]);
-  expect(refused.details).toEqual({ param: "draft_model", reason: "invalid_value" });
+  expect(refused.details).toEqual({ param: "draftModel", reason: "invalid_value" });
 });
 
 test("trouble with the disk is counted each time and logged once per cause", async () => {

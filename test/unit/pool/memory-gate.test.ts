@@ -208,7 +208,7 @@ test("a draft model that forgets what leaves its window is refused before anybod
     return pool.acquire(other, never(), { contextLength, settings: { draft } });
   };
   const refused = await failure(ask(1_024));
-  expect(refused.details).toMatchObject({ param: "draft_model", reason: "invalid_value" });
+  expect(refused.details).toMatchObject({ param: "draftModel", reason: "invalid_value" });
   expect(states()).toEqual({ big: "ready" });
   (await ask(512)).release();
   expect(states()).toEqual({ other: "ready" });

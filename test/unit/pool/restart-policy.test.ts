@@ -86,11 +86,11 @@ test("a load that failed by its own settings keeps no load with others from bein
 test("a load that the request asked wrongly for is refused by its field while it is not tried", () => {
   const clock = new ManualClock();
   const policy = new RestartPolicy(clock);
-  policy.loadFailed(model, LOAD_DEFAULTS, { reason: "not this one", param: "draft_model" });
+  policy.loadFailed(model, LOAD_DEFAULTS, { reason: "not this one", param: "draftModel" });
   expect(() => policy.check(model, LOAD_DEFAULTS)).toThrow(
     expect.objectContaining({
       code: "invalid_request",
-      details: { param: "draft_model", reason: "invalid_value" },
+      details: { param: "draftModel", reason: "invalid_value" },
     }),
   );
 });
