@@ -18,15 +18,15 @@ const CALLS: Readonly<Record<string, (text: string) => string>> = {
     `<minimax:tool_call>\n<invoke name="fn">\n<parameter name="k">${text}</parameter>\n</invoke>\n</minimax:tool_call>`,
 };
 
-/** Families that tell listed values apart in other ways. */
-const LISTING_CALLS: typeof CALLS = {
+/** And families that tell texts apart in other ways: by CDATA, or not at all, also inside of lists. */
+const ALL_CALLS: typeof CALLS = {
   ...CALLS,
   "minicpm-5": (text) => `<function name="fn"><param name="k">${text}</param></function>`,
   "minimax-m3": (text) =>
     `]<]minimax[>[<tool_call>\n]<]minimax[>[<invoke name="fn">]<]minimax[>[<k>${text}]<]minimax[>[</k>]<]minimax[>[</invoke>\n]<]minimax[>[</tool_call>`,
 };
 
-/** Patterns and formats beside other types: what is written as text, and what as another value. */
+/** Texts beside other types: what is written as text, and what as another value. */
 const PATTERNED: readonly { schema: object; texts: string[]; others: string[]; never: string[] }[] =
   [
     {
@@ -74,6 +74,18 @@ const PATTERNED: readonly { schema: object; texts: string[]; others: string[]; n
       texts: ["nul", "1234"],
       others: ["null"],
       never: ["None", "nulls"],
+    },
+    {
+      schema: { anyOf: [{ type: "string" }, { type: "integer", maximum: 9 }] },
+      texts: ["abc", "true"],
+      others: ["9"],
+      never: ["10", "55555"],
+    },
+    {
+      schema: { anyOf: [{ type: "string", maxLength: 6 }, { enum: [1] }] },
+      texts: ["x7", "null"],
+      others: ["1"],
+      never: ["7", " 55 ", "abcdefg"],
     },
     {
       schema: { type: ["string", "null"], format: "date" },
@@ -142,19 +154,22 @@ const TEXTS = LEADS.flatMap((lead) =>
 );
 
 describe.if(llamaLibraries() !== null)("an argument that may be a text or something else", () => {
-  test.each(Object.entries(CALLS))("is read as what it was written for in %s", (format, call) => {
-    for (const schema of SCHEMAS) {
-      const tool = toolOf(schema);
-      const { minLength = 0, maxLength = Infinity } = schema;
-      const found = writable(format, tool, TEXTS.map(call));
-      const wrong = TEXTS.filter((text) => {
-        const value = found.has(call(text)) ? valueOf(format, tool, call(text)) : null;
-        if (typeof value !== "string") return typeof value === "object" && value !== null;
-        return value !== text || text.length < minLength || text.length > maxLength;
-      });
-      expect([schema, wrong]).toEqual([schema, []]);
-    }
-  });
+  test.each(Object.entries(ALL_CALLS))(
+    "is read as what it was written for in %s",
+    (format, call) => {
+      for (const schema of SCHEMAS) {
+        const tool = toolOf(schema);
+        const { minLength = 0, maxLength = Infinity } = schema;
+        const found = writable(format, tool, TEXTS.map(call));
+        const wrong = TEXTS.filter((text) => {
+          const value = found.has(call(text)) ? valueOf(format, tool, call(text)) : null;
+          if (typeof value !== "string") return typeof value === "object" && value !== null;
+          return value !== text || text.length < minLength || text.length > maxLength;
+        });
+        expect([schema, wrong]).toEqual([schema, []]);
+      }
+    },
+  );
 
   test.each(Object.entries(CALLS))("may begin with blanks and quotes in %s", (format, call) => {
     const texts = [
@@ -179,7 +194,7 @@ describe.if(llamaLibraries() !== null)("an argument that may be a text or someth
     }
   });
 
-  test.each(Object.entries(LISTING_CALLS))(
+  test.each(Object.entries(ALL_CALLS))(
     "is never a listed text that is read as another value, in %s",
     (format, call) => {
       const tool = toolOf({ enum: ["1e5", "a", " true ", "null", 1, null] });
@@ -197,13 +212,15 @@ describe.if(llamaLibraries() !== null)("an argument that may be a text or someth
     },
   );
 
-  test.each(Object.entries(CALLS))(
-    "is never a text with a pattern or format that is read as another value, in %s",
+  test.each(Object.entries(ALL_CALLS))(
+    "is never a text that is read as another value, in %s",
     (format, call) => {
       for (const { schema, texts, others, never } of PATTERNED) {
         const tool = { ...toolOf(schema), strict: true };
+        // Lists are elements there.
+        const own = others.filter((text) => format !== "minimax-m3" || !text.startsWith("["));
         const all = [...texts, ...others, ...never].map(call);
-        const wanted = [...texts, ...others].map(call);
+        const wanted = [...texts, ...own].map(call);
         expect([schema, [...writable(format, tool, all)]]).toEqual([schema, wanted]);
         expect(texts.map((text) => valueOf(format, tool, call(text)))).toEqual(texts);
       }
@@ -211,7 +228,7 @@ describe.if(llamaLibraries() !== null)("an argument that may be a text or someth
   );
 
   test("may be listed with markup where that can be quoted", () => {
-    const call = defined(LISTING_CALLS["minicpm-5"], "minicpm-5");
+    const call = defined(ALL_CALLS["minicpm-5"], "minicpm-5");
     const tool = toolOf({ enum: ["a < b", "c"] });
     const texts = [call("<![CDATA[a < b]]>"), call("c")];
     expect([...writable("minicpm-5", tool, [...texts, call("a < b")])]).toEqual(texts);

@@ -167,7 +167,9 @@ function valueStyles(format: TaggedFormat, close: string): TaggedStyles {
   const typed = format.typeMark !== null;
   const mixed = (types: ReadonlySet<JsonType>): ValueStyle => {
     if (typed) return text;
-    return format.cdata ? cdataStyle(close, types) : untypedStyle(close, types);
+    return format.cdata
+      ? cdataStyle(close, types)
+      : untypedStyle(taggedStyle(close, types), close, types);
   };
   return { text, mixed, typed };
 }

@@ -35,6 +35,9 @@ interface Visit {
 
 const keywordOf = (pointer: string): string => pointer.slice(pointer.lastIndexOf("/") + 1);
 
+const typesOf = (shapes: readonly Shape[]): ReadonlySet<JsonType> =>
+  new Set(shapes.flatMap((shape) => shape.values?.map(typeOf) ?? [...effectiveTypes(shape)]));
+
 /** Rules for one schema document inside a grammar that may hold more. */
 export class SchemaRules implements Emitter {
   readonly builder: GrammarBuilder;
@@ -141,10 +144,7 @@ export class SchemaRules implements Emitter {
 
   /** The types of the values that satisfy all of these. */
   types(all: readonly Located[]): ReadonlySet<JsonType> {
-    const shapes = this.#expander.expand(all, "");
-    return new Set(
-      shapes.flatMap((shape) => shape.values?.map(typeOf) ?? [...effectiveTypes(shape)]),
-    );
+    return typesOf(this.#expander.expand(all, ""));
   }
 
   /** The alternatives of the whole document, for callers that write its members themselves. */
@@ -157,9 +157,11 @@ export class SchemaRules implements Emitter {
       all.length === 1 && all[0] !== undefined ? this.#direct(all[0], hint) : undefined;
     if (direct !== undefined) return direct;
     const shapes = this.#expander.expand(all, pointer);
+    const types = typesOf(shapes);
+    const style = types.size > 1 ? (this.style.beside?.(types) ?? this.style) : this.style;
     return this.#either(
       hint,
-      shapes.flatMap((shape) => this.#shape(shape, hint)),
+      shapes.flatMap((shape) => this.#shape(shape, hint, style)),
     );
   }
 
@@ -174,6 +176,8 @@ export class SchemaRules implements Emitter {
       return this.visit([target], hint);
     }
     if (keyword !== "anyOf" && keyword !== "oneOf") return undefined;
+    // Each member is to know of the others.
+    if (this.style.beside !== undefined) return undefined;
     const members = membersOf(schema, pointer, keyword, this.#document);
     if (keyword === "oneOf") {
       this.#expander.reportOverlap({ list: schema[keyword], members, beside: [] }, pointer);
@@ -191,7 +195,7 @@ export class SchemaRules implements Emitter {
     return options.length === 1 ? options.join("") : this.builder.add(hint, options.join(" | "));
   }
 
-  #shape(shape: Shape, hint: string): string[] {
+  #shape(shape: Shape, hint: string, style: ValueStyle): string[] {
     const types = effectiveTypes(shape);
     const forbidden = new Set(shape.forbidden.map((value) => JSON.stringify(value)));
     if (shape.values !== null) {
@@ -199,21 +203,26 @@ export class SchemaRules implements Emitter {
         .filter((value) => types.has(typeOf(value)) && !forbidden.has(JSON.stringify(value)))
         .filter((value) => this.#listed.keeps(shape, value));
       const among = new Set(values.map(typeOf));
-      const texts = values.flatMap((value) => this.style.texts(value, among));
+      const texts = values.flatMap((value) => style.texts(value, among));
       return texts.length === 0 ? [] : [this.#ended(oneOf(this.builder, texts))];
     }
     const rules: string[] = [];
     for (const type of types) {
       if (type === "integer" && types.has("number")) continue;
+      if (type === "string") {
+        const rule = this.#text(shape, style);
+        if (rule !== null) rules.push(rule);
+        continue;
+      }
       const rule = this.#typed(shape, type, hint, forbidden);
-      if (rule !== null) rules.push(type === "string" ? rule : this.#ended(rule));
+      if (rule !== null) rules.push(this.#ended(rule));
     }
     return rules;
   }
 
   #typed(
     shape: Shape,
-    type: JsonType,
+    type: Exclude<JsonType, "string">,
     hint: string,
     forbidden: ReadonlySet<string>,
   ): string | null {
@@ -227,12 +236,6 @@ export class SchemaRules implements Emitter {
         const texts = left.flatMap((value) => this.style.texts(value, BOOLEAN));
         return texts.length === 0 ? null : oneOf(this.builder, texts);
       }
-      case "string": {
-        const texts = banned.filter((value) => typeof value === "string");
-        const keeps = this.style.text.excludes && isFreeString(shape.string);
-        if (texts.length > 0 && !keeps) this.#reportNot(shape);
-        return stringGrammar(this, shape.string, texts);
-      }
       case "integer":
       case "number":
         if (shape.forbidden.some((value) => typeof value === "number")) this.#reportNot(shape);
@@ -244,6 +247,25 @@ export class SchemaRules implements Emitter {
         if (banned.length > 0) this.#reportNot(shape);
         return objectGrammar(this.#nested ?? this, shape.object, hint, shape.pointer);
     }
+  }
+
+  #text(shape: Shape, style: ValueStyle): string | null {
+    const texts = shape.forbidden.filter((value) => typeof value === "string");
+    const keeps = style.text.excludes && isFreeString(shape.string);
+    if (texts.length > 0 && !keeps) this.#reportNot(shape);
+    return stringGrammar(style === this.style ? this : this.#with(style), shape.string, texts);
+  }
+
+  /** As this, in another style. */
+  #with(style: ValueStyle): Emitter {
+    return {
+      builder: this.builder,
+      style,
+      visit: (all, hint) => this.visit(all, hint),
+      report: (located) => this.report(located),
+      tell: (located) => this.tell(located),
+      target: (located) => this.target(located),
+    };
   }
 
   /** A value that is no string, with what ends values in this style. */

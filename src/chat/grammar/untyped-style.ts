@@ -2,14 +2,16 @@ import { charSet, classOf, complement } from "./char-set.ts";
 import { countedUntil } from "./counted-text.ts";
 import { literal, sequence, type GrammarBuilder } from "./gbnf.ts";
 import { BLANKS, leadingBlanks, remaining } from "./leading-blanks.ts";
-import { taggedStyle } from "./markup-styles.ts";
 import type { JsonType } from "./schema-shape.ts";
 import { NO_CHARACTERS, type TextLength } from "./until-grammar.ts";
 import type { ValueStyle } from "./value-style.ts";
 
-/** As `taggedStyle`, but text that is written freely never reads as a JSON value of `types`. */
-export function untypedStyle(close: string, types: ReadonlySet<JsonType>): ValueStyle {
-  const style = taggedStyle(close, types);
+/** As `style`, whose texts end with `close`, but free text never reads as a JSON value of `types`. */
+export function untypedStyle(
+  style: ValueStyle,
+  close: string,
+  types: ReadonlySet<JsonType>,
+): ValueStyle {
   const unlike = (builder: GrammarBuilder, length: TextLength): string | null =>
     textUnlikeJson(builder, { close, length }, types);
   return {

@@ -60,6 +60,8 @@ export interface ValueStyle {
   keyed(builder: GrammarBuilder, key: string, value: string): string;
   /** Members stand in alphabetical order instead of the declared one. */
   readonly sorted: boolean;
+  /** The style of a value that may be of other types as well; absent = it is written the same. */
+  readonly beside?: (types: ReadonlySet<JsonType>) => ValueStyle;
   /** Follows every value that is not a string; strings have it as their `close`. */
   readonly end: string;
 }
