@@ -1,5 +1,6 @@
 import { createChatTemplates } from "../../src/chat/chat-templates.ts";
 import { DEFAULT_CHAT_OPTIONS, type Message } from "../../src/chat/conversation.ts";
+import { systemClock } from "../../src/lib/clock.ts";
 
 export interface RenderTimes {
   messages: number;
@@ -13,7 +14,7 @@ export async function measureRender(
   messageCount: number,
   rounds = 300,
 ): Promise<RenderTimes> {
-  const templates = createChatTemplates();
+  const templates = createChatTemplates(systemClock);
   const messages = conversation(messageCount);
   try {
     const times: number[] = [];

@@ -1,6 +1,6 @@
 import type { CatalogModel } from "../catalog/model.ts";
 import type { LoadedModelInfo } from "../protocol/events.ts";
-import { type Clock, systemClock } from "../lib/clock.ts";
+import type { Clock } from "../lib/clock.ts";
 import type { ChatOptions, Message } from "./conversation.ts";
 import { RenderDeadline } from "./render-deadline.ts";
 import type { RenderedText } from "./render-protocol.ts";
@@ -50,7 +50,7 @@ export const templateOf = (model: Pick<CatalogModel, "chatTemplate">): string =>
 /** Threads kept, each for one template: a template that hangs keeps nobody else waiting. */
 const MAX_THREADS = 4;
 
-export function createChatTemplates(clock: Clock = systemClock): ChatTemplates {
+export function createChatTemplates(clock: Clock): ChatTemplates {
   const threads = new ThreadsByTemplate(clock);
   return {
     async render({ model, info }, messages, options, signal) {

@@ -1,5 +1,6 @@
 import type { Catalog, CatalogModel } from "../catalog/model.ts";
 import { assert } from "../lib/assert.ts";
+import type { Clock } from "../lib/clock.ts";
 import { DRAFT_LIMITS, type Lease, type Pool } from "../pool/pool.ts";
 import type { GenerateJob, GrammarSpec, JobPrompt } from "../protocol/commands.ts";
 import type { JobEvent } from "../protocol/events.ts";
@@ -31,6 +32,7 @@ export interface GenerateDeps {
   pool: Pick<Pool, "acquire" | "instances">;
   resolve: ResolveOptions;
   templates: ChatTemplates;
+  clock: Clock;
   /** How a model answers where a request says nothing. */
   defaultsOf: (model: CatalogModel) => ModelDefaults;
 }
@@ -69,9 +71,11 @@ export function createGenerate(deps: GenerateDeps): Generate {
       const warnings = [...ready.warnings, ...(await draftWarnings(deps, request, lease))];
       const prepared = { ...ready, warnings };
       const sampling = { ...DEFAULT_SAMPLING, ...defaults.sampling, ...request.sampling };
-      const events = eventsOf(lease, jobOf(request, prepared, sampling), prepared.budget, signal);
+      const job = jobOf(request, prepared, sampling);
+      const events = eventsOf(deps, lease, job, prepared.budget, signal);
       const { choices, stops } = request;
-      yield* readGeneration(events, { ...prepared, model: lease.identifier, choices, stops });
+      const reading = { ...prepared, model: lease.identifier, choices, stops };
+      yield* readGeneration(events, reading, deps.clock);
     } finally {
       lease.release();
     }
@@ -80,6 +84,7 @@ export function createGenerate(deps: GenerateDeps): Generate {
 
 /** A job's events; reasoning is only ended early where there is one choice. */
 function eventsOf(
+  { clock }: GenerateDeps,
   lease: Lease,
   job: GenerateJob,
   budget: ReasoningBudget | null,
@@ -90,7 +95,7 @@ function eventsOf(
     return lease.generate(job, signal);
   }
   const generate: Lease["generate"] = (next, until) => lease.generate(next, until);
-  return generateWithin(budget, generate, { ...job, prompt }, signal);
+  return generateWithin(budget, generate, { ...job, prompt }, signal, clock);
 }
 
 /** The prompt of a chat request and its length in tokens, without generating. */

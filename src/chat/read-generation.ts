@@ -1,11 +1,12 @@
 import { assert, defined } from "../lib/assert.ts";
-import { systemClock } from "../lib/clock.ts";
+import type { Clock } from "../lib/clock.ts";
 import type { JobPrompt } from "../protocol/commands.ts";
-import type { JobEvent, JobTimings } from "../protocol/events.ts";
+import type { JobEvent } from "../protocol/events.ts";
 import type { AnswerCheck } from "./answer-check.ts";
 import { AnswerReader } from "./answer-reader.ts";
 import type { GenerateEvent } from "./events.ts";
 import type { Parser } from "./parser/parser.ts";
+import { Stopwatch } from "./stopwatch.ts";
 
 /** How the output of a job is told. */
 export interface Reading {
@@ -27,6 +28,7 @@ export interface Reading {
 export async function* readGeneration(
   events: AsyncGenerator<JobEvent, void, void>,
   reading: Reading,
+  clock: Clock,
 ): AsyncGenerator<GenerateEvent, void, void> {
   const readers = Array.from(
     { length: reading.choices },
@@ -34,7 +36,7 @@ export async function* readGeneration(
   );
   const readerOf = (choice: number): AnswerReader =>
     defined(readers[choice], "the engine told of a choice that was not asked for");
-  const stopwatch = new Stopwatch();
+  const stopwatch = new Stopwatch(clock);
   try {
     for await (const event of events) {
       stopwatch.observe(event);
@@ -86,36 +88,4 @@ function interrupted(readers: readonly AnswerReader[], stopwatch: Stopwatch): Ge
     reasoningTokens: untold.reduce((sum, { reasoning }) => sum + reasoning, 0),
     timings: stopwatch.timings(),
   };
-}
-
-/** Times a job from outside, for one that is left or fails before the engine tells its own times. */
-class Stopwatch {
-  readonly #startMs = systemClock.monotonicMs();
-  #acceptedMs = this.#startMs;
-  #firstMs: number | null = null;
-  #computedPromptTokens = 0;
-
-  /** Something was sampled. */
-  get hasText(): boolean {
-    return this.#firstMs !== null;
-  }
-
-  observe(event: JobEvent): void {
-    if (event.type === "accepted") {
-      this.#acceptedMs = systemClock.monotonicMs();
-      this.#computedPromptTokens = event.promptTokens - event.cachedTokens;
-    } else if (event.type === "text") this.#firstMs ??= systemClock.monotonicMs();
-  }
-
-  timings(): JobTimings {
-    const nowMs = systemClock.monotonicMs();
-    const firstMs = this.#firstMs ?? nowMs;
-    return {
-      queuedMs: this.#acceptedMs - this.#startMs,
-      prefillMs: firstMs - this.#acceptedMs,
-      decodeMs: nowMs - firstMs,
-      ttftMs: firstMs - this.#startMs,
-      computedPromptTokens: this.#computedPromptTokens,
-    };
-  }
 }

@@ -1,7 +1,9 @@
+import type { Clock } from "../lib/clock.ts";
 import type { Lease } from "../pool/pool.ts";
 import type { GenerateJob, GrammarAttach } from "../protocol/commands.ts";
-import type { JobEvent } from "../protocol/events.ts";
+import type { JobEvent, JobTimings } from "../protocol/events.ts";
 import type { ReasoningState } from "./grammar/answer-frame.ts";
+import { Stopwatch } from "./stopwatch.ts";
 
 /** How long one answer may think. */
 export interface ReasoningBudget {
@@ -15,20 +17,24 @@ type TextEvent = Extract<JobEvent, { type: "text" }>;
 /**
  * A job of one choice whose reasoning is ended after so many tokens: the job is left, and another
  * goes on behind the end tag, which only that tag costs, since the engine keeps what it computed.
- * The events are those of one job; the end tag is told as text, as if the model had written it.
+ * The events are those of one job; the end tag is told as text, as if the model had written it. A
+ * draft model's guesses are those of the second job: one that is left does not tell them.
  */
 export async function* generateWithin(
   { tokens: limit, reasoning }: ReasoningBudget,
   generate: Lease["generate"],
   job: GenerateJob & { prompt: { kind: "text" } },
   signal: AbortSignal,
+  clock: Clock,
 ): AsyncGenerator<JobEvent, void, void> {
   const watch = new ReasoningWatch(reasoning);
+  const stopwatch = new Stopwatch(clock);
   let written = "";
   let used = 0;
   let last: TextEvent | null = null;
   // Scored tokens tell their own texts, so that a step of several tokens can be cut between them.
   for await (const event of generate({ ...job, logprobs: job.logprobs ?? 0 }, signal)) {
+    stopwatch.observe(event);
     if (event.type !== "text") {
       yield job.logprobs === null ? withoutScores(event) : event;
       continue;
@@ -45,6 +51,7 @@ export async function* generateWithin(
     if (last !== null) break;
   }
   if (last === null) return;
+  const left = stopwatch.timings();
   const { jobId, choice } = last;
   yield { type: "text", jobId, choice, text: reasoning.end, tokens: 0 };
   const { prompt, maxTokens, grammar } = job;
@@ -58,9 +65,17 @@ export async function* generateWithin(
     if (event.type === "accepted" || event.type === "progress") continue;
     if (event.type === "choiceDone") {
       yield { ...event, completionTokens: event.completionTokens + used };
-    } else yield event;
+    } else if (event.type === "jobDone") yield { ...event, timings: together(left, event.timings) };
+    else yield event;
   }
 }
+
+/** Times of both jobs; the second's wait for a slot counts as that of a job that is requeued does. */
+const together = (left: JobTimings, { ttftMs, decodeMs, ...rest }: JobTimings): JobTimings => ({
+  ...rest,
+  ...left,
+  decodeMs: left.decodeMs + ttftMs + decodeMs,
+});
 
 /** An event for each token; the event itself where its tokens cannot be told apart. */
 function tokensOf(event: TextEvent): TextEvent[] {

@@ -71,7 +71,7 @@ export function wireServer({
     modelFallback: config.modelFallback,
     allowLlmEmbeddings: config.allowLlmEmbeddings,
   };
-  const templates = createChatTemplates();
+  const templates = createChatTemplates(systemClock);
   const responses = openResponses(config, folders.stateDir, log);
   const downloads = createDownloads({
     modelsDir: folders.modelsDirs[0] ?? folders.stateDir,
@@ -86,6 +86,7 @@ export function wireServer({
     pool,
     resolve,
     templates,
+    clock: systemClock,
     defaultsOf: (model: CatalogModel) => modelDefaultsOf(model, presets),
   };
   const generate = createGenerate(generation);

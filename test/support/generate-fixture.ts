@@ -12,12 +12,13 @@ import { createGenerate, type GenerateDeps, type ModelDefaults } from "../../src
 import type { Lease } from "../../src/pool/pool.ts";
 import type { GenerateJob } from "../../src/protocol/commands.ts";
 import type { JobEvent, JobTimings, LoadedModelInfo } from "../../src/protocol/events.ts";
+import { systemClock } from "../../src/lib/clock.ts";
 import { MODEL_INFO } from "./model-info.ts";
 import { modelHeader } from "./model-header.ts";
 
 /** Generation over a lease that answers with written events, for tests of what is made of them. */
 
-const templates = createChatTemplates();
+const templates = createChatTemplates(systemClock);
 afterAll(() => templates.close());
 
 /** Hermes calls and thinking, as one well-known family writes them. */
@@ -100,6 +101,7 @@ export const depsWith = (lease: Lease): GenerateDeps => ({
   pool: { acquire: () => Promise.resolve(lease), instances: () => [] },
   resolve: { jit: true, modelFallback: true, allowLlmEmbeddings: false },
   templates,
+  clock: systemClock,
   defaultsOf: () => NO_DEFAULTS,
 });
 

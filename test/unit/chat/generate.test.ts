@@ -18,6 +18,7 @@ import {
   TIMINGS,
   user,
 } from "../../support/generate-fixture.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 import { MODEL_INFO } from "../../support/model-info.ts";
 
 describe("an answer", () => {
@@ -182,10 +183,15 @@ test("a reader that leaves early gives the lease back", async () => {
 
 describe("a generation that fails", () => {
   const failing = async (script: readonly JobEvent[], choices = 1) => {
+    const clock = new ManualClock();
     const lease = leaseWith({
       async *generate() {
-        yield { type: "accepted" as const, jobId: 1, promptTokens: 1, cachedTokens: 0 };
-        yield* script;
+        clock.advance(5);
+        yield { type: "accepted" as const, jobId: 1, promptTokens: 3, cachedTokens: 1 };
+        for (const event of script) {
+          clock.advance(10);
+          yield event;
+        }
         throw new LmError("model_unloaded", { model: "m" }, "gone");
       },
     });
@@ -193,8 +199,8 @@ describe("a generation that fails", () => {
     const { signal } = new AbortController();
     const read = async () => {
       const request = { ...BASE, choices };
-      for await (const event of createGenerate(depsWith(lease))(request, signal))
-        events.push(event);
+      const generate = createGenerate({ ...depsWith(lease), clock });
+      for await (const event of generate(request, signal)) events.push(event);
     };
     const error: unknown = await read().catch((reason: unknown) => reason);
     expect(hasCode(error, "model_unloaded")).toBe(true);
@@ -205,9 +211,13 @@ describe("a generation that fails", () => {
 
   test("tells the tokens that it has sampled, and the times up to then", async () => {
     const events = await failing(written(["<think>", "why", "</think>", "So", "."]));
-    const last = events.at(-1);
-    expect(last).toMatchObject({ type: "interrupted", completionTokens: 5, reasoningTokens: 3 });
-    expect(last?.type === "interrupted" && last.timings.decodeMs).toBeGreaterThan(0);
+    const timings = { queuedMs: 5, prefillMs: 10, ttftMs: 15, decodeMs: 40 };
+    expect(events.at(-1)).toEqual({
+      type: "interrupted",
+      completionTokens: 5,
+      reasoningTokens: 3,
+      timings: { ...timings, computedPromptTokens: 2 },
+    });
   });
 
   test("does not tell again what choices told with their ends", async () => {

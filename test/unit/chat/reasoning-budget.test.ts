@@ -14,8 +14,9 @@ import {
   textOf,
   withTools,
 } from "../../support/generate-fixture.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
-const TIMINGS = { queuedMs: 0, prefillMs: 0, decodeMs: 0, ttftMs: 0, computedPromptTokens: 0 };
+const TIMINGS = { queuedMs: 3, prefillMs: 4, decodeMs: 20, ttftMs: 7, computedPromptTokens: 1 };
 
 interface Told {
   events: GenerateEvent[];
@@ -24,20 +25,25 @@ interface Told {
   left: number;
 }
 
-/** Answers each job in turn with its script. */
+/** Answers each job in turn with its script, of which each event takes ten milliseconds. */
 async function ask(
   scripts: readonly (readonly JobEvent[])[],
   request: Partial<typeof BASE>,
 ): Promise<Told> {
   const told: Told = { events: [], jobs: [], left: 0 };
+  const clock = new ManualClock();
   const lease = leaseWith({
     async *generate(job) {
       let isOver = false;
       try {
         const script = scripts[told.jobs.length] ?? [];
         told.jobs.push(job);
+        clock.advance(5);
         yield { type: "accepted", jobId: 1, promptTokens: 3, cachedTokens: 0 };
-        yield* script;
+        for (const event of script) {
+          clock.advance(10);
+          yield event;
+        }
         yield { type: "jobDone", jobId: 1, timings: TIMINGS };
         isOver = true;
       } finally {
@@ -46,9 +52,8 @@ async function ask(
     },
   });
   const { signal } = new AbortController();
-  for await (const event of createGenerate(depsWith(lease))({ ...BASE, ...request }, signal)) {
-    told.events.push(event);
-  }
+  const generate = createGenerate({ ...depsWith(lease), clock });
+  for await (const event of generate({ ...BASE, ...request }, signal)) told.events.push(event);
   return told;
 }
 
@@ -83,6 +88,19 @@ test("reasoning that reaches its budget is ended, and the answer goes on behind 
   const prompt = first?.prompt.kind === "text" ? first.prompt.text : "";
   expect(second?.prompt).toMatchObject({ text: `${prompt}<think>one two </think>` });
   expect(second?.maxTokens).toBe(17);
+});
+
+const timingsOf = (events: readonly GenerateEvent[]) =>
+  events.flatMap((event) => (event.type === "done" ? [event.timings] : []));
+
+test("the times of an answer whose reasoning was ended are those of all its tokens", async () => {
+  const input = chat({ reasoningBudget: 3 });
+  const ended = await ask([ENDLESS, answer(["\n\n", "So."])], { input });
+  // Three events of the first job, 20 ms from the first to the last; then what the second one took.
+  const first = { queuedMs: 5, prefillMs: 10, ttftMs: 15, computedPromptTokens: 3 };
+  expect(timingsOf(ended.events)).toEqual([{ ...first, decodeMs: 20 + 7 + 20 }]);
+  const whole = await ask([answer(["So."])], { input });
+  expect(timingsOf(whole.events)).toEqual([TIMINGS]);
 });
 
 test("a step of several tokens is cut between them, and scores nobody asked for are not told", async () => {

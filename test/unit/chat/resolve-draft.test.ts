@@ -5,6 +5,7 @@ import type { OwnedRequest } from "../../../src/chat/events.ts";
 import { createGenerate } from "../../../src/chat/generate.ts";
 import { resolveDraft } from "../../../src/chat/resolve-draft.ts";
 import type { AcquireOptions, Lease } from "../../../src/pool/pool.ts";
+import { systemClock } from "../../../src/lib/clock.ts";
 import { startedOf } from "../../support/generate-fixture.ts";
 import { failure, scriptedModel } from "../../support/pool-fixture.ts";
 import { modelHeader } from "../../support/model-header.ts";
@@ -71,7 +72,7 @@ async function ask(draftModel: string | null, loadedDraft: string | null) {
     },
     release: () => undefined,
   } as unknown as Lease;
-  const templates = createChatTemplates();
+  const templates = createChatTemplates(systemClock);
   const generate = createGenerate({
     catalog,
     pool: {
@@ -83,6 +84,7 @@ async function ask(draftModel: string | null, loadedDraft: string | null) {
     },
     resolve: { jit: true, modelFallback: false, allowLlmEmbeddings: false },
     templates,
+    clock: systemClock,
     defaultsOf: () => ({ sampling: {}, stops: [], system: null }),
   });
   const request = {

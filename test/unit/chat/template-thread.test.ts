@@ -2,8 +2,9 @@ import { afterEach, expect, test } from "bun:test";
 import { createChatTemplates } from "../../../src/chat/chat-templates.ts";
 import { DEFAULT_CHAT_OPTIONS, type Message } from "../../../src/chat/conversation.ts";
 import { hasCode } from "../../../src/lib/errors.ts";
+import { systemClock } from "../../../src/lib/clock.ts";
 
-const templates = createChatTemplates();
+const templates = createChatTemplates(systemClock);
 afterEach(() => templates.close());
 
 const hello: Message = {
