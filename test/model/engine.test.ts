@@ -89,9 +89,9 @@ describe.if(libraryDir !== null)("the engine over llama.cpp", () => {
           else expect(expected).toStartWith(text(id, choice).replace(/\ufffd$/, ""));
         }
       }
-      const books = engine.generator?.bookkeeping;
-      expect(books?.sequences).toBe(books?.stored ?? -1);
-      expect(books?.pinnedCells).toBe(0);
+      const held = harness.books();
+      expect(held.sequences).toBe(held.stored);
+      expect(held.pinnedCells).toBe(0);
     });
   });
 

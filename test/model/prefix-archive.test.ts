@@ -204,9 +204,9 @@ describe.if(libraryDir !== null)("prefixes outside the KV cache of llama.cpp", (
       }
       const { hits } = engine.generator?.cacheLoad ?? {};
       if (architecture === "llama") expect(hits?.archive).toBeGreaterThan(3);
-      const books = engine.generator?.bookkeeping;
-      expect(books?.sequences).toBe(books?.stored ?? -1);
-      expect(books?.pinnedCells).toBe(0);
+      const held = harness.books();
+      expect(held.sequences).toBe(held.stored);
+      expect(held.pinnedCells).toBe(0);
       engine.disposeContexts();
     },
   );

@@ -163,9 +163,9 @@ function simulate(size: Size, arrivals: readonly Visit[]): number {
     }
   }
   const archiveHits = engine.generator?.cacheLoad.hits.archive ?? 0;
-  const books = engine.generator?.bookkeeping;
-  expect(books?.sequences).toBe(books?.stored ?? -1);
-  expect(books?.pinnedCells).toBe(0);
+  const held = harness.books();
+  expect(held.sequences).toBe(held.stored);
+  expect(held.pinnedCells).toBe(0);
   expect(context.liveSamplers).toBe(0);
   engine.dispose();
   expect(context.usedCells).toBe(0);

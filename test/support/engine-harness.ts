@@ -5,6 +5,7 @@ import { Engine } from "../../src/engine/engine.ts";
 import type { LoadedDraft } from "../../src/engine/load-draft.ts";
 import { Embedder } from "../../src/engine/embedder.ts";
 import { Generator } from "../../src/engine/generator.ts";
+import { createGeneratorParts } from "../../src/engine/generator-parts.ts";
 import { PieceTable } from "../../src/engine/pieces.ts";
 import type { Model, ModelContext } from "../../src/llama/backend.ts";
 import { isTerminal } from "../../src/pool/engine-jobs.ts";
@@ -83,26 +84,26 @@ export function engineHarness(options: HarnessOptions) {
     });
   const events: JobEvent[] = [];
   const pieces = new PieceTable(model.vocabulary);
+  const shared = {
+    model,
+    context,
+    pieces,
+    parallel,
+    contextLength,
+    adapters: new AdapterSets(options.adapters),
+    clock: stillClock,
+    governor: null,
+    speculates: options.speculates ?? false,
+    archive: options.archive ?? null,
+    shortArchive: options.shortArchive ?? null,
+    draft: options.draft ?? null,
+  };
+  const parts = createGeneratorParts(shared);
   const engine = new Engine({
     model,
     clock: stillClock,
     send: (_load, batch) => void events.push(...batch),
-    createGenerator: (emit) =>
-      new Generator({
-        model,
-        context,
-        pieces,
-        parallel,
-        contextLength,
-        adapters: new AdapterSets(options.adapters),
-        clock: stillClock,
-        governor: null,
-        speculates: options.speculates ?? false,
-        archive: options.archive ?? null,
-        shortArchive: options.shortArchive ?? null,
-        draft: options.draft ?? null,
-        emit,
-      }),
+    createGenerator: (emit) => new Generator({ ...shared, emit }, parts),
     createEmbedder: (emit, wake) =>
       new Embedder(createEmbedContext, model.vocabulary, emit, {
         ...(options.packedTokens !== undefined && { packedTokens: options.packedTokens }),
@@ -117,6 +118,16 @@ export function engineHarness(options: HarnessOptions) {
     context,
     events,
     of,
+    /** Sequences in use must equal slots plus stored prefixes. */
+    books: () => ({
+      sequences: parts.kv.openSequences,
+      stored: parts.reuse.stored,
+      pinnedCells: parts.kv.pinned,
+    }),
+    /** Gives up the cells of all stored prefixes. */
+    evictAll: (): void => {
+      while (parts.reuse.evictOne());
+    },
     /** Steps until nothing is left to do; fails when that takes too long. */
     settle: (limit = 5000): void => {
       for (let step = 0; !engine.isIdle; step++) {

@@ -364,7 +364,7 @@ test.each([
 });
 
 test("500 cancels at random moments leave no slot, no sequence and no cell behind", () => {
-  const { engine, settle, context, terminals } = setUp({ parallel: 4, batchCapacity: 16 });
+  const { engine, settle, context, terminals, books } = setUp({ parallel: 4, batchCapacity: 16 });
   let random = 12345;
   const next = (limit: number): number => {
     random = (Math.imul(random, 1103515245) + 12345) >>> 0;
@@ -379,8 +379,8 @@ test("500 cancels at random moments leave no slot, no sequence and no cell behin
   settle();
   for (let id = 1; id <= 500; id++) expect(terminals(id)).toHaveLength(1);
   expect(engine.load).toMatchObject({ running: 0, queued: 0, kvCellsUsed: context.usedCells });
-  const books = engine.generator?.bookkeeping;
-  expect(books?.sequences).toBe(books?.stored ?? -1);
-  expect(books?.pinnedCells).toBe(0);
+  const held = books();
+  expect(held.sequences).toBe(held.stored);
+  expect(held.pinnedCells).toBe(0);
   expect(context.liveSamplers).toBe(0);
 });

@@ -245,11 +245,14 @@ test("what is archived gives its cells up to those that run", () => {
 });
 
 test("requests that come together for an archived prefix read it back once", () => {
-  const { engine, settle, idle, find, computed } = setUp({ parallel: 4, contextLength: 4_096 });
+  const { engine, settle, idle, find, computed, evictAll } = setUp({
+    parallel: 4,
+    contextLength: 4_096,
+  });
   engine.generate(1, job("s".repeat(1_000), { maxTokens: 1 }));
   settle();
   idle();
-  while (engine.generator?.evictOne() === true);
+  evictAll();
   const before = computed();
   for (const id of [2, 3, 4])
     engine.generate(id, job(`${"s".repeat(990)} ${id}`, { maxTokens: 1 }));
@@ -261,12 +264,14 @@ test("requests that come together for an archived prefix read it back once", () 
 });
 
 test("a state that the library refuses is a miss, goes, and is saved anew", () => {
-  const { engine, settle, find, text, idle, archive } = setUp({ contextLength: 4_096 });
+  const { engine, settle, find, text, idle, archive, evictAll, books } = setUp({
+    contextLength: 4_096,
+  });
   const ask = (id: number): void => {
     engine.generate(id, job("s".repeat(999), { maxTokens: 4, ...endless }));
     settle();
     idle();
-    while (engine.generator?.evictOne() === true);
+    evictAll();
   };
   ask(1);
   const facts = [...archive.store.index.all()].find(({ count }) => count === 32);
@@ -279,13 +284,13 @@ test("a state that the library refuses is a miss, goes, and is saved anew", () =
   ask(3);
   // Eight tokens are left behind 31 blocks.
   expect(find(3, "accepted")?.cachedTokens).toBe(992);
-  expect(engine.generator?.bookkeeping.pinnedCells).toBe(0);
+  expect(books().pinnedCells).toBe(0);
 });
 
 test("what has no room to be read back is computed, and told as the reason", () => {
   const archive = { ...inMemory(), blockTokens: 256 };
   const cached = [480, 260].map((streamed) => {
-    const { engine, settle, find, text, idle } = setUp({
+    const { engine, settle, find, text, idle, evictAll } = setUp({
       archive,
       parallel: 2,
       contextLength: 1_024,
@@ -293,7 +298,7 @@ test("what has no room to be read back is computed, and told as the reason", () 
     engine.generate(1, job("s".repeat(700), { maxTokens: 1 }));
     settle();
     idle();
-    while (engine.generator?.evictOne() === true);
+    evictAll();
     engine.generate(2, job("t".repeat(streamed), { cachePrompt: false, ...ENDLESS }));
     engine.step();
     // All of one block and a part of the next are of use; there is room for both, or for what is used.
@@ -322,11 +327,11 @@ test("a block that is damaged on disk costs computing the rest, and is told as t
     },
   });
   const archive = { store, fingerprint: "model", blockTokens: 32, leastTokens: 256 };
-  const { engine, settle, find, text } = setUp({ archive, contextLength: 4_096 });
+  const { engine, settle, find, text, evictAll } = setUp({ archive, contextLength: 4_096 });
   engine.generate(1, job("s".repeat(999), { maxTokens: 4, ...endless }));
   settle();
   await engine.finish();
-  while (engine.generator?.evictOne() === true);
+  evictAll();
   const fifth = [...store.index.all()][5];
   const file = `${folder.path}/model/${fifth?.key}-${fifth?.parent}-${fifth?.head}-${fifth?.count}.kv`;
   await Bun.write(file, "not a block");
@@ -337,7 +342,7 @@ test("a block that is damaged on disk costs computing the rest, and is told as t
   expect(engine.generator?.cacheLoad.misses.lost).toBe(1);
   // Another engine needed the space.
   await engine.finish();
-  while (engine.generator?.evictOne() === true);
+  evictAll();
   rmSync(file);
   engine.generate(3, job("s".repeat(999), { maxTokens: 4, ...endless }));
   settle();
