@@ -1,21 +1,16 @@
 import { assert, defined } from "../lib/assert.ts";
 import type { ModelContext } from "../llama/backend.ts";
 import { AdapterTurns } from "./adapter-turns.ts";
+import { CellBudget } from "./cell-budget.ts";
 import type { Choice } from "./choice.ts";
 import type { KvCache } from "./kv-cache.ts";
 import type { PrefillPacer } from "./prefill-pacer.ts";
 import type { PrefixReuse } from "./prefix-reuse.ts";
-import { heldTokens, readTokens, type Share, withoutPart } from "./prefix-share.ts";
+import { type Share, withoutPart } from "./prefix-share.ts";
 import { insertByAge } from "./age-order.ts";
 import { NO_DRAFTS, Slot, wantsScores } from "./slot.ts";
 import type { Speculator } from "./speculation/speculator.ts";
 
-/**
- * Most cells promised for generation at admission; a longer answer takes more as it grows. In a
- * small cache a slot is promised a quarter of its even share, so that slots do not stand empty.
- */
-const GENERATION_PAGE = 256;
-const PAGES_PER_SLOT = 4;
 /** Rows per step that need scores of their own: each costs a pass over the vocabulary. */
 const SCORED_ROWS = 32;
 
@@ -36,15 +31,15 @@ export interface SchedulerOptions {
 }
 
 /**
- * Who computes next: admits choices to slots in order of arrival, finds the cells they need, and
- * packs each batch. Running sequences come first, then prompts, the oldest first.
+ * Who computes next: admits choices to slots in order of arrival, sends the newest back when cells
+ * run out, and packs each batch. Running sequences come first, then prompts, the oldest first.
  */
 export class Scheduler {
   readonly #context: ModelContext;
   readonly #kv: KvCache;
   readonly #reuse: PrefixReuse;
   readonly #options: SchedulerOptions;
-  readonly #page: number;
+  readonly #cells: CellBudget;
   readonly #turns = new AdapterTurns();
   /** Oldest first. */
   readonly #queue: Choice[] = [];
@@ -59,8 +54,7 @@ export class Scheduler {
     this.#kv = kv;
     this.#reuse = reuse;
     this.#options = options;
-    const share = Math.floor(kv.total / (options.parallel * PAGES_PER_SLOT));
-    this.#page = Math.min(share, GENERATION_PAGE);
+    this.#cells = new CellBudget(kv, reuse, options.parallel);
     assert(options.parallel <= context.sequences, "each slot needs a sequence");
     assert(options.parallel <= context.batch.capacity, "a batch holds a token of every slot");
   }
@@ -94,15 +88,20 @@ export class Scheduler {
       if (choice === undefined) break;
       if (this.#slots.length === 0) this.#reuse.compact(choice, this.#options.parallel - 1);
       const share = this.#reuse.find(choice, this.#slots);
-      const fitting = this.#hasRoomFor(choice, share) ? share : withoutPart(share);
+      const fitting = this.#cells.hasRoomFor(choice, share, this.#slots)
+        ? share
+        : withoutPart(share);
       // In order: a newcomer that does not fit makes those behind it wait, or it would starve.
-      if (fitting === null || !this.#hasRoomFor(choice, fitting)) break;
+      if (fitting === null || !this.#cells.hasRoomFor(choice, fitting, this.#slots)) break;
       this.#queue.shift();
       const slot = this.#open(choice, fitting);
       if (fitting !== share) slot.miss = { reason: "full", atToken: fitting.length };
       if (!slot.isWaiting) started.push(slot);
     }
-    return [...started, ...this.#reuse.restore(this.#slots, (cells) => this.#makeRoom(cells))];
+    return [
+      ...started,
+      ...this.#reuse.restore(this.#slots, (cells) => this.#cells.makeRoom(cells)),
+    ];
   }
 
   /** Fills the context's batch. May send the newest slots back to the queue to find cells. */
@@ -126,7 +125,7 @@ export class Scheduler {
       const isShort = slot.choice.tokens.length - slot.cached <= pacer.shortPromptTokens;
       const allowance = isShort ? Math.max(paced, unpaced) : paced;
       if (allowance === 0) continue;
-      this.#makeRoom(batch.length + Math.min(slot.remaining, allowance));
+      this.#cells.makeRoom(batch.length + Math.min(slot.remaining, allowance));
       const rows = wantsScores(slot) ? Math.min(allowance, SCORED_ROWS) : allowance;
       const count = Math.min(slot.remaining, rows, this.#kv.free - batch.length);
       if (count === 0) break;
@@ -212,7 +211,7 @@ export class Scheduler {
     const index = this.#queue.indexOf(choice);
     const share: Share = { kind: "wait", slot: leader, length: leader.computed };
     if (index < 0 || this.#slots.length >= this.#options.parallel) return null;
-    if (!this.#hasRoomFor(choice, share)) return null;
+    if (!this.#cells.hasRoomFor(choice, share, this.#slots)) return null;
     this.#queue.splice(index, 1);
     return this.#open(choice, share);
   }
@@ -236,7 +235,7 @@ export class Scheduler {
         ? this.#reuse.adopt(choice, share)
         : new Slot(choice, this.#openSequence());
     if (share.kind !== "adopt") this.#reuse.begin(slot, share, this.#slots);
-    slot.reserved = this.#cellsFor(choice, share);
+    slot.reserved = this.#cells.cellsFor(choice, share);
     insertByAge(this.#slots, slot, (other) => other.choice.age);
     // As many are remembered in the KV cache as could run at once.
     this.#reuse.evictCheap(Math.max(this.#options.parallel - this.#slots.length, 0));
@@ -252,34 +251,10 @@ export class Scheduler {
     return sequence;
   }
 
-  #cellsFor(choice: Choice, share: Share): number {
-    return choice.tokens.length - heldTokens(share) + Math.min(choice.budget, this.#page);
-  }
-
-  #hasRoomFor(choice: Choice, share: Share): boolean {
-    const pinned = this.#reuse.unpinnedCells(share);
-    const reading = readTokens(share) - heldTokens(share);
-    const cells = Math.max(this.#cellsFor(choice, share), reading);
-    return this.#slots.length === 0 || this.#hasCells(cells + pinned);
-  }
-
-  /** Whether `count` cells are neither in use by a slot nor promised to one. */
-  #hasCells(count: number): boolean {
-    let promised = 0;
-    for (const slot of this.#slots) promised += slot.reserved;
-    return count <= this.#kv.total - this.#kv.pinned - promised;
-  }
-
-  /** Evicts stored prefixes until `count` cells are free. */
-  #makeRoom(count: number): boolean {
-    while (this.#kv.free < count) if (!this.#reuse.evictOne()) return false;
-    return true;
-  }
-
   #decodingWithRoom(isIncluded: (slot: Slot) => boolean): Slot[] {
     for (;;) {
       const decoding = this.#slots.filter((slot) => slot.isDecoding && isIncluded(slot));
-      if (this.#makeRoom(decoding.length)) return decoding;
+      if (this.#cells.makeRoom(decoding.length)) return decoding;
       this.#preemptNewest();
     }
   }
@@ -293,7 +268,7 @@ export class Scheduler {
     const cells = this.#kv.total - this.#kv.pinned - decoding.length;
     speculator.propose(decoding, Math.min(rows, cells));
     const drafted = decoding.reduce((sum, slot) => sum + slot.drafts.length, 0);
-    const hasRoom = this.#makeRoom(decoding.length + drafted);
+    const hasRoom = this.#cells.makeRoom(decoding.length + drafted);
     assert(hasRoom, "what no slot needs can be freed");
   }
 
