@@ -22,7 +22,7 @@ export interface Job {
   accepted: boolean;
   /** It lost its slot after that, and waits again. */
   requeued: boolean;
-  /** The prompt is computed: an answer is being written. */
+  /** The prompt is computed, and has not to be computed again: an answer is being written. */
   answering: boolean;
   /** Nobody reads it any more; it stays until the engine says that it is over. */
   abandoned: boolean;
@@ -175,6 +175,8 @@ export class EngineJobs {
     if (event.type === "requeued" || event.type === "resumed") {
       // Of no interest to its reader, whose answer goes on where it was.
       job.requeued = event.type === "requeued";
+      // What it had computed may be gone with its slot.
+      if (job.requeued) job.answering = false;
       return;
     }
     if (isTerminal(event)) this.#finish(job, event);

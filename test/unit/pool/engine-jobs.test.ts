@@ -96,9 +96,12 @@ test("a job that lost its slot waits for another as long as it takes, and its re
   jobs.abandonWaiting(new Error("closing"));
   expect([jobs.queued, counters.mutedJobs]).toEqual([1, 0]);
   jobs.step(5_000, [{ type: "resumed", jobId: job.id }], 0);
-  expect([jobs.running, jobs.queued, jobs.activity]).toEqual([1, 0, "generating"]);
+  // Its prompt and what it had answered are computed again, which no step tells the end of.
+  expect([jobs.running, jobs.queued, jobs.activity]).toEqual([1, 0, "processing-prompt"]);
+  expect(jobs.mayReadPrompt).toBe(true);
   for (let step = 5_001; step < 5_900; step += 1) jobs.step(step, [], 0);
   jobs.step(5_900, [text(job.id)], 0);
+  expect([jobs.activity, jobs.mayReadPrompt]).toEqual(["generating", false]);
   expect((await job.events.next()).type).toBe("accepted");
   expect(await job.events.next()).toMatchObject({ type: "text", tokens: 2 });
   expect(counters.mutedJobs).toBe(0);
