@@ -93,7 +93,7 @@ export class ChatCorpus {
       messages: Parameters<ChatTemplate["renderChat"]>[0]["messages"],
       options: ChatOptions,
     ): Promise<string> => template.renderChat({ messages, options, bosText: "", eosText: "" }, NOW);
-    const detected = await detectFormat({ source, render, isSingleToken: () => false });
+    const detected = await detectFormat({ source, render, singleTokens: new Set() });
     const result: EntryResult = { format: detected.format.name, passed: 0, failures: [] };
     for (const sample of entry.samples) {
       const tools = sample.tools === undefined ? this.#tools : toolsOf(sample.tools);

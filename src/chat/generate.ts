@@ -6,9 +6,7 @@ import type { GenerateJob, GrammarSpec, JobPrompt } from "../protocol/commands.t
 import type { JobEvent } from "../protocol/events.ts";
 import { DEFAULT_SAMPLING, type Sampling } from "../protocol/sampling.ts";
 import { type AnswerCheck, answerCheck, warningText } from "./answer-check.ts";
-import type { ChatTemplates } from "./chat-templates.ts";
 import type { Message } from "./conversation.ts";
-import { FormatDetector } from "./detection/format-detector.ts";
 import type {
   Generate,
   GenerateRequest,
@@ -27,11 +25,10 @@ import { resolveDraft } from "./resolve-draft.ts";
 import { resolveModel, type ResolveOptions } from "./resolve-model.ts";
 
 /** All that generation needs from the rest of the program. */
-export interface GenerateDeps {
+export interface GenerateDeps extends ChatKnowledge {
   catalog: Pick<Catalog, "find" | "list">;
   pool: Pick<Pool, "acquire" | "instances">;
   resolve: ResolveOptions;
-  templates: ChatTemplates;
   clock: Clock;
   /** How a model answers where a request says nothing. */
   defaultsOf: (model: CatalogModel) => ModelDefaults;
@@ -61,13 +58,12 @@ interface Prepared {
 
 /** The one door to generation: resolves the model, renders, runs the job, reads the answer. */
 export function createGenerate(deps: GenerateDeps): Generate {
-  const knowledge = { templates: deps.templates, detector: new FormatDetector() };
   return async function* generate(request, signal) {
     const lease = await leaseFor(deps, request, signal);
     try {
       yield { type: "assigned", model: lease.identifier, key: lease.model.key };
       const defaults = deps.defaultsOf(lease.model);
-      const ready = await prepare(knowledge, lease, request, defaults, signal);
+      const ready = await prepare(deps, lease, request, defaults, signal);
       const warnings = [...ready.warnings, ...(await draftWarnings(deps, request, lease))];
       const prepared = { ...ready, warnings };
       const sampling = { ...DEFAULT_SAMPLING, ...defaults.sampling, ...request.sampling };
@@ -100,14 +96,13 @@ function eventsOf(
 
 /** The prompt of a chat request and its length in tokens, without generating. */
 export function createRenderChat(deps: GenerateDeps): RenderChat {
-  const knowledge = { templates: deps.templates, detector: new FormatDetector() };
   return async ({ input, ...request }, signal): Promise<RenderedChat> => {
     assert(input.kind === "chat", "only chat requests are rendered");
     const lease = await leaseFor(deps, { input, ...request }, signal);
     try {
       const { system } = deps.defaultsOf(lease.model);
       const messages = withSystem(input.messages, system);
-      const { text } = await renderPrompt(knowledge, lease, messages, input.options, signal);
+      const { text } = await renderPrompt(deps, lease, messages, input.options, signal);
       const tokens = await lease.tokenize(textPrompt(text), signal);
       return { model: lease.identifier, prompt: text, promptTokens: tokens.length };
     } finally {

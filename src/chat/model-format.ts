@@ -17,26 +17,22 @@ export async function detectFormat(
   lease: Lease,
   signal: AbortSignal,
 ): Promise<DetectedFormat> {
-  const single = await singleTokens(lease, signal);
   const source = templateOf(lease.model);
-  return detector.detect(
-    {
-      source,
-      render: (messages, options) => templates.renderProbe(source, messages, options),
-      isSingleToken: (text) => single.has(text),
-    },
-    lease.model.path,
-  );
+  return detector.detect({
+    source,
+    render: (messages, options) => templates.renderProbe(source, messages, options),
+    singleTokens: await singleTokensOf(lease, signal),
+  });
 }
 
-/** By model file, as a reload may bring another vocabulary to the same path. */
+/** By loaded model, as a reload may bring another vocabulary to the same path. */
 const knownTokens = new WeakMap<Lease["info"], Promise<ReadonlySet<string>>>();
 
 /**
  * The reasoning tags that are one token of the model's vocabulary. Requests that come together wait
  * for the first one's answer; when that one is cancelled the next asks itself.
  */
-async function singleTokens(lease: Lease, signal: AbortSignal): Promise<ReadonlySet<string>> {
+async function singleTokensOf(lease: Lease, signal: AbortSignal): Promise<ReadonlySet<string>> {
   for (;;) {
     const known = knownTokens.get(lease.info);
     if (known === undefined) break;

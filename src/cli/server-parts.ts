@@ -8,11 +8,12 @@ import type { CatalogModel } from "../catalog/model.ts";
 import { ModelCatalog } from "../catalog/model-catalog.ts";
 import { createChatTemplates, type ChatTemplates } from "../chat/chat-templates.ts";
 import { createCheckPrompts } from "../chat/check-prompts.ts";
+import { FormatDetector } from "../chat/detection/format-detector.ts";
 import { createGenerate, createRenderChat } from "../chat/generate.ts";
 import type { Alias } from "../config/request-settings.ts";
 import { createApp } from "../http/app.ts";
 import { TokenFile } from "../config/tokens.ts";
-import type { HttpApp, HttpSettings } from "../http/deps.ts";
+import type { Asset, HttpApp, HttpSettings } from "../http/deps.ts";
 import type { LogFeed } from "../http/log-feed.ts";
 import { systemClock } from "../lib/clock.ts";
 import { randomId } from "../lib/id.ts";
@@ -86,6 +87,7 @@ export function wireServer({
     pool,
     resolve,
     templates,
+    detector: new FormatDetector(),
     clock: systemClock,
     defaultsOf: (model: CatalogModel) => modelDefaultsOf(model, presets),
   };
@@ -115,13 +117,15 @@ export function wireServer({
       newId: randomId,
       isReady: () => server.isReady,
       isStopping,
-      swaggerAsset(name) {
-        const asset = swaggerAsset(name);
-        return asset === null ? null : { bytes: asset.bytes, type: asset.contentType };
-      },
+      swaggerAsset: swaggerFile,
     }),
   };
   return server;
+}
+
+function swaggerFile(name: string): Asset | null {
+  const asset = swaggerAsset(name);
+  return asset === null ? null : { bytes: asset.bytes, type: asset.contentType };
 }
 
 function createCatalog(

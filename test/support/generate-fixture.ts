@@ -7,6 +7,7 @@ import {
   type Message,
   type Tool,
 } from "../../src/chat/conversation.ts";
+import { FormatDetector } from "../../src/chat/detection/format-detector.ts";
 import type { GenerateEvent, GenerateRequest, OwnedRequest } from "../../src/chat/events.ts";
 import { createGenerate, type GenerateDeps, type ModelDefaults } from "../../src/chat/generate.ts";
 import type { Lease } from "../../src/pool/pool.ts";
@@ -101,6 +102,7 @@ export const depsWith = (lease: Lease): GenerateDeps => ({
   pool: { acquire: () => Promise.resolve(lease), instances: () => [] },
   resolve: { jit: true, modelFallback: true, allowLlmEmbeddings: false },
   templates,
+  detector: new FormatDetector(),
   clock: systemClock,
   defaultsOf: () => NO_DEFAULTS,
 });

@@ -1,6 +1,6 @@
 import { hasCode } from "../../lib/errors.ts";
 import { DEFAULT_CHAT_OPTIONS, type ChatOptions, type Message } from "../conversation.ts";
-import { FALLBACK_FORMAT, findFormat, TOOL_FORMATS } from "../formats/format-table.ts";
+import { FALLBACK_FORMAT, TOOL_FORMATS } from "../formats/format-table.ts";
 import type { ReasoningTags, ToolFormat } from "../formats/format.ts";
 import { PROBE_OPTIONS, probeConversation, probeFit, type ProbeFit } from "./call-probe.ts";
 import { findReasoningTags } from "./reasoning-tags.ts";
@@ -16,9 +16,8 @@ export interface DetectionInput {
    * detection.
    */
   render: RenderProbe;
-  isSingleToken: (text: string) => boolean;
-  /** Name of a format the user has chosen; null or unknown = detect. */
-  formatName?: string | null;
+  /** The reasoning tags that are one token of the vocabulary each. */
+  singleTokens: ReadonlySet<string>;
 }
 
 export interface DetectedFormat {
@@ -26,7 +25,7 @@ export interface DetectedFormat {
   /** Tags of the family, or those that belong to the format; null = no reasoning. */
   reasoning: ReasoningTags | null;
   /** `template`: its own calls were read back. `source`: its text names the form. */
-  evidence: "chosen" | "template" | "source" | "none";
+  evidence: "template" | "source" | "none";
 }
 
 /**
@@ -36,12 +35,11 @@ export interface DetectedFormat {
  * the fallback, whose instructions the renderer adds to the prompt.
  */
 export async function detectFormat(input: DetectionInput): Promise<DetectedFormat> {
-  const chosen = findFormat(input.formatName ?? "");
-  const read = chosen === null ? await readBack(input) : null;
+  const read = await readBack(input);
   const isOwn = read !== null && read !== FALLBACK_FORMAT;
-  const named = chosen === null && !isOwn ? formatNamedBy(input.source) : null;
-  const format = chosen ?? (isOwn ? read : (named ?? FALLBACK_FORMAT));
-  const evidence = chosen ? "chosen" : isOwn ? "template" : named ? "source" : "none";
+  const named = isOwn ? null : formatNamedBy(input.source);
+  const format = isOwn ? read : (named ?? FALLBACK_FORMAT);
+  const evidence = isOwn ? "template" : named ? "source" : "none";
   return { format, reasoning: format.reasoning ?? (await reasoningOf(input)), evidence };
 }
 
@@ -90,7 +88,7 @@ function formatNamedBy(source: string): ToolFormat | null {
 async function reasoningOf({
   source,
   render,
-  isSingleToken,
+  singleTokens,
 }: DetectionInput): Promise<ReasoningTags | null> {
   const question = probeConversation(1).slice(0, 1);
   const prompts = await Promise.all(
@@ -98,7 +96,7 @@ async function reasoningOf({
       attempt(render(question, { ...DEFAULT_CHAT_OPTIONS, enableThinking })),
     ),
   );
-  return findReasoningTags([source, ...prompts], isSingleToken);
+  return findReasoningTags([source, ...prompts], (text) => singleTokens.has(text));
 }
 
 /** "" where the template refuses. @throws LmError overloaded: what was not rendered tells nothing. */

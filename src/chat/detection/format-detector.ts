@@ -4,15 +4,15 @@ import { detectFormat, type DetectedFormat, type DetectionInput } from "./detect
 const CAPACITY = 64;
 
 /**
- * Detects formats once per template: models that share one share the answer. The vocabulary and the
- * chosen format are part of what decides, so they are part of the key.
+ * Detects formats once per template: models that share one share the answer. The vocabulary decides
+ * with it, so what is asked of it is part of the key.
  */
 export class FormatDetector {
   readonly #known = new Map<string, Promise<DetectedFormat>>();
 
-  /** @param vocabulary Tells vocabularies apart, for example the path of the model. */
-  detect(input: DetectionInput, vocabulary: string): Promise<DetectedFormat> {
-    const key = [Bun.hash(input.source), input.formatName ?? "", vocabulary].join("|");
+  detect(input: DetectionInput): Promise<DetectedFormat> {
+    const { source, singleTokens } = input;
+    const key = JSON.stringify([String(Bun.hash(source)), ...[...singleTokens].toSorted()]);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const found = detectFormat(input);

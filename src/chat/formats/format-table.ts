@@ -19,7 +19,7 @@ export const TOOL_FORMATS: readonly ToolFormat[] = [
 
 const BY_NAME = new Map(TOOL_FORMATS.map((format) => [format.name, format]));
 
-/** The format of this name, or null: names also come from a user's configuration. */
+/** The format of this name, or null. */
 export function findFormat(name: string): ToolFormat | null {
   return BY_NAME.get(name) ?? null;
 }

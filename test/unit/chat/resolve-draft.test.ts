@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import type { CatalogModel } from "../../../src/catalog/model.ts";
 import { createChatTemplates } from "../../../src/chat/chat-templates.ts";
 import type { OwnedRequest } from "../../../src/chat/events.ts";
+import { FormatDetector } from "../../../src/chat/detection/format-detector.ts";
 import { createGenerate } from "../../../src/chat/generate.ts";
 import { resolveDraft } from "../../../src/chat/resolve-draft.ts";
 import type { AcquireOptions, Lease } from "../../../src/pool/pool.ts";
@@ -84,6 +85,7 @@ async function ask(draftModel: string | null, loadedDraft: string | null) {
     },
     resolve: { jit: true, modelFallback: false, allowLlmEmbeddings: false },
     templates,
+    detector: new FormatDetector(),
     clock: systemClock,
     defaultsOf: () => ({ sampling: {}, stops: [], system: null }),
   });

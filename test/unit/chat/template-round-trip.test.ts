@@ -141,7 +141,7 @@ test.skipIf(folder === null)(
       const { format, reasoning } = await detectFormat({
         source,
         render,
-        isSingleToken: () => false,
+        singleTokens: new Set(),
       });
       const tags = format.reasoning === null ? reasoning : null;
       for (const [index, answer] of ANSWERS.entries()) {

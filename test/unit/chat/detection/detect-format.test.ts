@@ -16,7 +16,7 @@ function inputOf(source: string, more: Partial<DetectionInput> = {}): DetectionI
     source,
     render: async (messages, options) =>
       template.renderChat({ messages, options, bosText: "", eosText: "" }, NOW),
-    isSingleToken: () => false,
+    singleTokens: new Set(),
     ...more,
   };
 }
@@ -127,24 +127,16 @@ test.each(cases)("a template shows its format: $name", async ({ source, format, 
   });
 });
 
-test("a chosen format wins, an unknown choice is as none", async () => {
-  const source = templateOf(`<tool_call>${JSON_CALL}</tool_call>`);
-  const chosen = await detectFormat(inputOf(source, { formatName: "gemma-4" }));
-  expect([chosen.format.name, chosen.evidence]).toEqual(["gemma-4", "chosen"]);
-  const unknown = await detectFormat(inputOf(source, { formatName: "toString" }));
-  expect(unknown.format.name).toBe("hermes");
-});
-
 test("a template that always refuses gets the fallback", async () => {
   const source = "{{ raise_exception('no') }}";
   const render = (): Promise<string> => Promise.reject(new Error("no"));
-  const detected = await detectFormat({ source, render, isSingleToken: () => false });
+  const detected = await detectFormat({ source, render, singleTokens: new Set() });
   expect(detected.format.name).toBe("tool-request");
   expect(detected.reasoning).toBeNull();
 });
 
 test("a format's own reasoning counts before any tags in the template", async () => {
-  const input = inputOf("<think></think>", { formatName: "harmony" });
+  const input = inputOf("{# <|channel|>commentary <think></think> #}");
   expect((await detectFormat(input)).reasoning?.start).toBe("<|channel|>analysis<|message|>");
 });
 
@@ -158,14 +150,14 @@ test("a template is looked at once per vocabulary", async () => {
       renders += 1;
       return render(messages, options);
     },
-    isSingleToken: () => false,
+    singleTokens: new Set(),
   };
   const detector = new FormatDetector();
-  const first = await detector.detect(input, "a.gguf");
+  const first = await detector.detect(input);
   const once = renders;
-  expect(await detector.detect(input, "a.gguf")).toBe(first);
+  expect(await detector.detect(input)).toBe(first);
   expect(renders).toBe(once);
-  await detector.detect(input, "b.gguf");
+  await detector.detect({ ...input, singleTokens: new Set(["<think>"]) });
   expect(renders).toBe(2 * once);
 });
 
@@ -174,6 +166,6 @@ test("a render for which the machine had no time is no refusal, and is not remem
   const detector = new FormatDetector();
   const busy = new LmError("overloaded", { retryAfterMs: 1 }, "The machine is too busy.");
   const input = inputOf(source, { render: () => Promise.reject(busy) });
-  expect(await detector.detect(input, "a.gguf").catch((error: unknown) => error)).toBe(busy);
-  expect((await detector.detect(inputOf(source), "a.gguf")).evidence).toBe("template");
+  expect(await detector.detect(input).catch((error: unknown) => error)).toBe(busy);
+  expect((await detector.detect(inputOf(source))).evidence).toBe("template");
 });
