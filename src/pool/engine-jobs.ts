@@ -28,6 +28,7 @@ export interface Job {
   abandoned: boolean;
   /** The last engine step known when it was abandoned. */
   abandonedStep: number;
+  /** When it was opened, and once it is accepted, when that was. */
   startedMs: number;
   /** Engine step of its last event. */
   lastStep: number;
@@ -46,6 +47,9 @@ export interface EngineJobsOptions {
 
 const MUTE_CHECK_STEPS = 64;
 
+/** Between the end of an engine's step, as the server knows it, and what the next one takes in. */
+const BETWEEN_STEPS_MS = 1_000;
+
 /** Texts to tokenise and the like: a request has some of them before its own job. */
 const MAX_LIGHT_JOBS = 1_024;
 
@@ -58,6 +62,7 @@ export class EngineJobs {
   #nextId = 1;
   /** The last one that the engine told. */
   #step = 0;
+  #stepMs = 0;
   #checkedStep = 0;
 
   constructor(options: EngineJobsOptions) {
@@ -87,13 +92,17 @@ export class EngineJobs {
 
   /**
    * Whether the engine may be at a prompt or at a text to embed. It tells that it has begun one with the
-   * step that it begins with.
+   * step that it begins with, so jobs that it may have begun count as well. One that computes answers
+   * takes in nothing that is sent during a step: such a job tells nothing of what keeps that step.
    */
   get mayReadPrompt(): boolean {
     const jobs = [...this.#jobs.values()].filter(({ type }) => heavy(type));
     const running = jobs.filter(isRunning);
+    if (running.length === 0) return jobs.length > 0;
+    if (running.some(({ answering }) => !answering)) return true;
+    const lastTakenMs = this.#stepMs + BETWEEN_STEPS_MS;
     const isFree = running.length < this.#options.parallel;
-    return running.some(({ answering }) => !answering) || (isFree && jobs.length > running.length);
+    return isFree && jobs.some((job) => !isRunning(job) && job.startedMs <= lastTakenMs);
   }
 
   get unreadBytes(): number {
@@ -150,6 +159,7 @@ export class EngineJobs {
   /** Takes the events of one step. @param receivedJobId see the `step` message. */
   step(step: number, events: readonly JobEvent[], receivedJobId: number): void {
     this.#step = step;
+    this.#stepMs = this.#options.clock.monotonicMs();
     let read = receivedJobId;
     for (const event of events) {
       read = Math.max(read, event.jobId);

@@ -24,13 +24,13 @@ const failed = (jobId: number): JobEvent => ({
 });
 
 const counters = new PoolCounters();
-const newJobs = (): EngineJobs =>
+const newJobs = (clock = new ManualClock()): EngineJobs =>
   new EngineJobs({
     model: "m",
     parallel: 4,
     maxQueue: 4,
     limits: { ...ENGINE_LIMITS, muteSteps: 1_000 },
-    clock: new ManualClock(),
+    clock,
     counters,
     send: () => undefined,
   });
@@ -83,6 +83,40 @@ test("an engine may be at a prompt while a slot is free for one that waits", () 
   const vectors = jobs.open(embed);
   expect(jobs.mayReadPrompt).toBe(true);
   expect(take(failed(vectors.id))).toBe(false);
+});
+
+test("a job that comes while a step of answers is under way is no prompt before the next step", () => {
+  const clock = new ManualClock();
+  const jobs = newJobs(clock);
+  const first = jobs.open(generate);
+  clock.advance(60_000);
+  // Nothing else runs, and whatever comes is begun at once.
+  expect(jobs.mayReadPrompt).toBe(true);
+  jobs.step(1, [accepted(first.id), text(first.id)], 0);
+  clock.advance(5_000);
+  const late = jobs.open(generate);
+  clock.advance(60_000);
+  expect(jobs.mayReadPrompt).toBe(false);
+  // The next step takes it in, without a word of it before its prompt is computed.
+  jobs.step(2, [text(first.id)], 0);
+  expect(jobs.mayReadPrompt).toBe(true);
+  clock.advance(60_000);
+  expect(jobs.mayReadPrompt).toBe(true);
+  jobs.step(3, [accepted(late.id), text(late.id)], 0);
+  expect(jobs.mayReadPrompt).toBe(false);
+  // Sent as a step ends it may just be taken in by the one that begins.
+  jobs.open(generate);
+  expect(jobs.mayReadPrompt).toBe(true);
+});
+
+test("a job that comes behind the end of all others is a prompt at once", () => {
+  const clock = new ManualClock();
+  const jobs = newJobs(clock);
+  const first = jobs.open(generate);
+  jobs.step(1, [accepted(first.id), text(first.id), failed(first.id)], 0);
+  clock.advance(60_000);
+  jobs.open(generate);
+  expect(jobs.mayReadPrompt).toBe(true);
 });
 
 test("a job that lost its slot waits for another as long as it takes, and its reader is told nothing", async () => {

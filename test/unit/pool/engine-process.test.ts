@@ -162,6 +162,23 @@ test("a large model has minutes for a prompt, and seconds for a token", async ()
   expect(counters.watchdogKills).toBe(1);
 });
 
+test("a request that comes to an engine that hangs at a token gives it no minutes", async () => {
+  channel.hello();
+  channel.ready({ memory: { modelBytes: 4e9, kvBytes: 0, computeBytes: 0 } });
+  await engine.ready;
+  const outcome = failure(textOf(engine.run(generate, never())));
+  await flush();
+  channel.step([
+    { type: "accepted", jobId: 1, promptTokens: 1, cachedTokens: 0 },
+    { type: "text", jobId: 1, choice: 0, text: "x", tokens: 1 },
+  ]);
+  clock.advance(10_000);
+  const late = failure(textOf(engine.run(generate, never())));
+  await flush();
+  clock.advance(21_000);
+  expect([(await outcome).code, (await late).code]).toEqual(["engine_crashed", "engine_crashed"]);
+});
+
 test("a suspended server accuses no engine when it wakes up", async () => {
   await makeReady();
   const outcome = textOf(engine.run(generate, never()));
