@@ -1,6 +1,6 @@
 import type { CatalogModel } from "../catalog/model.ts";
 import type { Clock } from "../lib/clock.ts";
-import { invalidRequest, LmError } from "../lib/errors.ts";
+import { hasCode, invalidRequest, LmError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
 import type { LoadOptions } from "../protocol/commands.ts";
 import { PoolCounters } from "./counters.ts";
@@ -9,7 +9,7 @@ import { Departures } from "./departures.ts";
 import type { EngineCommand, SpawnEngine } from "./engine-channel.ts";
 import { engineSpawner } from "./engine-channel.ts";
 import { ENGINE_LIMITS, type EngineLimits } from "./engine-limits.ts";
-import type { EngineEnd } from "./engine-end.ts";
+import { type EngineEnd, loadFailure } from "./engine-end.ts";
 import { EngineProcess } from "./engine-process.ts";
 import { MemoryGate, type MemoryGateOptions } from "./memory-gate.ts";
 import { InstanceSet } from "./instance-set.ts";
@@ -81,14 +81,19 @@ export class ModelPool implements PoolManager {
     options: AcquireOptions = {},
   ): Promise<Lease> {
     const deadline = this.#deadline(signal);
+    const own = this.#settingsForRequest(model, options);
     for (;;) {
       deadline.signal.throwIfAborted();
       const choice = this.#instances.choose(model, options);
       switch (choice.kind) {
-        case "lease":
-          return await choice.instance.lease(deadline);
+        case "lease": {
+          const { instance } = choice;
+          const lease = await this.#unlessForOthers(instance, own, instance.lease(deadline));
+          if (lease !== null) return lease;
+          break;
+        }
         case "join":
-          await choice.instance.loaded(deadline);
+          await this.#unlessForOthers(choice.instance, own, choice.instance.loaded(deadline));
           break;
         case "outlast":
           await this.#departure(model, choice.instance.decided, deadline);
@@ -118,8 +123,22 @@ export class ModelPool implements PoolManager {
     request: LoadRequest,
     signal: AbortSignal,
   ): Promise<InstanceStatus> {
-    const { identifier, ttlMs = null, ...overrides } = request;
     const deadline = this.#deadline(signal);
+    for (;;) {
+      const instance = await this.#loadOnPurpose(model, request, deadline, signal);
+      if (instance !== null) return this.#status(instance);
+    }
+  }
+
+  /** @returns null when it shared a request's load, which was refused for what that asked for. */
+  async #loadOnPurpose(
+    model: CatalogModel,
+    request: LoadRequest,
+    deadline: Deadline,
+    signal: AbortSignal,
+  ): Promise<ModelInstance | null> {
+    const { identifier, ttlMs = null, ...overrides } = request;
+    const settings = { ...this.#settingsOf(model), ...overrides };
     deadline.signal.throwIfAborted();
     const departure = this.#instances.departure(model);
     // Names are free after it.
@@ -131,10 +150,11 @@ export class ModelPool implements PoolManager {
     if (kept === null && name !== null && this.#instances.get(name) !== null) {
       throw invalidRequest("identifier", "invalid_value", `"${name}" is loaded already.`);
     }
-    const instance =
-      kept ?? this.#create({ model, identifier: name, jit: false, ttlMs }, overrides);
+    const instance = kept ?? this.#create({ model, identifier: name, jit: false, ttlMs }, settings);
     try {
-      (await instance.lease(deadline)).release();
+      const lease = await this.#unlessForOthers(instance, settings, instance.lease(deadline));
+      lease?.release();
+      return lease === null ? null : instance;
     } catch (error) {
       if (!signal.aborted) throw error;
       // Requests may want it meanwhile, or did before.
@@ -142,7 +162,6 @@ export class ModelPool implements PoolManager {
       else instance.unpin(unpinnedTtlMs);
       throw error;
     }
-    return this.#status(instance);
   }
 
   async unload(identifier: string, options: { force: boolean }): Promise<void> {
@@ -205,19 +224,48 @@ export class ModelPool implements PoolManager {
     return this.#departures.wait(model, this.#settingsOf(model).parallel, departure, deadline);
   }
 
+  /**
+   * What `waiting` brings; null when the load was refused for what others asked for (a draft model):
+   * whoever did not ask for that chooses again.
+   * @param settings of the load that the one who waits would have begun. @throws as `waiting`.
+   */
+  async #unlessForOthers<T>(
+    instance: ModelInstance,
+    settings: LoadDefaults,
+    waiting: Promise<T>,
+  ): Promise<T | null> {
+    try {
+      return await waiting;
+    } catch (error) {
+      if (!hasCode(error, "invalid_request")) throw error;
+      if (Bun.deepEquals(settings, instance.settings)) throw error;
+      // It was loaded on purpose, once, and there would be no other choice.
+      if (this.#instances.get(instance.identifier) === instance) {
+        throw loadFailure(instance.model.key, error.message);
+      }
+      return null;
+    }
+  }
+
   #createForRequest(model: CatalogModel, options: AcquireOptions): ModelInstance {
-    const { contextLength = null, settings, ttlMs = null } = options;
+    const { ttlMs } = options;
     return this.#create(
       { model, identifier: null, jit: true, ttlMs: ttlMs ?? this.#requestTtlMs(model) },
-      { ...settings, ...(contextLength !== null && { contextLength }) },
+      this.#settingsForRequest(model, options),
     );
+  }
+
+  /** Of the load that a request begins. */
+  #settingsForRequest(model: CatalogModel, options: AcquireOptions): LoadDefaults {
+    const { contextLength = null, settings } = options;
+    const context = contextLength === null ? {} : { contextLength };
+    return { ...this.#settingsOf(model), ...settings, ...context };
   }
 
   #create(
     what: { model: CatalogModel; identifier: string | null; jit: boolean; ttlMs: number | null },
-    overrides: Partial<LoadDefaults>,
+    load: LoadDefaults,
   ): ModelInstance {
-    const load = { ...this.#settingsOf(what.model), ...overrides };
     const instance = new ModelInstance({
       ...what,
       identifier: what.identifier ?? this.#instances.freeIdentifier(what.model.key),

@@ -20,7 +20,8 @@ export interface Pool {
    * at once, or 30 s after the last one was told to come back (model_loading).
    * @throws LmError model_load_failed, engine_unstable, insufficient_memory, model_loading (waited
    * too long), queue_full, model_unloaded (the named instance is leaving), server_shutdown,
-   * invalid_request (of `contextLength`); `signal.reason` when aborted.
+   * invalid_request (of `contextLength`, or of the `draftModel` in its own settings); `signal.reason`
+   * when aborted.
    */
   acquire(model: CatalogModel, signal: AbortSignal, options?: AcquireOptions): Promise<Lease>;
   /** Every engine, loaded or on its way. */

@@ -62,8 +62,9 @@ export class FakeChannel implements EngineChannel {
     this.#number({ type: "ready", model: { ...MODEL_INFO, ...facts } });
   }
 
-  refuse(reason: string): void {
-    this.#number({ type: "loadFailed", reason });
+  /** @param param the field that asked for what cannot be loaded. */
+  refuse(reason: string, param?: string): void {
+    this.#number({ type: "loadFailed", reason, ...(param !== undefined && { param }) });
   }
 
   trouble(cause: string): void {
