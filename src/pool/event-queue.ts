@@ -73,12 +73,13 @@ function join(last: JobEvent | undefined, next: JobEvent): JobEvent | null {
 }
 
 function joinText(last: TextEvent, next: TextEvent): TextEvent | null {
+  const isScored = last.logprobs !== undefined || next.logprobs !== undefined;
+  const logprobs = isScored ? [...(last.logprobs ?? []), ...(next.logprobs ?? [])] : [];
+  if (logprobs.length > MAX_JOINED_LOGPROBS) return null;
   // The list of what waits here grows in place, so that joining stays linear.
   const sizes = last.sizes ?? [last.text.length];
   for (const size of next.sizes ?? [next.text.length]) sizes.push(size);
   const text = last.text + next.text;
   const joined = { ...last, text, tokens: last.tokens + next.tokens, sizes };
-  if (last.logprobs === undefined && next.logprobs === undefined) return joined;
-  const logprobs = [...(last.logprobs ?? []), ...(next.logprobs ?? [])];
-  return logprobs.length > MAX_JOINED_LOGPROBS ? null : { ...joined, logprobs };
+  return isScored ? { ...joined, logprobs } : joined;
 }

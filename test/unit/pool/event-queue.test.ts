@@ -61,7 +61,9 @@ test("log probabilities stay complete and are joined in bounded pieces", async (
   const ids: number[] = [];
   while (queue.bufferedTokens > 0) {
     const event = await queue.next();
-    const logprobs = event.type === "text" ? (event.logprobs ?? []) : [];
+    if (event.type !== "text") throw new Error("only text was pushed");
+    const { logprobs = [], sizes } = event;
+    expect(sizes).toEqual(Array.from({ length: event.tokens }, () => 1));
     expect(logprobs.length).toBeLessThanOrEqual(256);
     ids.push(...logprobs.map(({ id }) => id));
   }
