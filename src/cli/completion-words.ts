@@ -42,7 +42,7 @@ export function operandWords(operands: string): string[] {
 }
 
 /** Words of arguments that stand for something else. */
-const PLACEHOLDERS = ["size", "name", "0..1"];
+const PLACEHOLDERS = ["n", "size", "0..1"];
 
 /** Out of the text that help shows, such as `<text|json>` or `<folder>`. */
 function offerOf(argument: string | null): Offer {
