@@ -146,7 +146,10 @@ export const load: Command = {
     if (!isQuiet) note(`Loading ${model.key} ...`);
     using interrupt = watchInterrupt("The load was cancelled.");
     using progress = openProgress("Loading", terminal, isQuiet);
-    const loading = askServer(target, {
+    // Not into the middle of the bar.
+    const warnings: string[] = [];
+    const asked = { ...target, warn: (text: string) => void warnings.push(text) };
+    const loading = askServer(asked, {
       path: "/api/v1/models/load",
       schema: Loaded,
       body: { model: model.key, ...options },
@@ -156,6 +159,7 @@ export const load: Command = {
     const show = (share: number): void => progress.update(share);
     const loaded = await (isQuiet ? loading : watchLoad(target, model.key, loading, show));
     progress[Symbol.dispose]();
+    for (const text of warnings) target.warn(text);
     const { instance_id: identifier, load_time_seconds: seconds } = loaded;
     if (values.json) {
       const { key } = model;

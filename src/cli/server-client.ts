@@ -55,6 +55,8 @@ export interface Target {
   apiKey: string | null;
   /** Takes a line about each question. */
   trace: (line: string) => void;
+  /** Takes what the server says beside an answer. */
+  warn: (text: string) => void;
 }
 
 interface TargetFlags {
@@ -62,6 +64,8 @@ interface TargetFlags {
   port: number | null;
   stateDir: string | null;
   apiKey: string | null;
+  json: boolean;
+  quiet: boolean;
   verbose: boolean;
 }
 
@@ -77,20 +81,31 @@ export function findServer(
   const stateDir = values.stateDir ?? ("folders" in found ? found.folders.stateDir : null);
   const state = stateDir === null ? null : runningServer(stateDir);
   const { host, apiKey } = values;
-  const trace = values.verbose ? note : () => undefined;
+  const reports = reportsTo(note, values);
   if (host !== null && /^https?:/.test(host)) {
     const url = namedUrl(host, host, values.port);
-    return { ...url, own: null, apiKey, trace };
+    return { ...url, own: null, apiKey, ...reports };
   }
   const port = values.port ?? (host === null ? state?.port : null) ?? SERVE_SETTINGS.port.fallback;
   const isOwn = host === null && state !== null && state.port === port;
-  if (isOwn && state.url !== null) return { url: state.url, port, own: state, apiKey, trace };
+  if (isOwn && state.url !== null) return { url: state.url, port, own: state, apiKey, ...reports };
   const name = host ?? "127.0.0.1";
   const isBareV6 = name.split(":").length > 2 && !name.startsWith("[");
   const hasPort = /^([^:]*|\[.*\]):\d+$/.test(name);
   const text = `http://${isBareV6 ? `[${name}]` : name}`;
   const named = namedUrl(text, name, hasPort ? values.port : port);
-  return { ...named, own: isOwn ? state : null, apiKey, trace };
+  return { ...named, own: isOwn ? state : null, apiKey, ...reports };
+}
+
+function reportsTo(
+  note: Terminal["note"],
+  { json, quiet, verbose }: TargetFlags,
+): Pick<Target, "trace" | "warn"> {
+  const silent = () => undefined;
+  return {
+    trace: verbose ? note : silent,
+    warn: json || quiet ? silent : (text) => note(`warning: ${text}`),
+  };
 }
 
 /** @param typed What the person wrote, for the message. */

@@ -25,7 +25,7 @@ const ErrorBody = Type.Object({
 });
 
 /**
- * A JSON document of the server, checked.
+ * A JSON document of the server, checked. What the server warns of beside it is passed on.
  * @throws ExitError unreachable when nothing answers in time, failed when it answers an error or
  * something else than it should; the signal's reason when that was aborted.
  */
@@ -44,6 +44,8 @@ export async function askServer<S extends TSchema>(
   }
   const document = parse(text);
   if (!response.ok) throw refusal(response.status, text, document);
+  const warning = response.headers.get("x-lmserver-warning");
+  if (warning !== null) target.warn(decoded(warning));
   if (Value.Check(schema, document)) return document;
   throw foreign(target);
 }
@@ -147,6 +149,15 @@ function refusal(status: number, text: string, document: unknown): ExitError {
   const hint = status === 401 ? " Give a key with --api-key or LM_API_TOKEN." : "";
   const code = isOurs && typeof document.error.code === "string" ? document.error.code : "failed";
   return new ExitError(EXIT.failed, `The server answered ${status}: ${said}${hint}`, { code });
+}
+
+/** Of a header's value, where all but printable ASCII is percent-encoded. */
+function decoded(value: string): string {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value; // not encoded so by whoever answers
+  }
 }
 
 function parse(text: string): unknown {

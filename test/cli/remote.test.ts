@@ -327,6 +327,23 @@ test("load passes on how the model shall compute, and refuses what makes no sens
   }
 });
 
+test("load passes on what the server warns of, but not to programs", async () => {
+  using server = startFakeServer({
+    "/api/v1/models": () => modelList("big"),
+    "/api/v1/models/load": () =>
+      Response.json(
+        { instance_id: "big", load_time_seconds: 1 },
+        { headers: { "x-lmserver-warning": "threads: 999 asked for, 2 compute (100%25, %C3%BC)" } },
+      ),
+  });
+  const words = ["load", "big", "--threads", "999", ...server.where];
+  const { code, stdout, stderr } = await runCommand(words, env);
+  expect([code, stdout]).toEqual([0, "big\n"]);
+  expect(stderr).toContain("\nwarning: threads: 999 asked for, 2 compute (100%, ü)\n");
+  for (const silent of ["--quiet", "--json"])
+    expect((await runCommand([...words, silent], env)).stderr).toBe("");
+});
+
 test("get lists, pauses, resumes and cancels the server's downloads", async () => {
   const job = (status: string) => ({
     job_id: "job_0123456789",
