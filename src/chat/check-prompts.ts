@@ -2,7 +2,8 @@ import { assert } from "../lib/assert.ts";
 import { renameParam } from "../lib/error-param.ts";
 import { LmError } from "../lib/errors.ts";
 import type { CheckPrompts, GenerateRequest } from "./events.ts";
-import { type GenerateDeps, leaseFor, rawPrompt } from "./generate.ts";
+import { type GenerateDeps, leaseModel } from "./lease-model.ts";
+import { rawPrompt } from "./raw-prompt.ts";
 import type { Lease } from "../pool/pool.ts";
 
 /** Refuses raw prompts as their generation would before it begins, without generating. */
@@ -10,7 +11,7 @@ export function createCheckPrompts(deps: GenerateDeps): CheckPrompts {
   return async function* checkPrompts(requests, signal) {
     const [first] = requests;
     if (first === undefined) return;
-    const lease = await leaseFor(deps, first, signal);
+    const { lease } = await leaseModel(deps, first, signal);
     try {
       yield { type: "assigned", model: lease.identifier, key: lease.model.key };
       const checks = requests.map(async (request, index) => {

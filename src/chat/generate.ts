@@ -1,71 +1,40 @@
-import type { Catalog, CatalogModel } from "../catalog/model.ts";
 import { assert } from "../lib/assert.ts";
-import type { Clock } from "../lib/clock.ts";
-import { DRAFT_LIMITS, type Lease, type Pool } from "../pool/pool.ts";
-import type { GenerateJob, GrammarSpec, JobPrompt } from "../protocol/commands.ts";
+import type { Lease } from "../pool/pool.ts";
+import type { GenerateJob, JobPrompt } from "../protocol/commands.ts";
 import type { JobEvent } from "../protocol/events.ts";
 import { DEFAULT_SAMPLING, type Sampling } from "../protocol/sampling.ts";
-import { type AnswerCheck, answerCheck, warningText } from "./answer-check.ts";
+import { answerCheck, warningText } from "./answer-check.ts";
 import type { Message } from "./conversation.ts";
 import type {
   Generate,
   GenerateRequest,
   OwnedRequest,
-  RawPrompt,
   RenderChat,
   RenderedChat,
 } from "./events.ts";
 import { planFormat } from "./grammar/plan-grammar.ts";
-import { createParser, type Parser } from "./parser/parser.ts";
+import { type GenerateDeps, leaseModel, type ModelDefaults } from "./lease-model.ts";
 import type { ChatKnowledge } from "./model-format.ts";
-import { prepareChat, renderPrompt } from "./prepare-chat.ts";
+import { createParser, type Parser } from "./parser/parser.ts";
+import { type PreparedChat, prepareChat, renderPrompt } from "./prepare-chat.ts";
+import { rawPrompt, textPrompt } from "./raw-prompt.ts";
 import { readGeneration } from "./read-generation.ts";
 import { generateWithin, type ReasoningBudget } from "./reasoning-budget.ts";
-import { resolveDraft } from "./resolve-draft.ts";
-import { resolveModel, type ResolveOptions } from "./resolve-model.ts";
-
-/** All that generation needs from the rest of the program. */
-export interface GenerateDeps extends ChatKnowledge {
-  catalog: Pick<Catalog, "find" | "list">;
-  pool: Pick<Pool, "acquire" | "instances">;
-  resolve: ResolveOptions;
-  clock: Clock;
-  /** How a model answers where a request says nothing. */
-  defaultsOf: (model: CatalogModel) => ModelDefaults;
-}
-
-/** What a request leaves open, for one model. */
-export interface ModelDefaults {
-  sampling: Partial<Sampling>;
-  /** Texts that end every answer, besides the request's own. */
-  stops: readonly string[];
-  /** For conversations without a system message; null = none. */
-  system: string | null;
-}
 
 /** What a request becomes: a prompt with its constraints, and how the output is read. */
-interface Prepared {
+interface Prepared extends Omit<PreparedChat, "prompt"> {
   prompt: JobPrompt;
-  grammar: GrammarSpec | null;
-  keepSpecial: readonly string[];
-  /** Texts that end an answer of the model's family, besides the request's own. */
-  textStops: readonly string[];
-  warnings: readonly string[];
-  budget: ReasoningBudget | null;
-  createParser(): Parser;
-  check: AnswerCheck | null;
 }
 
 /** The one door to generation: resolves the model, renders, runs the job, reads the answer. */
 export function createGenerate(deps: GenerateDeps): Generate {
   return async function* generate(request, signal) {
-    const lease = await leaseFor(deps, request, signal);
+    const { lease, warnings } = await leaseModel(deps, request, signal);
     try {
       yield { type: "assigned", model: lease.identifier, key: lease.model.key };
       const defaults = deps.defaultsOf(lease.model);
       const ready = await prepare(deps, lease, request, defaults, signal);
-      const warnings = [...ready.warnings, ...(await draftWarnings(deps, request, lease))];
-      const prepared = { ...ready, warnings };
+      const prepared = { ...ready, warnings: [...ready.warnings, ...warnings] };
       const sampling = { ...DEFAULT_SAMPLING, ...defaults.sampling, ...request.sampling };
       const job = jobOf(request, prepared, sampling);
       const events = eventsOf(deps, lease, job, prepared.budget, signal);
@@ -98,7 +67,7 @@ function eventsOf(
 export function createRenderChat(deps: GenerateDeps): RenderChat {
   return async ({ input, ...request }, signal): Promise<RenderedChat> => {
     assert(input.kind === "chat", "only chat requests are rendered");
-    const lease = await leaseFor(deps, { input, ...request }, signal);
+    const { lease } = await leaseModel(deps, { input, ...request }, signal);
     try {
       const { system } = deps.defaultsOf(lease.model);
       const messages = withSystem(input.messages, system);
@@ -110,54 +79,6 @@ export function createRenderChat(deps: GenerateDeps): RenderChat {
     }
   };
 }
-
-/** The model of a request, loaded. The caller releases the lease. */
-export async function leaseFor(
-  deps: GenerateDeps,
-  request: GenerateRequest,
-  signal: AbortSignal,
-): Promise<Lease> {
-  const model = await resolveModel(deps, request.model, "llm", deps.resolve);
-  const { ttlSeconds, contextLength = null } = request;
-  const draft = await draftFor(deps, request, model);
-  return deps.pool.acquire(model, signal, {
-    name: request.model,
-    contextLength,
-    ttlMs: ttlSeconds === null ? null : ttlSeconds * 1000,
-    ...(draft !== null && { settings: { draft: { ...DRAFT_LIMITS, model: draft } } }),
-  });
-}
-
-async function draftFor(
-  { catalog }: GenerateDeps,
-  { draftModel }: GenerateRequest,
-  main: CatalogModel,
-): Promise<CatalogModel | null> {
-  return draftModel == null || draftModel === ""
-    ? null
-    : await resolveDraft(catalog, draftModel, main);
-}
-
-/** A draft model is loaded together with its model, not later. */
-async function draftWarnings(
-  deps: GenerateDeps,
-  request: GenerateRequest,
-  lease: Lease,
-): Promise<string[]> {
-  const draft = await draftFor(deps, request, lease.model);
-  const loaded = lease.info.draftModel ?? null;
-  if (draft === null || draft.key === loaded) return [];
-  const beside = loaded === null ? "without a draft model" : `with the draft model "${loaded}"`;
-  return [`draftModel: it is ignored, since "${lease.identifier}" is loaded ${beside}.`];
-}
-
-/** Control-token text counts as the token: prompts are written with it. */
-const textPrompt = (text: string): JobPrompt => ({
-  kind: "text",
-  text,
-  addSpecial: true,
-  parseSpecial: true,
-});
 
 async function prepare(
   knowledge: ChatKnowledge,
@@ -201,12 +122,6 @@ const BUDGET_IGNORED = "reasoningBudget: it is not applied to several choices";
 /** Everything is text. */
 const createPlainParser = (): Parser =>
   createParser({ format: null, reasoning: null, tools: [], parallel: true, newId: () => "" });
-
-/** A prompt that no template wrote, for the engine. */
-export function rawPrompt(prompt: RawPrompt): JobPrompt {
-  if (prompt.kind === "text") return textPrompt(prompt.text);
-  return prompt.kind === "tokens" ? { kind: "tokens", tokens: [...prompt.tokens] } : prompt;
-}
 
 function jobOf(request: OwnedRequest, prepared: Prepared, sampling: Sampling): GenerateJob {
   return {

@@ -1,5 +1,5 @@
 import type { Lease } from "../pool/pool.ts";
-import { waitFor } from "../pool/wait.ts";
+import { waitFor } from "../lib/wait.ts";
 import { type ChatTemplates, templateOf } from "./chat-templates.ts";
 import type { DetectedFormat } from "./detection/detect-format.ts";
 import type { FormatDetector } from "./detection/format-detector.ts";

@@ -2,7 +2,8 @@ import { randomId } from "../lib/id.ts";
 import type { Lease } from "../pool/pool.ts";
 import type { GrammarSpec } from "../protocol/commands.ts";
 import { type AnswerCheck, answerCheck, warningText } from "./answer-check.ts";
-import type { ChatOptions, Message, Tool } from "./conversation.ts";
+import { isCallable } from "./callable-tools.ts";
+import type { ChatOptions, Message } from "./conversation.ts";
 import { isReasoningOpen, isReasoningOver } from "./detection/reasoning-tags.ts";
 import type { ReasoningTags, ToolFormat } from "./formats/format.ts";
 import type { ReasoningState } from "./grammar/answer-frame.ts";
@@ -45,7 +46,7 @@ export async function prepareChat(
   const prompt = rendered.text;
   const { format, reasoning: tags } = await detectFormat(knowledge, lease, signal);
   const reasoning = tags === null ? null : { ...tags, state: stateOf(prompt, tags, options) };
-  const tools = callable(options);
+  const tools = options.tools.filter(({ name }) => isCallable(name, options.toolChoice));
   const plan = planGrammar({
     format,
     tools: options.tools,
@@ -117,14 +118,6 @@ function budgetOf(
 /** The grammar allows nothing but calls. */
 const wantsCalls = ({ toolChoice, format }: ChatOptions): boolean =>
   (toolChoice.kind === "required" || toolChoice.kind === "named") && format.kind !== "grammar";
-
-/** The tools a call may name. */
-function callable({ tools, toolChoice }: ChatOptions): readonly Tool[] {
-  if (toolChoice.kind === "none") return [];
-  if (toolChoice.kind === "named") return tools.filter((tool) => tool.name === toolChoice.name);
-  const { allowed } = toolChoice;
-  return allowed === null ? tools : tools.filter((tool) => allowed.includes(tool.name));
-}
 
 function stateOf(
   prompt: string,

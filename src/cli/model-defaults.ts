@@ -1,5 +1,5 @@
 import type { CatalogModel } from "../catalog/model.ts";
-import type { ModelDefaults } from "../chat/generate.ts";
+import type { ModelDefaults } from "../chat/lease-model.ts";
 import { validSampling } from "../config/presets.ts";
 import type { LoadPreset } from "../pool/pool.ts";
 import type { ModelPresets } from "./model-presets.ts";

@@ -1,5 +1,5 @@
 import type { Clock } from "../lib/clock.ts";
-import { waitFor } from "./wait.ts";
+import { waitFor } from "../lib/wait.ts";
 
 /** How long one caller waits in all, for however many things one after the other. */
 export class Deadline {

@@ -9,7 +9,7 @@ import type { ModelInstance } from "./instance.ts";
 import { insufficientMemory } from "./memory-refusal.ts";
 import type { LoadDefaults } from "./pool.ts";
 import { Reservations } from "./reservations.ts";
-import { waitFor } from "./wait.ts";
+import { waitFor } from "../lib/wait.ts";
 
 export interface MemoryGateOptions {
   /** Loading by request keeps at most one such model of each kind. */

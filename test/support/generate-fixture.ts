@@ -9,7 +9,8 @@ import {
 } from "../../src/chat/conversation.ts";
 import { FormatDetector } from "../../src/chat/detection/format-detector.ts";
 import type { GenerateEvent, GenerateRequest, OwnedRequest } from "../../src/chat/events.ts";
-import { createGenerate, type GenerateDeps, type ModelDefaults } from "../../src/chat/generate.ts";
+import { createGenerate } from "../../src/chat/generate.ts";
+import type { GenerateDeps, ModelDefaults } from "../../src/chat/lease-model.ts";
 import type { Lease } from "../../src/pool/pool.ts";
 import type { GenerateJob } from "../../src/protocol/commands.ts";
 import type { JobEvent, JobTimings, LoadedModelInfo } from "../../src/protocol/events.ts";

@@ -1,5 +1,6 @@
 import { invalidRequest, LmError } from "../../lib/errors.ts";
 import type { GrammarAttach, GrammarSpec } from "../../protocol/commands.ts";
+import { isCallable } from "../callable-tools.ts";
 import type { AnswerFormat, Tool, ToolChoice } from "../conversation.ts";
 import type { ToolFormat } from "../formats/format.ts";
 import { answerInFrame, reasoningLead, type ReasoningState } from "./answer-frame.ts";
@@ -116,11 +117,8 @@ function attachOf(reasoning: ReasoningState | null): GrammarAttach {
 
 /** The tools that may be called, with the request field of each schema. */
 function callableTools({ tools, choice: toolChoice }: GrammarRequest): NamedTool[] {
-  if (toolChoice.kind === "none") return [];
   const named = tools.map((tool, index) => ({ tool, param: `tools[${index}].parameters` }));
-  if (toolChoice.kind === "named") return named.filter(({ tool }) => tool.name === toolChoice.name);
-  const { allowed } = toolChoice;
-  return allowed === null ? named : named.filter(({ tool }) => allowed.includes(tool.name));
+  return named.filter(({ tool }) => isCallable(tool.name, toolChoice));
 }
 
 function newBuilder(param: string, budgets: RequestBudgets): GrammarBuilder {

@@ -1,4 +1,4 @@
-import type { Clock } from "../lib/clock.ts";
+import type { Clock } from "./clock.ts";
 
 /**
  * `promise`, given up when `signal` aborts (rejects with its reason) or after `limitMs` (rejects

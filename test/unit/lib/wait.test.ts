@@ -1,5 +1,5 @@
 import { expect, spyOn, test } from "bun:test";
-import { waitFor } from "../../../src/pool/wait.ts";
+import { waitFor } from "../../../src/lib/wait.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 
 test("a wait that ends leaves no listener and no timer", async () => {
