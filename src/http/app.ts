@@ -176,11 +176,11 @@ class App {
     if (warning !== null) headers.set("x-lmserver-warning", warning);
     tidyCorsHeaders(headers);
     if (context.isStreaming) return response;
-    closeWhenIdle(context);
     const ms = this.#server.deps.clock.monotonicMs() - context.startMs;
     headers.set("openai-processing-ms", String(Math.round(ms)));
     const isHead = context.request.method === "HEAD";
     const bytes = isHead ? 0 : Number(headers.get("content-length") ?? 0);
+    closeWhenIdle(context, bytes);
     recordAnswer(this.#server, context, { status: response.status, bytes });
     if (!isHead) return response;
     headers.set("date", new Date().toUTCString()); // which the runtime leaves out without a body

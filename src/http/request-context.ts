@@ -1,5 +1,9 @@
 import type { LogFields } from "../lib/log.ts";
-import { IDLE_TIMEOUT_SECONDS } from "../lib/limits.ts";
+import {
+  ANSWER_SLOWEST_BYTES_PER_SECOND,
+  IDLE_TIMEOUT_SECONDS,
+  MAX_IDLE_TIMEOUT_SECONDS,
+} from "../lib/limits.ts";
 import type { Connection } from "./deps.ts";
 import type { Caller } from "./permission.ts";
 
@@ -46,9 +50,14 @@ export function holdOpen({ connection, request }: RequestContext): void {
   connection?.timeout(request, 0);
 }
 
-/** Ends what `holdOpen` began, which Bun keeps for all that follows on the connection. */
-export function closeWhenIdle({ connection, request }: RequestContext): void {
-  connection?.timeout(request, IDLE_TIMEOUT_SECONDS);
+/**
+ * Ends what `holdOpen` began, which Bun keeps for all that follows on the connection. A steady reader
+ * looks idle for as long as it drains what the kernel took at once, several megabytes.
+ */
+export function closeWhenIdle({ connection, request }: RequestContext, bytes: number): void {
+  const drainSeconds = Math.floor(bytes / ANSWER_SLOWEST_BYTES_PER_SECOND);
+  const seconds = Math.min(MAX_IDLE_TIMEOUT_SECONDS, IDLE_TIMEOUT_SECONDS + drainSeconds);
+  connection?.timeout(request, seconds);
 }
 
 /** The fixed keys of an access log line. Nothing of the bodies. */

@@ -43,6 +43,10 @@ export const LATE_COMMIT_MS = 15_000;
 export const SSE_STALL_MS = 60_000;
 /** Bun closes a connection on which nothing moves for this long. */
 export const IDLE_TIMEOUT_SECONDS = 30;
+/** The longest it can be told to wait; 0 is for ever. */
+export const MAX_IDLE_TIMEOUT_SECONDS = 255;
+/** An answer is read at least this fast: what the kernel holds of it has that long to drain. */
+export const ANSWER_SLOWEST_BYTES_PER_SECOND = 16_000;
 
 /** Failed authentications per address and minute before 429; loopback is exempt. */
 export const MAX_AUTH_FAILURES_PER_MINUTE = 10;

@@ -3,7 +3,7 @@ import type { Generate } from "../../src/chat/events.ts";
 import { createApp } from "../../src/http/app.ts";
 import { sseResponse } from "../../src/http/sse.ts";
 import { LmError } from "../../src/lib/errors.ts";
-import { IDLE_TIMEOUT_SECONDS } from "../../src/lib/limits.ts";
+import { IDLE_TIMEOUT_SECONDS, MAX_IDLE_TIMEOUT_SECONDS } from "../../src/lib/limits.ts";
 import type { LogFields } from "../../src/lib/log.ts";
 import { silentLog } from "../../src/lib/log.ts";
 import {
@@ -14,6 +14,7 @@ import {
   fakeDeps,
   finished,
   payloads,
+  play,
   post,
   started,
   text,
@@ -242,6 +243,21 @@ describe("silence", () => {
       await response.text();
     }
     expect(held).toEqual(["whole 0", `whole ${IDLE_TIMEOUT_SECONDS}`]);
+  });
+
+  test.each([
+    [160_000, IDLE_TIMEOUT_SECONDS + 10],
+    [8_000_000, MAX_IDLE_TIMEOUT_SECONDS],
+  ])("an answer of %d characters may look idle for %d s while it is read", async (size, limit) => {
+    const held: number[] = [];
+    const connection = {
+      requestIP: () => null,
+      timeout: (_request: Request, seconds: number) => held.push(seconds),
+    };
+    const generate = play([started(), text("x".repeat(size)), finished(), done]);
+    const response = await appWith({ generate }).fetch(post(CHAT, chatBody), connection);
+    expect(await response.text()).toContain("xxx");
+    expect(held).toEqual([0, limit]);
   });
 });
 
