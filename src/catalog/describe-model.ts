@@ -2,6 +2,7 @@ import { FILE_TYPES } from "./gguf-types.ts";
 import type { GgufHeader } from "./gguf-scan.ts";
 import { UnreadableFile } from "./file-bytes.ts";
 import type { CatalogModel, ModelHeader } from "./model.ts";
+import { recurrentState } from "./recurrent-state.ts";
 import {
   displayNameOf,
   modelName,
@@ -126,9 +127,6 @@ function quantizationOf(
   return (fileType === null ? null : FILE_TYPES.get(fileType)) ?? shards[0].mainTensorType;
 }
 
-/** One of these stands in the header of each recurrent or hybrid architecture. Source: llama-arch.cpp. */
-const STATE_SIZES = ["ssm.state_size", "shortconv.l_cache", "wkv.head_size", "kda.head_dim"];
-
 function headerFacts(
   architecture: string,
   shards: readonly [GgufHeader, ...GgufHeader[]],
@@ -139,12 +137,13 @@ function headerFacts(
     metadata.numbers(`${architecture}.${key}`) ?? [];
   const headCount = numbers("attention.head_count");
   const headCountKv = numbers("attention.head_count_kv");
+  const state = recurrentState({ architecture, number, numbers });
   return {
     parameterCount: shards.reduce((sum, shard) => sum + shard.parameterCount, 0),
     tensorBytes: shards.reduce((sum, shard) => sum + shard.tensorBytes, 0),
     blockCount: number("block_count"),
     headCount,
-    headCountKv: headCountKv.length > 0 ? headCountKv : headCount,
+    headCountKv: state?.headCountKv ?? (headCountKv.length > 0 ? headCountKv : headCount),
     keyLength: number("attention.key_length"),
     valueLength: number("attention.value_length"),
     feedForwardLength: numbers("feed_forward_length").reduce<number | null>(
@@ -152,7 +151,9 @@ function headerFacts(
       null,
     ),
     slidingWindow: number("attention.sliding_window"),
-    isRecurrent: STATE_SIZES.some((key) => number(key) !== null),
+    isRecurrent: state !== null,
+    stateLayers: state?.layers ?? 0,
+    stateFloats: state?.floats ?? 0,
     vocabularySize: metadata.tokenCount,
     expertCount: number("expert_count"),
   };

@@ -8,6 +8,7 @@ export interface ModelHeader {
   blockCount: number | null;
   /** Attention heads; one value for all layers, or one per layer. */
   headCount: readonly number[];
+  /** The same of keys and values; 0 = the layer keeps none. */
   headCountKv: readonly number[];
   /** Floats per head; null = embedding size divided by heads. */
   keyLength: number | null;
@@ -18,6 +19,9 @@ export interface ModelHeader {
   slidingWindow: number | null;
   /** Some layers or all keep a state in place of keys and values. */
   isRecurrent: boolean;
+  /** Layers that keep a state, and the floats that one sequence has in each. */
+  stateLayers: number;
+  stateFloats: number;
   vocabularySize: number;
   expertCount: number | null;
 }

@@ -17,6 +17,9 @@ const KV_BYTES: Readonly<Record<KvType, number>> = {
   q4_0: 18 / 32,
 };
 
+/** Recurrent states are never quantised. */
+const STATE_FLOAT_BYTES = 4;
+
 const DEFAULT_MIN_CONTEXT = 4_096;
 const CONTEXT_STEP = 256;
 /** The runtime and libraries of an engine process beside the model's own buffers. */
@@ -71,8 +74,8 @@ export function estimateMemory(model: CatalogModel, asked: FitOptions): MemoryEs
 }
 
 /**
- * What one model needs. The KV cache has one key and one value row per layer, head and token;
- * compute buffers hold the widest activations of one batch and the logits. Header numbers are
+ * What one model needs. The KV cache has one key and one value row per layer, head and token, and
+ * beside it each sequence has a state in each recurrent layer; compute buffers hold the widest activations of one batch and the logits. Header numbers are
  * untrusted: everything is clamped to safe integers, so that a header full of lies is refused.
  * @param sequences of a context that generates.
  */
@@ -83,8 +86,12 @@ function estimateOne(model: CatalogModel, asked: FitOptions, sequences: number):
   const weightBytes = count(header.tensorBytes) + adapterBytes;
   const shape = shapeOf(model, header);
   const isCacheless = ENCODER.test(model.architecture);
-  const kvBytes = isCacheless ? 0 : kvCacheBytes(shape, options);
-  const computeBytes = computeBufferBytes(shape, options, sequences);
+  const held = asked.purpose === "embed" ? EMBED_SEQUENCES : sequences;
+  const stateBytes = count(header.stateFloats) * STATE_FLOAT_BYTES * held;
+  const kvBytes = isCacheless
+    ? 0
+    : safe(kvCacheBytes(shape, options) + count(header.stateLayers) * stateBytes);
+  const computeBytes = computeBufferBytes(shape, options, { sequences, stateBytes });
   const tableBytes = shape.vocabularySize * VOCABULARY_ENTRY_BYTES;
   const lanes = asked.purpose === "embed" ? lanesBytes(kvBytes + computeBytes, asked.threads) : 0;
   const totalBytes = safe(
@@ -207,11 +214,16 @@ function kvCacheBytes(shape: Shape, options: FitOptions): number {
 const FEED_FORWARD_FACTOR = 4;
 
 /**
- * The widest moment of a decode: a layer with its activations and the attention mask, or the
- * logits. The factors are those of llama.cpp's graphs, checked against its own numbers.
+ * The widest moment of a decode: a layer with its activations, the attention mask and the states it
+ * reads, or the logits. The factors are those of llama.cpp's graphs, checked against its own numbers.
+ * @param stateBytes of one layer, in all sequences.
  */
-function computeBufferBytes(shape: Shape, options: FitOptions, sequences: number): number {
-  const { embeddingSize, feedForward, vocabularySize, heads } = shape;
+function computeBufferBytes(
+  shape: Shape,
+  options: FitOptions,
+  { sequences, stateBytes }: { sequences: number; stateBytes: number },
+): number {
+  const { embeddingSize, feedForward, vocabularySize, heads, kvHeads } = shape;
   const isEmbed = options.purpose === "embed";
   const rows = isEmbed
     ? options.batchCapacity
@@ -219,8 +231,8 @@ function computeBufferBytes(shape: Shape, options: FitOptions, sequences: number
   const layerRow = shape.isGated
     ? 4 * embeddingSize + 3 * feedForward
     : Math.max(6.5 * embeddingSize, 3 * embeddingSize + feedForward);
-  const scoreBytes = options.flashAttention === "off" ? 4 + 4 * heads : 2;
-  const layer = rows * (4 * layerRow + cellsOf(options.contextLength) * scoreBytes);
+  const scoreBytes = kvHeads === 0 ? 0 : options.flashAttention === "off" ? 4 + 4 * heads : 2;
+  const layer = rows * (4 * layerRow + cellsOf(options.contextLength) * scoreBytes) + stateBytes;
   const logits = isEmbed ? 0 : rows * (vocabularySize + 2 * embeddingSize) * 4;
   const outputs = isEmbed
     ? EMBED_SEQUENCES * (vocabularySize + embeddingSize)

@@ -73,14 +73,18 @@ const cases: Case[] = [
     make: { architecture: "mamba", shape: wide, ...large },
     load: { contextLength: 1_024 },
     sequences: 9,
-    kvDifference: 2 * MIB,
+  },
+  {
+    name: "a recurrent memory with as many sequences as there can be",
+    make: { architecture: "mamba", shape: wide, type: "Q8_0" },
+    load: { contextLength: 1_024, parallel: 200 },
+    sequences: 256,
   },
   {
     name: "recurrent layers beside others and a large vocabulary",
     make: { architecture: "lfm2", shape: wide, ...large },
     load: { contextLength: 1_024 },
     sequences: 9,
-    kvDifference: MIB,
   },
   {
     name: "a bert",

@@ -13,6 +13,8 @@ export function modelHeader(facts: Partial<ModelHeader> = {}): ModelHeader {
     feedForwardLength: null,
     slidingWindow: null,
     isRecurrent: false,
+    stateLayers: 0,
+    stateFloats: 0,
     vocabularySize: 0,
     expertCount: null,
     ...facts,

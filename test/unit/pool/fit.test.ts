@@ -69,6 +69,21 @@ test("heads may differ per layer", () => {
   expect(kvBytes).toBe(256 * 10 * 256 * 2);
 });
 
+test("each sequence has a state in each recurrent layer, whatever the context", () => {
+  const recurrent = { ...header, isRecurrent: true, stateLayers: 3, stateFloats: 1_000 };
+  const kvBytes = (parallel: number, contextLength: number, headCountKv: number[]): number =>
+    estimateMemory(model({ header: { ...recurrent, headCountKv } }), {
+      ...fit,
+      parallel,
+      contextLength,
+    }).kvBytes;
+  // A stored one for each slot, and one more.
+  expect(kvBytes(4, 1_024, [0])).toBe(9 * 3 * 1_000 * 4);
+  expect(kvBytes(4, 8_192, [0])).toBe(9 * 3 * 1_000 * 4);
+  expect(kvBytes(200, 1_024, [0])).toBe(256 * 3 * 1_000 * 4);
+  expect(kvBytes(4, 256, [0, 2])).toBe(9 * 3 * 1_000 * 4 + 256 * 2 * 256 * 2);
+});
+
 test("layers with a sliding window keep only their window", () => {
   const windowed = model({ header: { ...header, slidingWindow: 1_024 } });
   const at = (contextLength: number, of = windowed) =>
