@@ -1,9 +1,10 @@
-import type { JobEvent, TokenLogprob } from "../protocol/events.ts";
+import type { JobEvent } from "../protocol/events.ts";
 import type { AnswerCheck, AnswerIssue } from "./answer-check.ts";
 import { AnswerScores } from "./answer-scores.ts";
 import type { GenerateEvent } from "./events.ts";
 import type { ParseEvent } from "./parser/parse-event.ts";
 import type { Parser } from "./parser/parser.ts";
+import { tokenTexts } from "./token-texts.ts";
 
 type TextEvent = Extract<JobEvent, { type: "text" }>;
 type ChoiceEnd = Omit<Extract<JobEvent, { type: "choiceDone" }>, "type" | "jobId" | "choice">;
@@ -46,17 +47,24 @@ export class AnswerReader {
   }
 
   /** What a piece of output says. */
-  read({ text, tokens, sizes, logprobs }: TextEvent): GenerateEvent[] {
+  read(event: TextEvent): GenerateEvent[] {
+    const { text, tokens, logprobs } = event;
+    const parser = this.#parser;
     this.#tokens += tokens;
-    if (this.#parser.isFull) this.#surplusTokens += tokens;
-    const pieces = logprobs === undefined ? null : piecesOf(text, logprobs);
-    if (pieces === null) return this.#push(text, sizes ?? sizesOf(text, tokens), logprobs ?? null);
-    // Tokens without text of their own were counted with the event: the first piece takes them.
-    const silent = tokens - pieces.length;
-    return pieces.flatMap((logprob, index) => {
-      const piece = visibleText(logprob);
-      return this.#push(piece, sizesOf(piece, index === 0 ? 1 + silent : 1), [logprob]);
-    });
+    if (parser.isFull) this.#surplusTokens += tokens;
+    const wasReasoning = parser.insideReasoning;
+    const texts = tokenTexts(event);
+    for (const piece of texts.slice(0, -1)) this.#counted(() => parser.feed(piece));
+    const last = texts.at(-1);
+    // Text of no token is what the server wrote in the model's place.
+    const events = last === undefined ? parser.push(text) : this.#counted(() => parser.push(last));
+    this.#isScored ||= logprobs !== undefined;
+    this.#scores.push(text, logprobs ?? []);
+    const told = this.#tell(events);
+    const isCall = events.some(({ type }) => type === "toolCall" || type === "toolArguments");
+    const isReasoning = wasReasoning && parser.insideReasoning && !parser.holdsText;
+    if (isCall || isReasoning) this.#scores.forgetBefore(text);
+    return told;
   }
 
   /** The end of a choice that is over and that the engine was still writing. */
@@ -111,30 +119,6 @@ export class AnswerReader {
     if (call !== undefined) call.json += text;
   }
 
-  /** @param sizes UTF-16 units of the text that each token brought. */
-  #push(
-    text: string,
-    sizes: readonly number[],
-    logprobs: readonly TokenLogprob[] | null,
-  ): GenerateEvent[] {
-    const parser = this.#parser;
-    const wasReasoning = parser.insideReasoning;
-    let read = 0;
-    for (const size of sizes.slice(0, -1)) {
-      const piece = text.slice(read, (read += size));
-      this.#counted(() => parser.feed(piece));
-    }
-    const rest = text.slice(read);
-    const events = sizes.length === 0 ? parser.push(rest) : this.#counted(() => parser.push(rest));
-    this.#isScored ||= logprobs !== null;
-    this.#scores.push(text, logprobs ?? []);
-    const told = this.#tell(events);
-    const isCall = events.some(({ type }) => type === "toolCall" || type === "toolArguments");
-    const isReasoning = wasReasoning && parser.insideReasoning && !parser.holdsText;
-    if (isCall || isReasoning) this.#scores.forgetBefore(text);
-    return told;
-  }
-
   /** Reads one token, which is reasoning where it begins, lies or ends in it. */
   #counted<Result>(read: () => Result): Result {
     const wasReasoning = this.#parser.insideReasoning;
@@ -182,18 +166,4 @@ export class AnswerReader {
     }
     return told;
   }
-}
-
-/** What of a token is in the output. */
-const visibleText = ({ text, isHidden }: TokenLogprob): string => (isHidden === true ? "" : text);
-
-/** Where it is only known how many tokens brought a text, the last of them counts as all of it. */
-function sizesOf(text: string, tokens: number): number[] {
-  return Array.from({ length: tokens }, (_, index) => (index === tokens - 1 ? text.length : 0));
-}
-
-/** The tokens of an event, where their texts are exactly its text; null where they are not. */
-function piecesOf(text: string, logprobs: readonly TokenLogprob[]): readonly TokenLogprob[] | null {
-  const isExact = logprobs.length > 0 && logprobs.map(visibleText).join("") === text;
-  return isExact ? logprobs : null;
 }

@@ -16,11 +16,19 @@ export class AnswerScores {
   #length = 0;
   #waiting: PlacedToken[] = [];
 
-  /** `text` is the next of the output and that of the tokens together. */
+  /**
+   * `text` is the next of the output and that of the tokens together; where their own texts are not
+   * exactly it, as with parts of a character, each of them stands in all of it.
+   */
   push(text: string, logprobs: readonly TokenLogprob[]): void {
-    const start = this.#length;
-    const end = (this.#length += text.length);
-    for (const logprob of logprobs) this.#waiting.push({ start, end, logprob });
+    const isExact = logprobs.map(visibleText).join("") === text;
+    let start = this.#length;
+    this.#length += text.length;
+    for (const logprob of logprobs) {
+      const end = isExact ? start + visibleText(logprob).length : this.#length;
+      this.#waiting.push({ start, end, logprob });
+      if (isExact) start = end;
+    }
   }
 
   /** The tokens with text in `spans`, which are told now. What stands before them is forgotten. */
@@ -52,3 +60,6 @@ const isEmpty = ({ start, end }: TextSpan): boolean => start === end;
 
 const overlaps = (one: TextSpan, other: TextSpan): boolean =>
   one.start < other.end && other.start < one.end;
+
+/** What of a token is in the output. */
+const visibleText = ({ text, isHidden }: TokenLogprob): string => (isHidden === true ? "" : text);

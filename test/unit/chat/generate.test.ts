@@ -55,17 +55,25 @@ describe("an answer", () => {
   });
 
   test("has as many reasoning tokens however many of them one event tells", async () => {
-    const pieces = ["<think>", "", "why", "</think>", "\n\n", "So", "."];
-    for (const cuts of [[7], [2, 7], [4, 7], [3, 5, 7], [1, 2, 3, 4, 5, 6, 7]]) {
+    const pieces = ["<think>", "", "why", "</think>", "\n\n", "So", "", "."];
+    for (const cuts of [[8], [2, 8], [4, 8], [3, 5, 8], [1, 2, 3, 4, 5, 6, 7, 8]]) {
       const groups = cuts.map((end, index) => pieces.slice(cuts[index - 1] ?? 0, end));
       const script = answer(groups.map((group) => group.join(""))).map((event, index) => {
         const sizes = groups[index]?.map((piece) => piece.length) ?? [];
         if (event.type === "choiceDone") return { ...event, completionTokens: pieces.length };
         return { ...event, tokens: sizes.length, ...(sizes.length > 1 && { sizes }) };
       });
-      const { events } = await run(script as JobEvent[], {});
-      expect(textOf(events, "text")).toBe("So.");
-      expect(finishedOf(events)).toMatchObject({ completionTokens: 7, reasoningTokens: 4 });
+      // A token without text of its own has no score.
+      const withScores = script.map((event, index) => {
+        const texts = groups[index]?.filter((piece) => piece !== "") ?? [];
+        const scores = texts.map((text) => ({ id: 1, text, bytes: [], logprob: -1, top: [] }));
+        return event.type === "text" ? { ...event, logprobs: scores } : event;
+      });
+      for (const [told, logprobs] of [[script, null] as const, [withScores, 0] as const]) {
+        const { events } = await run(told as JobEvent[], { logprobs });
+        expect(textOf(events, "text")).toBe("So.");
+        expect(finishedOf(events)).toMatchObject({ completionTokens: 8, reasoningTokens: 4 });
+      }
     }
   });
 
