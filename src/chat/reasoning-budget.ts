@@ -4,6 +4,7 @@ import type { GenerateJob, GrammarAttach } from "../protocol/commands.ts";
 import type { JobEvent, JobTimings } from "../protocol/events.ts";
 import type { ReasoningState } from "./grammar/answer-frame.ts";
 import { Stopwatch } from "./stopwatch.ts";
+import { tokenTexts } from "./token-texts.ts";
 
 /** How long one answer may think. */
 export interface ReasoningBudget {
@@ -32,22 +33,22 @@ export async function* generateWithin(
   let written = "";
   let used = 0;
   let last: TextEvent | null = null;
-  // Scored tokens tell their own texts, so that a step of several tokens can be cut between them.
-  for await (const event of generate({ ...job, logprobs: job.logprobs ?? 0 }, signal)) {
+  for await (const event of generate(job, signal)) {
     stopwatch.observe(event);
     if (event.type !== "text") {
-      yield job.logprobs === null ? withoutScores(event) : event;
+      yield event;
       continue;
     }
-    for (const told of watch.isOver ? [event] : tokensOf(event)) {
-      yield job.logprobs === null ? withoutScores(told) : told;
-      written += told.text;
-      used += told.tokens;
-      watch.push(told);
-      if (!watch.isInside || watch.tokens < limit) continue;
-      last = told;
-      break;
-    }
+    const texts = tokenTexts(event);
+    const end = texts.findIndex((text) => {
+      watch.push(text);
+      return watch.isInside && watch.tokens >= limit;
+    });
+    if (end !== -1) last = headOf(event, texts.slice(0, end + 1));
+    const told = last ?? event;
+    yield told;
+    written += told.text;
+    used += told.tokens;
     if (last !== null) break;
   }
   if (last === null) return;
@@ -77,26 +78,15 @@ const together = (left: JobTimings, { ttftMs, decodeMs, ...rest }: JobTimings): 
   decodeMs: left.decodeMs + ttftMs + decodeMs,
 });
 
-/** An event for each token; the event itself where its tokens cannot be told apart. */
-function tokensOf(event: TextEvent): TextEvent[] {
-  const { text, tokens, sizes: _, logprobs = [], ...facts } = event;
-  const isExact = logprobs.map((entry) => entry.text).join("") === text;
-  if (tokens <= 1 || logprobs.length === 0 || !isExact) return [event];
-  // Tokens without text of their own come first.
-  const silent = tokens - logprobs.length;
-  return logprobs.map((entry, index) => ({
-    ...facts,
-    text: entry.text,
-    tokens: index === 0 ? 1 + silent : 1,
-    logprobs: [entry],
-  }));
-}
-
-function withoutScores(event: JobEvent): JobEvent {
-  if (event.type === "choiceDone") return { ...event, meanLogprob: null };
-  if (event.type !== "text") return event;
-  const { logprobs: _, ...rest } = event;
-  return rest;
+/** The first tokens of an event, with which reasoning ends: scores of it are never told. */
+function headOf(event: TextEvent, texts: readonly string[]): TextEvent {
+  return {
+    ...event,
+    text: texts.join(""),
+    tokens: texts.length,
+    sizes: texts.map(({ length }) => length),
+    ...(event.logprobs !== undefined && { logprobs: [] }),
+  };
 }
 
 /** Where a grammar begins when the prompt already holds the end of the reasoning. */
@@ -118,11 +108,6 @@ class ReasoningWatch {
     this.#state = state === "open" ? "inside" : state === "closed" ? "over" : "before";
   }
 
-  /** The answer is past its reasoning, or has none. */
-  get isOver(): boolean {
-    return this.#state === "over";
-  }
-
   get isInside(): boolean {
     return this.#state === "inside";
   }
@@ -131,10 +116,11 @@ class ReasoningWatch {
     return this.#tokens;
   }
 
-  push({ text, tokens }: TextEvent): void {
+  /** @param text What the next token brought. */
+  push(text: string): void {
     if (this.#state === "over") return;
     this.#text += text;
-    this.#tokens += tokens;
+    this.#tokens++;
     if (this.#state === "before") this.#lookForStart();
     if (this.#state !== "inside") return;
     // Only what may still become the end tag is kept.

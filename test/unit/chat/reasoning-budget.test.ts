@@ -57,14 +57,13 @@ async function ask(
   return told;
 }
 
-const entry = (text: string) => ({ id: 1, text, bytes: [], logprob: -1, top: [] });
 const step = (texts: readonly string[]): JobEvent => ({
   type: "text",
   jobId: 1,
   choice: 0,
   text: texts.join(""),
   tokens: texts.length,
-  logprobs: texts.map(entry),
+  sizes: texts.map(({ length }) => length),
 });
 
 const ENDLESS = answer(["<think>", "one ", "two ", "three ", "four ", "five "]);
@@ -103,15 +102,40 @@ test("the times of an answer whose reasoning was ended are those of all its toke
   expect(timingsOf(whole.events)).toEqual([TIMINGS]);
 });
 
-test("a step of several tokens is cut between them, and scores nobody asked for are not told", async () => {
-  const script = [step(["<think>", "one "]), step(["two ", "three ", "four "]), ...answer([])];
-  const { events, jobs } = await ask([script, answer(["So."])], {
-    input: chat({ reasoningBudget: 3 }),
-  });
-  expect(textOf(events, "reasoning")).toBe("one two");
-  expect(finishedOf(events)).toMatchObject({ reasoningTokens: 3, completionTokens: 4 });
-  expect(jobs.map(({ logprobs }) => logprobs)).toEqual([0, null]);
-  expect(events.flatMap((event) => ("logprobs" in event ? [event.logprobs] : []))).toEqual([null]);
+test("a step of several tokens is cut between them, also where one holds part of a character", async () => {
+  const scripts: [string[][], string][] = [
+    [
+      [
+        ["<think>", "one "],
+        ["two ", "three ", "four "],
+      ],
+      "one two",
+    ],
+    [
+      [
+        ["<think>", "one "],
+        ["", "\u20ac", "three "],
+      ],
+      "one",
+    ],
+    [[["<think>", "", "\u20ac", "three "]], "\u20ac"],
+  ];
+  for (const logprobs of [null, 0]) {
+    for (const [steps, reasoning] of scripts) {
+      const entry = { id: 1, text: "\ufffd", bytes: [], logprob: -1, top: [] };
+      const scores = logprobs === null ? {} : { logprobs: [entry, entry] };
+      const script = steps.map((texts): JobEvent => Object.assign(step(texts), scores));
+      const { events, jobs } = await ask([[...script, ...answer([])], answer(["So."])], {
+        input: chat({ reasoningBudget: 3 }),
+        logprobs,
+      });
+      expect(textOf(events, "reasoning")).toBe(reasoning);
+      expect(finishedOf(events)).toMatchObject({ reasoningTokens: 3, completionTokens: 4 });
+      expect(jobs.map((job) => job.logprobs)).toEqual([logprobs, logprobs]);
+      const told = events.flatMap((event) => ("logprobs" in event ? [event.logprobs] : []));
+      expect(told).toEqual([logprobs === null ? null : []]);
+    }
+  }
 });
 
 test("reasoning the prompt has opened counts from its first token", async () => {
