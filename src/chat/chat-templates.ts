@@ -58,14 +58,16 @@ export function createChatTemplates(clock: Clock): ChatTemplates {
       const source = templateOf(model);
       const { bosText, eosText } = info;
       const chat = { messages, options, bosText, eosText };
-      const rendered = await threads.of(source).render({ source, nowMs: clock.now(), chat });
+      const request = { source, nowMs: clock.now(), chat };
+      const rendered = await threads.of(source).render(request, signal);
       signal.throwIfAborted();
       const addsTwice = info.addsBos && bosText !== "" && rendered.text.startsWith(bosText);
       return addsTwice ? { ...rendered, text: rendered.text.slice(bosText.length) } : rendered;
     },
     async renderProbe(source, messages, options) {
       const chat = { messages, options, bosText: "", eosText: "" };
-      const { text } = await threads.of(source).render({ source, nowMs: clock.now(), chat });
+      const request = { source, nowMs: clock.now(), chat };
+      const { text } = await threads.of(source).render(request, null);
       return text;
     },
     prepare: () => threads.supply.prepare(),

@@ -41,12 +41,29 @@ export class TemplateThread {
     return this.#current === null && this.#queue.length === 0;
   }
 
-  /** @throws LmError invalid_request (chat_template_error); overloaded when the thread cannot compute. */
-  render(request: RenderRequest): Promise<RenderedText> {
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ request: JSON.stringify(request), resolve, reject });
-      this.#next();
-    });
+  /**
+   * One that is aborted gives up its turn; under way it goes on, since to end it costs the thread.
+   * @param signal null = it is rendered for whoever asks.
+   * @throws LmError invalid_request (chat_template_error); overloaded when the thread cannot compute;
+   * `signal.reason` at once when aborted.
+   */
+  async render(request: RenderRequest, signal: AbortSignal | null): Promise<RenderedText> {
+    signal?.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<RenderedText>();
+    const job = { request: JSON.stringify(request), resolve, reject };
+    const leave = (): void => {
+      const place = this.#queue.indexOf(job);
+      if (place !== -1) this.#queue.splice(place, 1);
+      reject(signal?.reason);
+    };
+    signal?.addEventListener("abort", leave, { once: true });
+    this.#queue.push(job);
+    this.#next();
+    try {
+      return await promise;
+    } finally {
+      signal?.removeEventListener("abort", leave);
+    }
   }
 
   /** Ends the thread; renders under way are refused. */

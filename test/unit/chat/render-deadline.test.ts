@@ -1,6 +1,7 @@
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import { DEFAULT_CHAT_OPTIONS } from "../../../src/chat/conversation.ts";
 import { RenderDeadline, type RenderEnd } from "../../../src/chat/render-deadline.ts";
+import type { RenderRequest } from "../../../src/chat/render-protocol.ts";
 import { TemplateThread } from "../../../src/chat/template-thread.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 
@@ -53,7 +54,11 @@ test("one that never gets to compute is given up in the end, as a failure of the
 /** A thread whose answers come when the test says so. */
 class SlowWorker extends EventTarget {
   isEnded = false;
-  postMessage(): void {}
+  /** Sources of the renders that it was given. */
+  readonly given: string[] = [];
+  postMessage(request: string): void {
+    this.given.push((JSON.parse(request) as RenderRequest).source);
+  }
   terminate(): void {
     this.isEnded = true;
   }
@@ -71,7 +76,9 @@ function rendering() {
   const supply = { take: () => worker as unknown as Worker, prepare: () => undefined };
   const thread = new TemplateThread({ deadline, supply });
   const chat = { messages: [], options: DEFAULT_CHAT_OPTIONS, bosText: "", eosText: "" };
-  return { machine, worker, rendered: thread.render({ source: "", nowMs: 0, chat }) };
+  const render = (source: string, signal: AbortSignal | null = null) =>
+    thread.render({ source, nowMs: 0, chat }, signal);
+  return { machine, worker, render, rendered: render("first") };
 }
 
 test("a reply that waits behind the timer is read, although the time is over", async () => {
@@ -96,4 +103,44 @@ test("a render that had no turn to compute may be asked for again", async () => 
   machine.pass(70_000, 0);
   expect(await rendered.catch((error: unknown) => error)).toMatchObject({ code: "overloaded" });
   expect(worker.isEnded).toBe(true);
+});
+
+const reasonOf = (rendered: Promise<unknown>): Promise<unknown> =>
+  rendered.then(
+    () => null,
+    (reason: unknown) => reason,
+  );
+
+test("a render whose client is gone does not wait for its turn, and nobody waits for it", async () => {
+  const { worker, rendered, render } = rendering();
+  const client = new AbortController();
+  const added = spyOn(client.signal, "addEventListener");
+  const removed = spyOn(client.signal, "removeEventListener");
+  const left = [render("left", client.signal), render("left too", client.signal)].map(reasonOf);
+  const last = render("last");
+  client.abort("gone");
+  expect(await Promise.all(left)).toEqual(["gone", "gone"]);
+  expect(removed).toHaveBeenCalledTimes(added.mock.calls.length);
+  worker.reply("fine");
+  worker.reply("fine, too");
+  expect([(await rendered).text, (await last).text]).toEqual(["fine", "fine, too"]);
+  expect(worker.given).toEqual(["first", "last"]);
+  expect(await reasonOf(render("late", client.signal))).toBe("gone");
+  expect(worker.given).toHaveLength(2);
+});
+
+test("a client that goes while its render runs is told at once, and the thread is kept", async () => {
+  const { worker, rendered, render, machine } = rendering();
+  worker.reply("fine");
+  await rendered;
+  const client = new AbortController();
+  const left = reasonOf(render("left", client.signal));
+  const last = render("last");
+  client.abort("gone");
+  expect(await left).toBe("gone");
+  expect(worker.given).toEqual(["first", "left"]);
+  worker.reply("for nobody");
+  worker.reply("fine, too");
+  expect((await last).text).toBe("fine, too");
+  expect([worker.isEnded, machine.clock.pending]).toEqual([false, 0]);
 });
