@@ -34,7 +34,7 @@ const markers = [
   ["]<]x", "]<x"],
   ["<", "<a"],
 ] as const;
-const newBuilder = () => new GrammarBuilder((message) => new Error(message) as never);
+const newBuilder = () => new GrammarBuilder((message) => new Error(message));
 
 const title = "a text before %p is counted exactly, beginnings of the marker included";
 test.each(markers)(title, (marker, alphabet) => {

@@ -38,7 +38,7 @@ const TOOLS = [
 ];
 
 function grammarOf(name: string, tools: readonly Tool[] = TOOLS, parallel = true): string {
-  const builder = new GrammarBuilder((message) => new Error(message) as never);
+  const builder = new GrammarBuilder((message) => new Error(message));
   const format = defined(findFormat(name), name);
   const named = tools.map((value, index) => ({ tool: value, param: `tools[${index}]` }));
   return builder.text(wholeSection(toolGrammar(builder, format, named, parallel).starts));

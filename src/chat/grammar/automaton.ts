@@ -46,18 +46,21 @@ function groupsAt(
   language: Language,
   languages: Languages,
   alphabet: Alphabet,
-): Iterable<readonly [letter: number, mask: bigint]> {
-  const firsts = [...languages.firsts(language)];
-  const groups = new Map<string, [number, bigint]>();
-  for (const letter of alphabet.letters.keys()) {
-    const bit = 1n << BigInt(letter);
-    const key = firsts.map((mask) => ((mask & bit) === 0n ? "0" : "1")).join("");
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [letter, bit]);
-    else group[1] |= bit;
+): readonly (readonly [letter: number, mask: bigint])[] {
+  let groups = [(1n << BigInt(alphabet.letters.length)) - 1n];
+  for (const mask of languages.firsts(language)) {
+    languages.spend(Math.floor(groups.length / GROUPS_PER_STEP));
+    groups = groups.flatMap((group) => [group & mask, group & ~mask].filter((part) => part !== 0n));
   }
-  return groups.values();
+  return groups.map((group) => [lowestBit(group), group] as const);
 }
+
+/** Groups that are split in the time of a step. */
+const GROUPS_PER_STEP = 4;
+/** Ranges of a class that are put together and written in the time of a step. */
+const RANGES_PER_STEP = 2;
+
+const lowestBit = (mask: bigint): number => (mask & -mask).toString(2).length - 1;
 
 /** Whether some text belongs to the language: an end is reached from the beginning. */
 export function isInhabited(states: readonly State[]): boolean {
@@ -67,15 +70,18 @@ export function isInhabited(states: readonly State[]): boolean {
 /**
  * The inside of a string of these states, one rule for each: no text is read in two ways.
  * @returns null when no such text can be written in this style.
+ * @throws UnsupportedPattern when the budget of `languages` ends.
  */
 export function automatonGrammar(
   builder: GrammarBuilder,
   states: readonly State[],
   alphabet: Alphabet,
   text: CharStyle,
+  languages: Languages,
 ): string | null {
   const writable = states.map(({ edges }) =>
     edges.flatMap(([letters, next]) => {
+      languages.spend(Math.ceil(alphabet.rangesOf(letters) / RANGES_PER_STEP));
       const char = text.char(alphabet.charsOf(letters));
       return char === null ? [] : [{ char: builder.add("chars", char), next }];
     }),

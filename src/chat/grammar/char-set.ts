@@ -6,9 +6,8 @@ export type CharSet = readonly (readonly [from: number, to: number])[];
 const LAST = 0x10ffff;
 
 export function charSet(...ranges: readonly (readonly [number, number])[]): CharSet {
-  const sorted = [...ranges].toSorted((a, b) => a[0] - b[0]);
   const merged: [number, number][] = [];
-  for (const [from, to] of sorted) {
+  for (const [from, to] of ranges.toSorted((a, b) => a[0] - b[0])) {
     const last = merged.at(-1);
     if (last !== undefined && from <= last[1] + 1) last[1] = Math.max(last[1], to);
     else merged.push([from, to]);
@@ -16,7 +15,21 @@ export function charSet(...ranges: readonly (readonly [number, number])[]): Char
   return merged;
 }
 
-export function complement(set: CharSet): CharSet {
+/** Remembers what it made of each set: classes of 700 ranges are met again and again. */
+function onceEach<Made extends object | string | null>(
+  make: (set: CharSet) => Made,
+): (set: CharSet) => Made {
+  const known = new WeakMap<CharSet, Made>();
+  return (set) => {
+    const found = known.get(set);
+    if (found !== undefined) return found;
+    const made = make(set);
+    known.set(set, made);
+    return made;
+  };
+}
+
+export const complement = onceEach((set): CharSet => {
   const gaps: [number, number][] = [];
   let next = 0;
   for (const [from, to] of set) {
@@ -25,11 +38,18 @@ export function complement(set: CharSet): CharSet {
   }
   if (next <= LAST) gaps.push([next, LAST]);
   return gaps;
-}
+});
 
 export function intersect(a: CharSet, b: CharSet): CharSet {
-  return complement(charSet(...complement(a), ...complement(b)));
+  return intersections(b)(a);
 }
+
+const intersections = onceEach((b) =>
+  onceEach((a): CharSet => complement(charSet(...complement(a), ...complement(b)))),
+);
+
+/** Tells sets of different characters apart. */
+export const keyOf = onceEach((set) => set.join());
 
 export function contains(set: CharSet, code: number): boolean {
   let low = 0;
@@ -78,19 +98,19 @@ const SHORT_ESCAPES: readonly (readonly [number, string])[] = [
  * One character of the set as it is written inside a JSON string.
  * @returns null when the set holds nothing that can be written there.
  */
-export function jsonCharOf(set: CharSet): string | null {
+export const jsonCharOf = onceEach((set): string | null => {
   const plain = intersect(set, PLAIN);
   const options: string[] = [];
   if (plain.length > 0) options.push(classOf(plain));
   const escapes = SHORT_ESCAPES.filter(([code]) => contains(set, code)).map(([, text]) => text);
   if (escapes.length > 0) options.push(`"\\\\" [${escapes.join("")}]`);
   return options.length === 0 ? null : choice(options);
-}
+});
 
 /** A GBNF class of these ranges. */
-export function classOf(set: CharSet): string {
+export const classOf = onceEach((set): string => {
   const parts = set.map(([from, to]) =>
     from === to ? classChar(from) : `${classChar(from)}-${classChar(to)}`,
   );
   return `[${parts.join("")}]`;
-}
+});

@@ -1,6 +1,7 @@
 import { charSet, type CharSet, complement } from "./char-set.ts";
 import { GbnfError, GbnfReader } from "./gbnf-reader.ts";
 import { MAX_REPETITIONS } from "./gbnf.ts";
+import { RecentResults } from "./recent-results.ts";
 
 /** One element of an alternative. `copies`: how often it stands there in a row. */
 export type GbnfElement = { copies: number } & (
@@ -32,6 +33,16 @@ interface Sequence {
   itemStart: number;
   /** Rules that llama.cpp makes for the last item. */
   itemRules: number;
+}
+
+/** Characters of a class that is not read anew each time. */
+const LONG_CLASS = 64;
+const CLASSES = new RecentResults<ReadClass>(64);
+
+interface ReadClass {
+  set: CharSet;
+  /** What llama.cpp makes of it. */
+  elements: number;
 }
 
 /**
@@ -145,23 +156,34 @@ export class GbnfParser {
   }
 
   #class(sequence: Sequence): void {
+    const start = this.#in.at;
+    const source = this.#in.classSource();
+    const { set, elements } =
+      source.length < LONG_CLASS ? this.#newClass() : CLASSES.get(source, () => this.#newClass());
+    if (source !== "") this.#in.rewind(start + source.length);
+    this.#count(elements);
+    this.#item(sequence, [{ kind: "class", set, copies: 1 }], 1);
+  }
+
+  #newClass(): ReadClass {
     this.#in.skip(1);
     const start = this.#in.at;
     const isNegated = this.#in.char === "^";
     if (isNegated) this.#in.skip(1);
     const ranges: [number, number][] = [];
+    let elements = 0;
     while (this.#in.char !== "]") {
       const from = this.#in.codePoint("character class", start);
       const isRange = this.#in.char === "-" && !this.#in.startsWith("-]");
       if (isRange) this.#in.skip(1);
       const to = isRange ? this.#in.codePoint("character class", start) : from;
       ranges.push([Math.min(from, to), Math.max(from, to)]);
-      this.#count(isRange ? 2 : 1);
+      elements += isRange ? 2 : 1;
     }
     if (ranges.length === 0) throw new GbnfError("has an empty character class");
     this.#in.skip(1);
     const set = charSet(...ranges);
-    this.#item(sequence, [{ kind: "class", set: isNegated ? complement(set) : set, copies: 1 }], 1);
+    return { set: isNegated ? complement(set) : set, elements };
   }
 
   #token(sequence: Sequence): void {

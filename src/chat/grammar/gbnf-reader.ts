@@ -2,6 +2,8 @@ const WORD = /[a-zA-Z0-9-]/;
 
 const ESCAPE = /^\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[trn\\"[\]-])/;
 
+const CLASS = /\[(?:[^\\\]]|\\[^])*\]/y;
+
 const NAMED_ESCAPES: ReadonlyMap<string, number> = new Map([
   ["t", 9],
   ["r", 13],
@@ -93,6 +95,12 @@ export class GbnfReader {
   here(): string {
     const text = this.#text.slice(this.#at, this.#at + 20).split("\n")[0] ?? "";
     return text === "" ? "the end of the line" : JSON.stringify(text);
+  }
+
+  /** The class that begins here, with its brackets; "" when it is not closed. */
+  classSource(): string {
+    CLASS.lastIndex = this.#at;
+    return CLASS.exec(this.#text)?.[0] ?? "";
   }
 
   /**

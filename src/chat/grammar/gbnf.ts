@@ -1,4 +1,3 @@
-import type { LmError } from "../../lib/errors.ts";
 import { MAX_GRAMMAR_BYTES } from "../../lib/limits.ts";
 import { RequestBudgets, WorkBudget } from "./work-budget.ts";
 
@@ -72,7 +71,7 @@ export class GrammarBuilder {
   readonly states = new WorkBudget(STATES);
   readonly #rules = new Map<string, string>();
   readonly #names = new Map<string, string>();
-  readonly #tooLarge: (message: string) => LmError;
+  readonly #tooLarge: (message: string) => Error;
   readonly #maxBytes: number;
   #isNear = false;
   #bytes = 0;
@@ -84,7 +83,7 @@ export class GrammarBuilder {
    * @param budgets for what its schemas cost besides; shared where a request has several grammars.
    */
   constructor(
-    tooLarge: (message: string) => LmError,
+    tooLarge: (message: string) => Error,
     maxBytes: number = MAX_GRAMMAR_BYTES,
     budgets: RequestBudgets = new RequestBudgets(),
   ) {

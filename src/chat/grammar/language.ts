@@ -117,7 +117,7 @@ export class Languages {
     const key = `${language.id}.${letter}`;
     const known = this.#behind.get(key);
     if (known !== undefined) return known;
-    this.#spend(1);
+    this.spend(1);
     const found = this.#derive(language, letter);
     this.#behind.set(key, found);
     return found;
@@ -128,7 +128,7 @@ export class Languages {
     const known = this.#firsts.get(language);
     if (known !== undefined) return known;
     const found = this.#firstsOf(language);
-    this.#spend(1 + found.size);
+    this.spend(1 + found.size);
     this.#firsts.set(language, found);
     return found;
   }
@@ -188,7 +188,7 @@ export class Languages {
     const [only, ...others] = parts;
     if (only === undefined) return neutral;
     if (others.length === 0) return only;
-    this.#spend(parts.length);
+    this.spend(parts.length);
     const nullable =
       kind === "either"
         ? parts.some((part) => part.nullable)
@@ -200,13 +200,14 @@ export class Languages {
   #make(key: string, shape: Shape<Language>, nullable: boolean): Language {
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    this.#spend(1);
+    this.spend(1);
     const made = { ...shape, id: this.#known.size, nullable } as Language;
     this.#known.set(key, made);
     return made;
   }
 
-  #spend(steps: number): void {
+  /** Takes work on languages from the budget. @throws UnsupportedPattern when that ends. */
+  spend(steps: number): void {
     this.#budget.spend(steps);
     if (this.#budget.left === 0) throw new UnsupportedPattern(TOO_COMPLEX);
   }

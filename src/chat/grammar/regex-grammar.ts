@@ -1,9 +1,8 @@
 import { choice, GrammarBuilder, sequence } from "./gbnf.ts";
 import { findGrammarProblem } from "./grammar-check.ts";
 import { judgeWays } from "./grammar-ways.ts";
-import { parseRegex, UnsupportedPattern, type RegexNode } from "./regex-parse.ts";
+import { parseRegex, readingSteps, UnsupportedPattern, type RegexNode } from "./regex-parse.ts";
 import { repeat } from "./repeat.ts";
-import { invalidSchema } from "./schema-source.ts";
 import type { CharStyle } from "./value-style.ts";
 import type { WorkBudget } from "./work-budget.ts";
 
@@ -39,8 +38,8 @@ export function patternGrammar(
 ): PatternGrammar {
   const budget = builder.budgets.patterns;
   if (budget.left === 0) throw new UnsupportedPattern(TOO_COMPLEX);
-  budget.spend(pattern.length);
-  const alone = new GrammarBuilder((message) => invalidSchema("format", "", message));
+  budget.spend(readingSteps(pattern));
+  const alone = new GrammarBuilder((message) => new UnsupportedPattern(`the pattern ${message}`));
   const { expression } = writtenPattern(alone, pattern, length, text);
   requireFit(alone.text(expression), budget);
   return writtenPattern(builder, pattern, length, text);
@@ -54,7 +53,7 @@ const TOO_COMPLEX = "the patterns are too complex";
 /** @throws UnsupportedPattern when the matcher could not bear this grammar, or `budget` ends first. */
 function requireFit(gbnf: string, budget: WorkBudget): void {
   if (budget.passed.has(gbnf)) return;
-  budget.spend(gbnf.length * STEPS_PER_CHARACTER);
+  budget.spend(lengthToRead(gbnf, budget) * STEPS_PER_CHARACTER);
   const problem = findGrammarProblem(gbnf);
   if (problem !== null) throw new UnsupportedPattern(`the pattern ${problem.message}`);
   // The matcher would follow each way to read a text through `(a|a)*`.
@@ -64,6 +63,18 @@ function requireFit(gbnf: string, budget: WorkBudget): void {
     throw new UnsupportedPattern("the pattern reads the same text in too many ways");
   }
   budget.passed.add(gbnf);
+}
+
+/** Characters of a grammar without those of its long classes that were read before. */
+function lengthToRead(gbnf: string, { passed }: WorkBudget): number {
+  let length = gbnf.length;
+  for (const line of gbnf.split("\n")) {
+    const [name = "", chars = ""] = line.split(" ::= ", 2);
+    if (!name.startsWith("chars-")) continue;
+    if (passed.has(chars)) length -= chars.length;
+    passed.add(chars);
+  }
+  return length;
 }
 
 /** As `patternGrammar`, for patterns of ours. */
@@ -119,7 +130,7 @@ function render(writer: Writer, node: RegexNode): string {
     case "set": {
       const char = writer.text.char(node.set);
       if (char === null) throw new UnsupportedPattern("a class of control characters");
-      return char;
+      return char.length < LONG_CLASS ? char : writer.builder.add("chars", char);
     }
     case "sequence":
       return sequence(...node.items.map((item) => render(writer, item)));
@@ -132,11 +143,14 @@ function render(writer: Writer, node: RegexNode): string {
   }
 }
 
+/** A class of so many characters is a rule, so that it is written and read once. */
+const LONG_CLASS = 64;
+
 function repeated(writer: Writer, node: RegexNode & { kind: "repeat" }): string {
   const unit = nonEmpty(node.item);
   if (node.max === 0 || unit === null) return "";
   const item = render(writer, unit);
-  const name = /^\[[^\]]*\]$/.test(item) ? item : writer.builder.add("unit", item);
+  const name = /^(\[[^\]]*\]|chars-\w+)$/.test(item) ? item : writer.builder.add("unit", item);
   return repeat(writer.builder, name, unit === node.item ? node.min : 0, node.max);
 }
 

@@ -1,3 +1,4 @@
+import { RecentResults } from "./recent-results.ts";
 import { unicodeProperty } from "./unicode-property.ts";
 import { charSet, complement, DIGITS, DOT, SPACE, WORD, type CharSet } from "./char-set.ts";
 
@@ -38,13 +39,26 @@ const CONTROL_ESCAPES: ReadonlyMap<string, number> = new Map([
   ["0", 0x00],
 ]);
 
+/** The sets of classes in patterns, by how they are written. */
+const CLASSES = new RecentResults<CharSet>(256);
+
 /** @throws UnsupportedPattern for look-behind, back references, word boundaries and the like. */
 export function parseRegex(pattern: string): RegexNode {
   if (pattern.length > MAX_PATTERN_LENGTH) {
     throw new UnsupportedPattern("the pattern is longer than 4096 characters");
   }
-  return new RegexParser(pattern).parse();
+  return PARSED.get(pattern, () => new RegexParser(pattern).parse());
 }
+
+/** Steps that reading a pattern takes: a property of characters stands for hundreds of ranges. */
+export function readingSteps(pattern: string): number {
+  return pattern.length + STEPS_PER_PROPERTY * (pattern.split(/\\p/i).length - 1);
+}
+
+const STEPS_PER_PROPERTY = 100;
+
+/** Formats above all, and what is read once more when patterns are put together. */
+const PARSED = new RecentResults<RegexNode>(128);
 
 class RegexParser {
   readonly #chars: readonly string[];
@@ -149,6 +163,7 @@ class RegexParser {
   }
 
   #class(): CharSet {
+    const start = this.#at;
     const negated = this.#take("^");
     const ranges: (readonly [number, number])[] = [];
     while (!this.#take("]")) {
@@ -165,7 +180,9 @@ class RegexParser {
       if (!isSingle(to) || last < first) throw new UnsupportedPattern("a bad character range");
       ranges.push([first, last]);
     }
-    const set = charSet(...ranges);
+    const source = this.#chars.slice(start, this.#at).join("");
+    // The same set each time, so that what is made of it is found again.
+    const set = CLASSES.get(negated ? source.slice(1) : source, () => charSet(...ranges));
     return negated ? complement(set) : set;
   }
 

@@ -1,11 +1,11 @@
 import { Alphabet } from "./alphabet.ts";
 import { automatonGrammar, automatonOf, isInhabited } from "./automaton.ts";
-import { charSet, type CharSet } from "./char-set.ts";
+import { charSet, keyOf, type CharSet } from "./char-set.ts";
 import type { GrammarBuilder } from "./gbnf.ts";
 import { Languages, type Language } from "./language.ts";
 import { patternGrammar, writtenPattern, type LengthRange } from "./regex-grammar.ts";
 import { regexLanguage, setsOf } from "./regex-language.ts";
-import { parseRegex, UnsupportedPattern } from "./regex-parse.ts";
+import { parseRegex, readingSteps, UnsupportedPattern } from "./regex-parse.ts";
 import { STRING_FORMATS, type StringFormat } from "./string-formats.ts";
 import type { CharStyle } from "./value-style.ts";
 import { WorkBudget } from "./work-budget.ts";
@@ -20,6 +20,8 @@ export interface TextShape {
   /** Texts that it is not. */
   except: readonly string[];
 }
+
+const TOO_COMPLEX = "the patterns are too complex";
 
 /** Rules for one text. */
 const MAX_STATES = 800;
@@ -117,7 +119,7 @@ function implies(
   const key = JSON.stringify([pattern, other, negated]);
   if (budgets.texts.passed.has(key)) return true;
   return spending(budgets.texts, (budget) => {
-    const { languages, alphabet, of } = readPatterns([pattern, other], [], budget);
+    const { languages, alphabet, of } = readPatterns([pattern, other], [], budget, budgets.texts);
     const refused = negated ? of(other) : languages.not(of(other));
     const others = languages.both(of(pattern), refused);
     const holds = !isInhabited(automatonOf(others, languages, alphabet, MAX_STATES));
@@ -134,7 +136,7 @@ function intersected(builder: GrammarBuilder, text: CharStyle, shape: TextShape)
   return spending(builder.budgets.texts, (budget) => {
     const all = [...patterns, ...formats.map((format) => formatOf(format).full)];
     const unlike = text.unlike === undefined ? [] : [text.unlike];
-    const read = readPatterns([...all, ...unlike], except, budget);
+    const read = readPatterns([...all, ...unlike], except, budget, builder.budgets.texts);
     const { languages, alphabet, of, literal } = read;
     const whole = languages.both(
       ...all.map(of),
@@ -146,7 +148,7 @@ function intersected(builder: GrammarBuilder, text: CharStyle, shape: TextShape)
     const states = automatonOf(whole, languages, alphabet, most);
     if (!isInhabited(states)) return null;
     builder.states.spend(states.length);
-    const written = automatonGrammar(builder, states, alphabet, text);
+    const written = automatonGrammar(builder, states, alphabet, text, languages);
     if (written === null) throw new UnsupportedPattern("characters that cannot be written here");
     return written;
   });
@@ -165,14 +167,15 @@ function readPatterns(
   patterns: readonly string[],
   texts: readonly string[],
   budget: WorkBudget,
+  request: WorkBudget,
 ): ReadPatterns {
-  const length = patterns.join("").length + texts.join("").length;
-  budget.spend(length * STEPS_PER_CHARACTER);
-  if (budget.left === 0) throw new UnsupportedPattern("the patterns are too complex");
+  const read = patterns.map(readingSteps).reduce((sum, steps) => sum + steps, 0);
+  budget.spend((read + texts.join("").length) * STEPS_PER_CHARACTER);
+  if (budget.left === 0) throw new UnsupportedPattern(TOO_COMPLEX);
   const nodes = new Map(patterns.map((pattern) => [pattern, parseRegex(pattern)]));
   const chars = [...new Set(texts.join(""))].map(charOf);
   const sets = [...nodes.values()].flatMap(setsOf);
-  const alphabet = new Alphabet([...sets, ...chars]);
+  const alphabet = alphabetOf([...sets, ...chars], budget, request);
   const languages = new Languages(alphabet.letters.length, budget);
   return {
     languages,
@@ -183,6 +186,26 @@ function readPatterns(
         Array.from(text, (char) => languages.letter(alphabet.maskOf(charOf(char)))),
       ),
   };
+}
+
+/** The alphabets of a request, by the sets that they are of. */
+const ALPHABETS = new WeakMap<WorkBudget, Map<string, Alphabet>>();
+/** Ranges of characters that are sorted in the time of a step. */
+const RANGES_PER_STEP = 2;
+
+function alphabetOf(sets: readonly CharSet[], budget: WorkBudget, request: WorkBudget): Alphabet {
+  const known = ALPHABETS.get(request) ?? new Map<string, Alphabet>();
+  ALPHABETS.set(request, known);
+  const distinct = new Map(sets.map((set) => [keyOf(set), set]));
+  const key = [...distinct.keys()].join(" ");
+  const found = known.get(key);
+  if (found !== undefined) return found;
+  const all = [...distinct.values()];
+  budget.spend(Math.ceil(all.reduce((sum, set) => sum + set.length, 0) / RANGES_PER_STEP));
+  if (budget.left === 0) throw new UnsupportedPattern(TOO_COMPLEX);
+  const made = new Alphabet(all);
+  known.set(key, made);
+  return made;
 }
 
 const NOTHING = { kind: "sequence", items: [] } as const;

@@ -73,6 +73,34 @@ test("patterns that no grammar expresses cost their length", () => {
   expect(convert(many(50, (index) => `${"x".repeat(4000)}(?=${index})`)).steps).toBe(WAYS_STEPS);
 });
 
+/** A pattern of many classes, each of its own and of 700 ranges. */
+const manyClasses = (count: number): string =>
+  `^${many(count, (index) => `[\\p{L}${String.fromCodePoint(0x2500 + index)}]?`).join("")}$`;
+
+test("a class of hundreds of ranges is written, read and paid for once", () => {
+  const sizeOf = (count: number) => {
+    const patterns = many(count, (index) => `^[\\p{L} '-]{1,${20 + index}}$`);
+    const { gbnf, unsupported } = schemaGrammar(withPatterns(patterns), "format");
+    expect(unsupported).toEqual([]);
+    return gbnf.length;
+  };
+  expect(sizeOf(60)).toBeLessThan(3 * sizeOf(1));
+});
+
+test("texts of large classes cost more than those of small ones", () => {
+  const cost = (chars: string) => {
+    const budgets = new RequestBudgets();
+    const schema = { type: "string", pattern: `^${chars}+x?$`, minLength: 2 };
+    expect(schemaGrammar(schema, "format", budgets).unsupported).toEqual([]);
+    return new RequestBudgets().texts.left - budgets.texts.left;
+  };
+  expect(cost("[\\p{L}\\p{N}]")).toBeGreaterThan(3 * cost("[a-z]"));
+});
+
+test("a pattern whose own grammar would be too large is not enforced", () => {
+  expect(convert([manyClasses(50)]).missed).toEqual(["/properties/k0/pattern"]);
+});
+
 const warningsOf = (tools: Tool[]) =>
   planGrammar({
     format: defined(findFormat("hermes"), "hermes"),
