@@ -4,6 +4,7 @@ import type { CatalogAdapter, CatalogModel } from "../catalog/model.ts";
 import type { ModelCatalog } from "../catalog/model-catalog.ts";
 import { resolveDraft } from "../chat/resolve-draft.ts";
 import { cacheFolder } from "../config/paths.ts";
+import { computeThreads } from "../lib/compute-threads.ts";
 import { LmError } from "../lib/errors.ts";
 import { mayHaveGpu } from "../lib/graphics-devices.ts";
 import { automaticContext, estimateMemory, type FitOptions } from "../pool/fit.ts";
@@ -28,6 +29,8 @@ export interface EstimateRequest {
   cacheTypeK: KvType | null;
   cacheTypeV: KvType | null;
   flashAttention: "on" | "off" | null;
+  /** null = as many as a load computes with where nobody says. */
+  threads: number | null;
   gpu: "auto" | "off" | "max" | number;
   stateDir: string | null;
   cacheDir: string | null;
@@ -59,6 +62,7 @@ export async function printEstimate(
     kvTypeK: request.cacheTypeK ?? "f16",
     kvTypeV: request.cacheTypeV ?? "f16",
     flashAttention: request.flashAttention ?? "auto",
+    threads: computeThreads(request.threads),
     purpose: model.kind === "llm" ? "generate" : "embed",
   } as const;
   const gpuBytes = request.gpu === "off" ? 0 : await freeGpuBytes(request, terminal.env);

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { createFfiBackend } from "../llama/ffi-backend.ts";
-import { defaultThreads, mostThreads } from "../llama/system-cpu.ts";
+import { mostThreads } from "../lib/compute-threads.ts";
+import { defaultThreads } from "../llama/system-cpu.ts";
 import { runEngineProcess } from "./engine-process.ts";
 import { enterLibraryFolder } from "./library-folder.ts";
 

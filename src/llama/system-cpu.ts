@@ -1,35 +1,15 @@
-import { readFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { dlopen } from "bun:ffi";
-import { type CpuSources, usableCores, usableProcessors } from "./threads.ts";
+import { machineCpu, mostThreads } from "../lib/compute-threads.ts";
+import { usableCores } from "../lib/processors.ts";
 
 /** Threads this process should compute with on this machine. */
 export function defaultThreads(): number {
-  return usableCores(systemCpu());
-}
-
-/** Threads beyond these wait for each other at every barrier: one runs only while another does not. */
-export function mostThreads(): number {
-  return usableProcessors({ readFile, logicalCount: availableParallelism() });
+  return usableCores(machineCpu(darwinCores() ?? undefined));
 }
 
 /** Whether so many threads leave no processor to anything else. */
 export function takesAllProcessors(threads: number): boolean {
   return threads >= mostThreads();
-}
-
-function systemCpu(): CpuSources {
-  return { readFile, logicalCount: darwinCores() ?? availableParallelism() };
-}
-
-function readFile(path: string): string | null {
-  if (process.platform !== "linux") return null;
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    // Files of another kernel or another control group version are simply not there.
-    return null;
-  }
 }
 
 /** Performance cores of an Apple machine: the slow ones hold up the others at each barrier. */

@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import type { CatalogModel, ModelHeader } from "../catalog/model.ts";
 import type { KvType } from "../protocol/commands.ts";
 import { embedSize, generateSize } from "../protocol/context-sizes.ts";
@@ -37,8 +36,8 @@ export interface FitOptions {
   /** Absent = on, as "auto" decides wherever it can. */
   flashAttention?: "auto" | "on" | "off";
   purpose: "generate" | "embed";
-  /** Compute threads; absent or null = one for each processor. */
-  threads?: number | null;
+  /** That it computes with, no more than the machine has; absent = one. */
+  threads?: number;
   /** LoRA adapters that are loaded with it; absent = none. */
   adapters?: readonly { sizeBytes: number }[];
   /** A draft model that is loaded with it; absent = none. */
@@ -145,8 +144,8 @@ export function largestContext(
 }
 
 /** Contexts beside the first, in which many texts are computed side by side. */
-function lanesBytes(each: number, threads: number | null = null): number {
-  return (laneShape(each, threads ?? availableParallelism())?.count ?? 0) * each;
+function lanesBytes(each: number, threads = 1): number {
+  return (laneShape(each, threads)?.count ?? 0) * each;
 }
 
 /** The engine reads embedding inputs whole, and bounds their length. */

@@ -1,3 +1,4 @@
+import { computeThreads } from "../lib/compute-threads.ts";
 import { mayHaveGpu } from "../lib/graphics-devices.ts";
 import type { LoadOptions } from "../protocol/commands.ts";
 import { planAdmission, type Resident } from "./admission.ts";
@@ -90,7 +91,7 @@ export class MemoryGate {
       this.#options.keepLastJit && instance.jit && other.jit && other.model.kind === model.kind;
     const roomy = available(residents.filter(isReplaced));
     const purpose = model.kind === "embedding" ? "embed" : "generate";
-    const fit = { ...load, purpose } as const;
+    const fit = { ...load, threads: computeThreads(load.threads), purpose } as const;
     const mostBytes = Math.min(roomy.totalBytes, totalOf(roomy));
     const contextLength = load.contextLength ?? automaticContext(model, fit, mostBytes);
     if (load.draft !== undefined) checkDraft(model, load.draft.model, contextLength);

@@ -172,7 +172,11 @@ describe.if(libraryDir !== null)("what a model is expected to need", () => {
       );
       engine.dispose();
       expect(asked.map((context) => context.sequences)).toEqual([sequences]);
-      const expected = estimateMemory(found, { ...options, contextLength: info.contextLength });
+      const expected = estimateMemory(found, {
+        ...options,
+        threads: 1,
+        contextLength: info.contextLength,
+      });
       const { modelBytes, kvBytes, computeBytes } = info.memory;
       expect(expected.weightBytes / modelBytes).toBeCloseTo(1, 1);
       expect(Math.abs(expected.kvBytes - kvBytes)).toBeLessThan(kvDifference);

@@ -348,7 +348,12 @@ class Simulation {
   #bytesOf(path: string): number {
     const model = this.#models.find((candidate) => candidate.path === path);
     if (model === undefined) throw new Error(`unknown model ${path}`);
-    const fit = { ...LOAD_DEFAULTS, contextLength: 1_024, purpose: "generate" } as const;
+    const fit = {
+      ...LOAD_DEFAULTS,
+      threads: 1,
+      contextLength: 1_024,
+      purpose: "generate",
+    } as const;
     return estimateMemory(model, fit).totalBytes;
   }
 }

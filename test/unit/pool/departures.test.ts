@@ -25,7 +25,7 @@ async function crowdedPool() {
     queueMicrotask(() => engine.hello());
   });
   const clock = new ManualClock();
-  const fit = { ...LOAD_DEFAULTS, contextLength: 1_024, purpose: "generate" } as const;
+  const fit = { ...LOAD_DEFAULTS, threads: 1, contextLength: 1_024, purpose: "generate" } as const;
   const pool = new ModelPool({
     ...POOL_DEFAULTS,
     load: { ...LOAD_DEFAULTS, parallel: 2 },

@@ -19,7 +19,7 @@ const model = (facts: Partial<CatalogModel> = {}): CatalogModel =>
     { name: "m" },
     { sizeBytes: 5 * GIB, maxContextLength: 131_072, embeddingSize: 4_096, header, ...facts },
   );
-const fit = { ...LOAD_DEFAULTS, purpose: "generate" } as const;
+const fit = { ...LOAD_DEFAULTS, threads: 1, purpose: "generate" } as const;
 
 test("the KV cache is two rows per layer, head and token", () => {
   const { kvBytes } = estimateMemory(model(), { ...fit, contextLength: 8_192 });

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import type { CatalogModel } from "../../../src/catalog/model.ts";
+import { computeThreads, mostThreads } from "../../../src/lib/compute-threads.ts";
 import { estimateMemory } from "../../../src/pool/fit.ts";
 import { ModelPool, type PoolOptions } from "../../../src/pool/model-pool.ts";
 import { DRAFT_LIMITS } from "../../../src/pool/pool.ts";
@@ -25,7 +26,8 @@ const embedding = modelOf("embedding", 50, { kind: "embedding" });
 
 function bytesOf(model: CatalogModel): number {
   const purpose = model.kind === "embedding" ? "embed" : "generate";
-  const fit = { ...LOAD_DEFAULTS, contextLength: 1_024, purpose } as const;
+  const threads = computeThreads(null);
+  const fit = { ...LOAD_DEFAULTS, threads, contextLength: 1_024, purpose } as const;
   return estimateMemory(model, fit).totalBytes;
 }
 
@@ -195,6 +197,20 @@ test("a load on purpose waits for room without anyone who asks for the model", a
   expect(states()).toEqual({ big: "draining", other: "starting" });
   busy.release();
   expect((await loading).state).toBe("ready");
+  await pool.close(0);
+});
+
+test("threads beyond what the machine has need no memory", async () => {
+  const header = modelHeader({ blockCount: 6, headCount: [12], vocabularySize: 30_000 });
+  const facts = { architecture: "bert", embeddingSize: 384, header };
+  const encoder = modelOf("encoder", 50, { ...facts, kind: "embedding" });
+  const fit = { ...LOAD_DEFAULTS, contextLength: 512, purpose: "embed" } as const;
+  const most = estimateMemory(encoder, { ...fit, threads: mostThreads() });
+  // Each thread would have a context of its own, of 4 MiB or more.
+  const { pool, states } = gatedPool({ memoryLimitBytes: most.totalBytes });
+  const settings = { threads: 2 * mostThreads(), contextLength: 512 };
+  (await pool.acquire(encoder, never(), { settings })).release();
+  expect(states()).toEqual({ encoder: "ready" });
   await pool.close(0);
 });
 

@@ -18,7 +18,7 @@ async function faultedPool(how: "by request" | "on purpose") {
     };
     queueMicrotask(() => engine.hello());
   });
-  const fit = { ...LOAD_DEFAULTS, contextLength: 1_024, purpose: "generate" } as const;
+  const fit = { ...LOAD_DEFAULTS, threads: 1, contextLength: 1_024, purpose: "generate" } as const;
   const pool = new ModelPool({
     ...POOL_DEFAULTS,
     memoryLimitBytes: estimateMemory(first, fit).totalBytes * 1.5,

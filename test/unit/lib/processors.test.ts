@@ -4,7 +4,7 @@ import {
   parseCpuList,
   usableCores,
   usableProcessors,
-} from "../../../src/llama/threads.ts";
+} from "../../../src/lib/processors.ts";
 
 const CPU = "/sys/devices/system/cpu";
 
