@@ -1,4 +1,4 @@
-import type { SchemaCheck } from "./schema-issues.ts";
+import type { SchemaCheck } from "./schema-check.ts";
 import { isMultiple } from "./schema-keywords.ts";
 import type {
   ArrayRules,

@@ -6,7 +6,7 @@ import { numberGrammar } from "./number-grammar.ts";
 import { objectGrammar } from "./object-grammar.ts";
 import type { Emitter } from "./schema-emit.ts";
 import { membersOf, SchemaExpander } from "./schema-expand.ts";
-import { SchemaCheck } from "./schema-issues.ts";
+import { SchemaCheck } from "./schema-check.ts";
 import type { JsonType, Shape } from "./schema-shape.ts";
 import { isSchemaObject, type Located, type SchemaDocument } from "./schema-source.ts";
 import { constraintsOf, effectiveTypes, isAnything, typeOf } from "./schema-values.ts";

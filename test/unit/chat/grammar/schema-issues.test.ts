@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
+import type { SchemaIssue } from "../../../../src/chat/grammar/schema-check.ts";
 import {
   CHECK_STEPS,
   schemaIssues as issuesOf,
-  type SchemaIssue,
 } from "../../../../src/chat/grammar/schema-issues.ts";
 import { SchemaDocument } from "../../../../src/chat/grammar/schema-source.ts";
 import { WorkBudget } from "../../../../src/chat/grammar/work-budget.ts";
