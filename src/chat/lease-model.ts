@@ -1,10 +1,10 @@
 import type { Catalog, CatalogModel } from "../catalog/model.ts";
 import type { Clock } from "../lib/clock.ts";
-import { DRAFT_LIMITS, type Lease, type Pool } from "../pool/pool.ts";
+import type { Lease, Pool } from "../pool/pool.ts";
 import type { Sampling } from "../protocol/sampling.ts";
 import type { GenerateRequest } from "./events.ts";
 import type { ChatKnowledge } from "./model-format.ts";
-import { resolveDraft } from "./resolve-draft.ts";
+import { requestedDraft } from "./resolve-draft.ts";
 import { resolveModel, type ResolveOptions } from "./resolve-model.ts";
 
 /** All that generation needs from the rest of the program. */
@@ -39,15 +39,14 @@ export async function leaseModel(
   signal: AbortSignal,
 ): Promise<LeasedModel> {
   const model = await resolveModel(deps, name, "llm", deps.resolve);
-  const isDrafted = draftModel != null && draftModel !== "";
-  const draft = isDrafted ? await resolveDraft(deps.catalog, draftModel, model) : null;
+  const draft = await requestedDraft(deps.catalog, draftModel, model);
   const lease = await deps.pool.acquire(model, signal, {
     name,
     contextLength,
     ttlMs: ttlSeconds === null ? null : ttlSeconds * 1000,
-    ...(draft !== null && { settings: { draft: { ...DRAFT_LIMITS, model: draft } } }),
+    ...(draft !== null && { settings: { draft } }),
   });
-  return { lease, warnings: draftWarnings(lease, draft) };
+  return { lease, warnings: draftWarnings(lease, draft?.model ?? null) };
 }
 
 /** A draft model is loaded together with its model, not later. */

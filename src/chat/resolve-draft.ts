@@ -1,6 +1,7 @@
 import type { Catalog, CatalogModel } from "../catalog/model.ts";
 import { modelNotFound } from "../catalog/model-not-found.ts";
 import { invalidRequest } from "../lib/errors.ts";
+import { DRAFT_LIMITS, type LoadedDraft } from "../pool/pool.ts";
 import { VOCABULARY_PADDING } from "../protocol/generating.ts";
 
 /**
@@ -23,6 +24,19 @@ export async function resolveDraft(
   if (problem === null) return draft;
   const message = `"${draft.key}" cannot draft for "${main.key}": ${problem}.`;
   throw invalidRequest("draftModel", "invalid_value", message);
+}
+
+/**
+ * The draft model that a request names for the load it may begin; null = it names none.
+ * @throws LmError as `resolveDraft`.
+ */
+export async function requestedDraft(
+  catalog: Pick<Catalog, "find" | "list">,
+  name: string | null | undefined,
+  main: CatalogModel,
+): Promise<LoadedDraft | null> {
+  if (name == null || name === "") return null;
+  return { ...DRAFT_LIMITS, model: await resolveDraft(catalog, name, main) };
 }
 
 function whyUnsuited(main: CatalogModel, draft: CatalogModel): string | null {

@@ -1,6 +1,7 @@
 import type { Clock } from "../lib/clock.ts";
 import { isBug } from "./bug.ts";
 import { LATE_COMMIT_MS, SSE_PING_MS, SSE_STALL_MS } from "../lib/limits.ts";
+import { settlesWithin } from "./settles-within.ts";
 
 const encoder = new TextEncoder();
 const PING = encoder.encode(": ping\n\n");
@@ -43,25 +44,6 @@ export async function sseResponse(
   return new Response(new FrameStream(frames, first, !isEarly, options).readable(), {
     headers: HEADERS,
   });
-}
-
-/** Whether the promise settles, either way, before the time is over. */
-async function settlesWithin(
-  promise: Promise<unknown>,
-  limitMs: number,
-  clock: Clock,
-): Promise<boolean> {
-  const late = Promise.withResolvers<boolean>();
-  const cancel = clock.after(limitMs, () => late.resolve(false));
-  const settled = promise.then(
-    () => true,
-    () => true,
-  );
-  try {
-    return await Promise.race([settled, late.promise]);
-  } finally {
-    cancel();
-  }
 }
 
 type NextFrame = Promise<IteratorResult<string, void>>;

@@ -22,7 +22,7 @@ beforeAll(async () => {
   makeModel({ path: join(models, "stranger.gguf"), seed: 9 });
   makeModel({ path: join(models, "states.gguf"), architecture: "mamba", seed: 4 });
   makeModel({ path: join(models, "window.gguf"), architecture: "gemma3", seed: 4 });
-  server = await startServer({ args: ["--no-demo", "--models-dir", models] });
+  server = await startServer({ args: ["--no-demo", "--rest-extensions", "--models-dir", models] });
   env = { HOME: server.home };
   where = ["--host", "127.0.0.1", "--port", String(server.port)];
 });
@@ -74,6 +74,29 @@ test("a request loads its draft model with its model; the answer is the same and
   expect(stats["total_draft_tokens_count"]).toBe(counts.reduce((sum, count) => sum + count, 0));
   const metrics = await (await fetch(`${server.url}/metrics`)).text();
   expect(metrics).toMatch(/^lmserver_speculation_accepted_tokens_total\{model="large"\} \d{2,}$/m);
+  expect(await unload()).toBe(0);
+});
+
+test("a chat of LM Studio's API loads it too, and a refusal at the load keeps its status", async () => {
+  const chat = (draft_model: string) =>
+    fetch(`${server.url}/api/v1/chat`, {
+      method: "POST",
+      body: JSON.stringify({
+        model: "large",
+        input: "Hi",
+        max_output_tokens: 4,
+        stream: true,
+        draft_model,
+      }),
+    });
+  const refused = await chat("window");
+  expect(refused.status).toBe(400);
+  expect(await refused.json()).toMatchObject({ error: { param: "draft_model" } });
+  const answer = await chat("twin");
+  expect(await answer.text()).toContain("event: model_load.end");
+  expect(answer.headers.get("x-lmserver-warning")).toBeNull();
+  const listed = await runCommand(["ps", "--json", ...where], env);
+  expect(JSON.parse(listed.stdout)).toMatchObject([{ identifier: "large", draftModel: "twin" }]);
   expect(await unload()).toBe(0);
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { GenerateRequest } from "../../src/chat/events.ts";
-import type { LoadRequest } from "../../src/pool/pool.ts";
+import { invalidRequest, LmError } from "../../src/lib/errors.ts";
+import type { AcquireOptions, LoadRequest } from "../../src/pool/pool.ts";
 import {
   appWith,
   chatBody,
@@ -86,6 +87,37 @@ test("a chat of the native API refuses one before its stream begins", async () =
   expect([unknown.status, (await errorOf(unknown)).type]).toEqual([404, "model_not_found"]);
   const unsuited = await app.handle(post("/api/v1/chat", { ...body, draft_model: embedder.key }));
   expect(await errorOf(unsuited)).toMatchObject({ code: "invalid_value", param: "draft_model" });
+});
+
+test("a chat of the native API loads it with its model, and tells nothing before it is accepted", async () => {
+  const { catalog, pool } = fakeDeps();
+  const find = async (name: string) => (name === "small" ? small : await catalog.find(name));
+  const seen: (AcquireOptions | undefined)[] = [];
+  const asking = (failure: LmError | null, fields: object) => {
+    const acquire: typeof pool.acquire = async (model, signal, options) => {
+      seen.push(options);
+      if (failure !== null) throw failure;
+      return await pool.acquire(model, signal, options);
+    };
+    const deps = { catalog: { ...catalog, find }, pool: { ...pool, acquire } };
+    const app = appWith({ settings: { restExtensions: true }, deps });
+    const body = { model: fakeModel().key, input: "x", stream: true, ...fields };
+    return app.handle(post("/api/v1/chat", body));
+  };
+  const named = { draft_model: "small" };
+  const draft = { model: small, maxTokens: 16, minTokens: 0, minProbability: 0 };
+  for (const [fields, settings] of [[named, { draft }] as const, [{}, undefined] as const]) {
+    expect(await (await asking(null, fields)).text()).toContain("event: model_load.end");
+    expect(seen.pop()?.settings).toEqual(settings);
+  }
+  const unsuited = invalidRequest("draftModel", "invalid_value", "other tokens");
+  const refused = await asking(unsuited, named);
+  expect(refused.status).toBe(400);
+  expect(await errorOf(refused)).toMatchObject({ code: "invalid_value", param: "draft_model" });
+  const broken = new LmError("model_load_failed", { model: "m", reason: "r" }, "broken file");
+  expect(await (await asking(broken, named)).text()).toMatch(
+    /^event: chat\.start\n[^]*broken file/,
+  );
 });
 
 describe("draft_model of a load", () => {

@@ -1,10 +1,10 @@
 import type { CatalogModel } from "../../catalog/model.ts";
 import { modelCapabilities } from "../../chat/model-capabilities.ts";
 import { resolveModel } from "../../chat/resolve-model.ts";
-import { resolveDraft } from "../../chat/resolve-draft.ts";
+import { requestedDraft } from "../../chat/resolve-draft.ts";
 import { renameParam } from "../../lib/error-param.ts";
 import { invalidRequest } from "../../lib/errors.ts";
-import type { AcquireOptions, Lease } from "../../pool/pool.ts";
+import type { AcquireOptions, LoadedDraft } from "../../pool/pool.ts";
 import type { Deps } from "../deps.ts";
 import { toWire } from "./chat.decode.ts";
 import type { ExtendedChat } from "./chat.schema.ts";
@@ -17,6 +17,8 @@ export interface ChatModel {
   /** Identifier of the instance that is expected to answer. */
   instanceId: string;
   needsLoad: boolean;
+  /** How it is asked for. */
+  options: AcquireOptions;
 }
 
 /**
@@ -33,11 +35,11 @@ export async function chatModel(deps: Deps, request: ExtendedChat): Promise<Chat
   checkReasoning(model, request.reasoning ?? null);
   const wanted = request.context_length ?? null;
   if (wanted !== null) checkContextLength(wanted, model.maxContextLength);
-  const draft = request.draft_model ?? "";
   try {
-    if (draft !== "") await resolveDraft(deps.catalog, draft, model);
-    const { identifier, needsLoad } = pool.preview(model, toAcquire(request));
-    return { model, instanceId: identifier, needsLoad };
+    const draft = await requestedDraft(deps.catalog, request.draft_model, model);
+    const options = toAcquire(request, draft);
+    const { identifier, needsLoad } = pool.preview(model, options);
+    return { model, instanceId: identifier, needsLoad, options };
   } catch (error) {
     throw renameParam(error, toWire);
   }
@@ -56,20 +58,14 @@ function checkReasoning(model: CatalogModel, setting: ExtendedChat["reasoning"])
   );
 }
 
-/** Loads the model for a chat. Release the lease when the answer is complete. */
-export async function loadChatModel(
-  { pool }: Deps,
-  model: CatalogModel,
-  request: ExtendedChat,
-  signal: AbortSignal,
-): Promise<Lease> {
-  return await pool.acquire(model, signal, toAcquire(request));
-}
-
-function toAcquire({ model, ttl, context_length }: ExtendedChat): AcquireOptions {
+function toAcquire(
+  { model, ttl, context_length }: ExtendedChat,
+  draft: LoadedDraft | null,
+): AcquireOptions {
   return {
     name: model,
     contextLength: context_length ?? null,
     ttlMs: ttl == null ? null : ttl * 1_000,
+    ...(draft !== null && { settings: { draft } }),
   };
 }

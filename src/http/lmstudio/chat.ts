@@ -1,12 +1,15 @@
+import { hasCode } from "../../lib/errors.ts";
 import { randomHex } from "../../lib/id.ts";
+import { LATE_COMMIT_MS } from "../../lib/limits.ts";
 import type { Lease } from "../../pool/pool.ts";
 import { GenerationScope, type Server } from "../generation.ts";
 import { jsonResponse } from "../json-response.ts";
 import { holdOpen, type RequestContext } from "../request-context.ts";
 import type { PostRoute } from "../route.ts";
+import { settlesWithin } from "../settles-within.ts";
 import { recordFailure, streamAnswer } from "../stream-answer.ts";
 import { parseChat, toGenerateRequest, toUserText, toWire } from "./chat.decode.ts";
-import { type ChatModel, chatModel, loadChatModel } from "./chat-model.ts";
+import { type ChatModel, chatModel } from "./chat-model.ts";
 import { ChatAnswer, ChatEvent, ExtendedChat, NativeChat } from "./chat.schema.ts";
 import { ChatTurn } from "./chat-turn.ts";
 import {
@@ -142,44 +145,54 @@ class ChatRun {
 
   /** Loads the model if it must be. */
   async *#load(): AsyncGenerator<ChatEvent, void, void> {
-    const { server, scope, request, target } = this.#inputs;
+    const { server, scope, target } = this.#inputs;
     if (!target.needsLoad) return;
-    yield* this.turn.start();
-    yield* this.turn.loadStart();
-    const { clock } = server.deps;
+    const { clock, pool } = server.deps;
     const startMs = clock.monotonicMs();
     const seconds = (): number => Math.round(clock.monotonicMs() - startMs) / 1000;
+    const loading = pool.acquire(target.model, scope.abort.signal, target.options);
+    // One that fails while its reader takes what comes before is looked at behind that.
+    loading.catch(() => undefined);
     try {
-      const loading = loadChatModel(server.deps, target.model, request, scope.abort.signal);
+      if (target.options.settings?.draft !== undefined) await this.#untilAccepted(loading);
+      yield* this.turn.start();
+      yield* this.turn.loadStart();
       this.#lease = yield* this.#watchLoad(loading);
     } catch (error) {
-      yield* this.turn.loadEnd(null, seconds());
+      if (this.turn.hasStarted) yield* this.turn.loadEnd(null, seconds());
       throw scope.failure(error);
+    } finally {
+      // The client left meanwhile.
+      if (this.#lease === null) loading.then(releaseLease, () => undefined);
     }
     yield* this.turn.loadEnd(this.#lease.identifier, seconds());
+  }
+
+  /**
+   * Some draft models are only known to be unsuited when they are loaded: nothing is told before, as
+   * long as a refusal can have its own status. Other failures of a load are events, as ever.
+   * @throws LmError invalid_request
+   */
+  async #untilAccepted(loading: Promise<Lease>): Promise<void> {
+    const { clock } = this.#inputs.server.deps;
+    const accepted = loading.catch((error: unknown) => {
+      if (hasCode(error, "invalid_request")) throw error;
+    });
+    if (await settlesWithin(accepted, LATE_COMMIT_MS, clock)) await accepted;
   }
 
   /** Tells how far a load is, ten times a second, until it is done. */
   async *#watchLoad(loading: Promise<Lease>): AsyncGenerator<ChatEvent, Lease, void> {
     const { server, target } = this.#inputs;
     const { clock, pool } = server.deps;
-    let isTaken = false;
-    try {
-      for (;;) {
-        const tick = Promise.withResolvers<null>();
-        const cancel = clock.after(LOAD_PROGRESS_MS, () => tick.resolve(null));
-        const lease = await Promise.race([loading, tick.promise]).finally(cancel);
-        if (lease !== null) {
-          isTaken = true;
-          return lease;
-        }
-        const { path } = target.model;
-        const own = pool.instances().find(({ model, info }) => model.path === path && !info);
-        yield* this.turn.loadProgress(own?.loadedFraction ?? 0);
-      }
-    } finally {
-      // The client left meanwhile.
-      if (!isTaken) loading.then(releaseLease, () => undefined);
+    for (;;) {
+      const tick = Promise.withResolvers<null>();
+      const cancel = clock.after(LOAD_PROGRESS_MS, () => tick.resolve(null));
+      const lease = await Promise.race([loading, tick.promise]).finally(cancel);
+      if (lease !== null) return lease;
+      const { path } = target.model;
+      const own = pool.instances().find(({ model, info }) => model.path === path && !info);
+      yield* this.turn.loadProgress(own?.loadedFraction ?? 0);
     }
   }
 
