@@ -45,6 +45,20 @@ const ONLY_IN: Readonly<Record<string, string>> = {
 /** Files that are started by name, not imported. */
 const ENTRY_FILES = ["src/main.ts", "src/chat/render-worker.ts", "src/llama/compute-worker.ts"];
 
+/**
+ * Rooms and files that read the machine's clock themselves, since no test moves it for them, and why.
+ * All others are handed a `Clock`.
+ */
+const OWN_TIME: Readonly<Record<string, string>> = {
+  "src/lib/clock.ts": "it is the clock",
+  "src/cli/": "it composes the program, and its verbs wait for others",
+  "src/llama/": "it waits for the library and the system alone",
+  "src/engine/engine-process.ts": "a process that ends waits for its last messages",
+  "src/pool/engine-channel.ts": "a process that has ended is waited for",
+  "src/bundle/bundle.ts": "ages of files, whose times the file system gives",
+  "src/catalog/file-bytes.ts": "work is measured, which no test fakes",
+};
+
 const files = (folder: string): string[] =>
   readdirSync(join(ROOT, folder), { recursive: true })
     .map((name) => join(folder, String(name)))
@@ -148,6 +162,15 @@ test("no module imports itself over others", () => {
   };
   for (const name of graph.keys()) visit(name, []);
   expect(cycles).toEqual([]);
+});
+
+test("time is handed in as a clock, but for the few who say why", () => {
+  const readers = sources.filter((name) =>
+    /\b(performance\.now|Date\.now|Bun\.sleep)/.test(textOf(name)),
+  );
+  const allowed = Object.keys(OWN_TIME);
+  expect(readers.filter((name) => !allowed.some((start) => name.startsWith(start)))).toEqual([]);
+  expect(allowed.filter((start) => !readers.some((name) => name.startsWith(start)))).toEqual([]);
 });
 
 test("names of files are kebab-case and there are no grab bags", () => {

@@ -1,5 +1,6 @@
 import type { Stats } from "node:fs";
 import { readdir } from "node:fs/promises";
+import type { Clock } from "../lib/clock.ts";
 import { isModelName } from "./file-stamp.ts";
 
 /** Folders changed less than this before they were listed may have changed again unnoticed. */
@@ -21,7 +22,12 @@ export interface Entry {
 
 /** What the folders below one root held when they were listed, by path. */
 export class FolderListings {
+  readonly #clock: Clock;
   readonly #known = new Map<string, Listing>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   /** Forgets all others: they are not there any more. */
   keepOnly(paths: ReadonlySet<string>): void {
@@ -38,7 +44,7 @@ export class FolderListings {
 
   /** Reads what the folder holds. Rejects as `readdir` does. */
   async list(path: string, { mtimeMs, ino }: Stats): Promise<readonly Entry[]> {
-    const listedMs = Date.now();
+    const listedMs = this.#clock.now();
     const found = await readdir(path, { withFileTypes: true });
     const entries = found.flatMap((entry): Entry[] => {
       const { name } = entry;

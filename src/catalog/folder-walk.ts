@@ -1,6 +1,7 @@
 import type { Stats } from "node:fs";
 import { stat } from "node:fs/promises";
 import { sep } from "node:path";
+import type { Clock } from "../lib/clock.ts";
 import { isStarvation } from "../lib/system-code.ts";
 import { codeOf } from "./failure-words.ts";
 import { type FileStamp, isModelName, isStampOf, stampOf } from "./file-stamp.ts";
@@ -62,10 +63,15 @@ interface LastWalk {
  * folder that cannot be read is reported. Where nothing changed the last walk itself is returned.
  */
 export class FolderWalker {
+  readonly #clock: Clock;
   /** By root. */
   readonly #listings = new Map<string, FolderListings>();
   /** By root. */
   readonly #last = new Map<string, LastWalk>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   /** @param isQuick looks at folders only: a file that was written over in its place is not noticed. */
   async walk(root: string, isQuick = false): Promise<FolderWalk> {
@@ -75,7 +81,7 @@ export class FolderWalker {
     if (isQuick && last?.folders?.isUnchanged() === true) return last.found;
     const isLocal = await isLocalDisk(root);
     const look = statterOf(isLocal);
-    const listings = this.#listings.get(root) ?? new FolderListings();
+    const listings = this.#listings.get(root) ?? new FolderListings(this.#clock);
     this.#listings.set(root, listings);
     const visit: Visit = {
       look,

@@ -1,4 +1,5 @@
 import { assert, defined } from "../lib/assert.ts";
+import type { Clock } from "../lib/clock.ts";
 import type { ModelContext } from "../llama/backend.ts";
 import { type EmbedItem, fillBatch } from "./embed-queue.ts";
 
@@ -25,6 +26,7 @@ export interface LaneResult {
  */
 export class EmbedLanes {
   readonly #lanes: readonly Lane[];
+  readonly #clock: Clock;
   readonly #onEnd: () => void;
   #under: Promise<void> = Promise.resolve();
 
@@ -32,8 +34,9 @@ export class EmbedLanes {
    * @param contexts its own from now on.
    * @param onEnd called when a decode has ended.
    */
-  constructor(contexts: readonly ModelContext[], onEnd: () => void) {
+  constructor(contexts: readonly ModelContext[], clock: Clock, onEnd: () => void) {
     this.#lanes = contexts.map((context) => ({ context, items: null, startMs: 0, end: null }));
+    this.#clock = clock;
     this.#onEnd = onEnd;
   }
 
@@ -59,7 +62,7 @@ export class EmbedLanes {
     );
     assert(lane.items === null, "a lane computes one batch at a time");
     lane.items = items;
-    lane.startMs = performance.now();
+    lane.startMs = this.#clock.monotonicMs();
     fillBatch(context, items);
     const ended = context.decodeApart().then(
       (result) => this.#end(lane, result === "ok" ? null : new Error("The context is full")),
@@ -91,7 +94,7 @@ export class EmbedLanes {
   }
 
   #end(lane: Lane, error: Error | null): void {
-    lane.end = { ms: performance.now() - lane.startMs, error };
+    lane.end = { ms: this.#clock.monotonicMs() - lane.startMs, error };
     this.#onEnd();
   }
 }

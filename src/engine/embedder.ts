@@ -1,4 +1,5 @@
 import { assert } from "../lib/assert.ts";
+import type { Clock } from "../lib/clock.ts";
 import { LmError } from "../lib/errors.ts";
 import type { ModelContext, Vocabulary } from "../llama/backend.ts";
 import type { EmbedInput } from "../protocol/commands.ts";
@@ -30,6 +31,7 @@ const ATTENTION_TILE = 64;
 const LANE_TOKENS = 2 * ATTENTION_TILE;
 
 export interface EmbedderOptions {
+  clock: Clock;
   /** Absent or null = the context's threads stay as they are. */
   governor?: ThreadGovernor | null;
   /**
@@ -58,6 +60,7 @@ export class Embedder {
   readonly #emit: (event: JobEvent) => void;
   readonly #jobs = new Map<number, EmbedJob>();
   readonly #queue: EmbedQueue;
+  readonly #clock: Clock;
   readonly #governor: ThreadGovernor | null;
   readonly #packedTokens: number;
   /** null = there are none, or they could not be made. */
@@ -76,8 +79,9 @@ export class Embedder {
     context: ModelContext | (() => ModelContext),
     vocabulary: Vocabulary,
     emit: (event: JobEvent) => void,
-    { governor = null, packedTokens = Infinity, lanes = null }: EmbedderOptions = {},
+    { clock, governor = null, packedTokens = Infinity, lanes = null }: EmbedderOptions,
   ) {
+    this.#clock = clock;
     this.#governor = governor;
     this.#packedTokens = packedTokens;
     this.#lanesOptions = lanes;
@@ -165,7 +169,7 @@ export class Embedder {
     const contexts: ModelContext[] = [];
     try {
       while (contexts.length < count) contexts.push(createContext());
-      return new EmbedLanes(contexts, onEnd);
+      return new EmbedLanes(contexts, this.#clock, onEnd);
     } catch (error) {
       if (!(error instanceof LmError)) throw error;
       for (const context of contexts) context.dispose();
@@ -207,10 +211,10 @@ export class Embedder {
     const items = this.#queue.take({ ...room, fill: () => this.#packedTokens });
     if (items.length === 0) return false;
     fillBatch(context, items);
-    const startMs = performance.now();
+    const startMs = this.#clock.monotonicMs();
     const result = this.#governor?.decode(context) ?? context.decode();
     assert(result === "ok", "an embedding batch fits its context");
-    this.#tokenMs = (performance.now() - startMs) / context.batch.length;
+    this.#tokenMs = (this.#clock.monotonicMs() - startMs) / context.batch.length;
     this.#settleAll(context, items);
     return true;
   }

@@ -179,7 +179,7 @@ export class Engine {
       const queued = this.#generator?.load.queued ?? 0;
       if (queued <= known || (this.#generator?.queuedPrefillMs ?? 0) < GATHER_WORTH_MS) return;
       known = queued;
-      await Bun.sleep(GATHER_MS);
+      await new Promise<void>((resolve) => this.#parts.clock.after(GATHER_MS, resolve));
     }
   }
 

@@ -1,3 +1,4 @@
+import type { Clock } from "../lib/clock.ts";
 import { invalidRequest } from "../lib/errors.ts";
 
 /** Choosing a token may cost this much for as long as it likes. */
@@ -11,13 +12,18 @@ const EXCESS_MS = 240;
  * finds all of these. What grows too slow is ended before it stops the engine.
  */
 export class GrammarWatch {
+  readonly #clock: Clock;
   #startMs = 0;
   #startCpu: NodeJS.CpuUsage = { user: 0, system: 0 };
   #excessMs = 0;
 
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
   /** Call before a token is chosen. */
   start(): void {
-    this.#startMs = performance.now();
+    this.#startMs = this.#clock.monotonicMs();
     this.#startCpu = process.cpuUsage();
   }
 
@@ -27,7 +33,7 @@ export class GrammarWatch {
    */
   check(): void {
     const { user, system } = process.cpuUsage(this.#startCpu);
-    const usedMs = Math.min(performance.now() - this.#startMs, (user + system) / 1000);
+    const usedMs = Math.min(this.#clock.monotonicMs() - this.#startMs, (user + system) / 1000);
     this.#excessMs = Math.max(0, this.#excessMs + usedMs - STEP_MS);
     if (this.#excessMs < EXCESS_MS) return;
     throw invalidRequest(

@@ -1,3 +1,4 @@
+import type { Clock } from "../lib/clock.ts";
 import type { Grammar } from "../llama/backend.ts";
 import type { GenerateJob } from "../protocol/commands.ts";
 import type { JobTimings } from "../protocol/events.ts";
@@ -38,6 +39,7 @@ export class Job {
     adapters: AdapterSet;
     grammar: Grammar | null;
     submittedMs: number;
+    clock: Clock;
   }) {
     this.id = facts.id;
     this.spec = facts.spec;
@@ -46,7 +48,7 @@ export class Job {
     this.adapters = facts.adapters;
     this.prefixScope = JSON.stringify([facts.spec.cacheScope, facts.adapters.key]);
     this.grammar = facts.grammar;
-    this.grammarWatch = facts.grammar === null ? null : new GrammarWatch();
+    this.grammarWatch = facts.grammar === null ? null : new GrammarWatch(facts.clock);
     this.wantsPromptScores = facts.spec.promptLogprobs;
     this.keepSpecial = new Set(facts.spec.keepSpecial);
     this.#submittedMs = facts.submittedMs;

@@ -56,7 +56,8 @@ export function loadDraft(
       kvTypeV,
       flashAttention,
     });
-    const governor = deps.isGoverned && threads > 1 ? new ThreadGovernor(threads) : null;
+    const governor =
+      deps.isGoverned && threads > 1 ? new ThreadGovernor(threads, deps.clock) : null;
     const { maxTokens, minTokens, minProbability } = draft;
     const guesser = new DraftModel({
       model,

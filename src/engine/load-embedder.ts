@@ -1,3 +1,4 @@
+import type { Clock } from "../lib/clock.ts";
 import type { ContextOptions, Model, ModelContext } from "../llama/backend.ts";
 import type { LoadOptions } from "../protocol/commands.ts";
 import { EMBED_SEQUENCES, laneShape, MOST_EMBED_CONTEXT } from "../protocol/embedding.ts";
@@ -21,6 +22,7 @@ export interface LoadedEmbedding {
 
 export interface EmbeddingDeps {
   threads: number;
+  clock: Clock;
   governor: () => ThreadGovernor | null;
   /** What does not depend on the purpose. */
   shared: Omit<
@@ -38,7 +40,7 @@ export interface EmbeddingDeps {
 export function loadEmbedding(
   options: LoadOptions,
   model: Model,
-  { threads, governor, shared, scales }: EmbeddingDeps,
+  { threads, clock, governor, shared, scales }: EmbeddingDeps,
 ): LoadedEmbedding {
   const most = Math.min(model.facts.trainContextLength || MOST_EMBED_CONTEXT, MOST_EMBED_CONTEXT);
   const contextLength = Math.min(options.contextLength ?? most, most);
@@ -63,6 +65,7 @@ export function loadEmbedding(
     contextLength,
     createEmbedder: (emit, wake) =>
       new Embedder(context ?? (() => create(threads)), model.vocabulary, emit, {
+        clock,
         governor: governor(),
         packedTokens: isOnCpu ? PACKED_TOKENS.cpu : PACKED_TOKENS.gpu,
         lanes: lanes && {

@@ -57,7 +57,8 @@ export function loadEngine(
     const threads = Math.min(wanted, deps.mostThreads());
     // Threads that feed a GPU are idle by nature.
     const isGoverned = threads > 1 && model.facts.gpuLayers === 0;
-    const governor = (): ThreadGovernor | null => (isGoverned ? new ThreadGovernor(threads) : null);
+    const governor = (): ThreadGovernor | null =>
+      isGoverned ? new ThreadGovernor(threads, clock) : null;
     const pieces = new PieceTable(model.vocabulary);
     const generating =
       options.purpose === "generate"
@@ -65,6 +66,7 @@ export function loadEngine(
         : null;
     const embedding = loadEmbedding(options, model, {
       threads,
+      clock,
       governor,
       shared: shared(options),
       scales: adapters.standard.scales,

@@ -44,12 +44,12 @@ export class OpenJobs {
    * @throws LmError when it can never run.
    */
   open(jobId: number, spec: GenerateJob, submittedMs: number): readonly Choice[] {
-    const { model, contextLength } = this.#options;
+    const { model, contextLength, clock } = this.#options;
     const adapters = this.#adapters.of(spec.adapters);
     const prompt = promptTokens(spec.prompt, model.vocabulary, contextLength);
     const grammar = spec.grammar === null ? null : model.createGrammar(spec.grammar.gbnf);
     const limit = Math.min(spec.maxTokens ?? contextLength, contextLength - prompt.length);
-    const job = new Job({ id: jobId, spec, prompt, limit, adapters, grammar, submittedMs });
+    const job = new Job({ id: jobId, spec, prompt, limit, adapters, grammar, submittedMs, clock });
     const choices = Choice.allOf(job, () => this.#ages++);
     this.#jobs.set(jobId, choices);
     this.totals.promptTokens += prompt.length;

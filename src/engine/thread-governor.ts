@@ -1,4 +1,5 @@
 import { cpus } from "node:os";
+import type { Clock } from "../lib/clock.ts";
 import type { ModelContext } from "../llama/backend.ts";
 
 /** Decode time over which the processors' share is judged. */
@@ -58,6 +59,7 @@ interface Trial {
  */
 export class ThreadGovernor {
   readonly #most: number;
+  readonly #clock: Clock;
   readonly #idleMs: () => number;
   #threads: number;
   #wallMs = 0;
@@ -78,9 +80,10 @@ export class ThreadGovernor {
   #holdMs = FIRST_WAIT_MS;
 
   /** @param idleMs time that the machine's processors were idle so far, all together. */
-  constructor(most: number, idleMs: () => number = machineIdleMs) {
+  constructor(most: number, clock: Clock, idleMs: () => number = machineIdleMs) {
     this.#most = most;
     this.#threads = most;
+    this.#clock = clock;
     this.#idleMs = idleMs;
   }
 
@@ -89,11 +92,11 @@ export class ThreadGovernor {
     const rows = context.batch.length;
     const isFewer = this.#threads < this.#most;
     const idleBeforeMs = isFewer ? this.#idleMs() : 0;
-    const startMs = performance.now();
+    const startMs = this.#clock.monotonicMs();
     const before = process.cpuUsage();
     const result = context.decode();
     const { user, system } = process.cpuUsage(before);
-    const wallMs = performance.now() - startMs;
+    const wallMs = this.#clock.monotonicMs() - startMs;
     const idleMs = isFewer ? this.#idleMs() - idleBeforeMs : 0;
     const threads = this.record(wallMs, (user + system) / 1000, rows, idleMs);
     if (threads !== null) context.setThreads(threads);

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeModel } from "../../scripts/make-model/make-model.ts";
+import { systemClock } from "../../src/lib/clock.ts";
 import { createFfiBackend } from "../../src/llama/ffi-backend.ts";
 import type { Backend, Model } from "../../src/llama/backend.ts";
 import type { GenerateJob } from "../../src/protocol/commands.ts";
@@ -126,7 +127,7 @@ describe.if(libraryDir !== null)("the engine over llama.cpp", () => {
     const gbnf = 'root ::= x | y\nx ::= "[" root "x]"\ny ::= "[" root "y]"';
     const stream = job("and then", { maxTokens: 60, ...endless });
     const expected = alone(stream);
-    withEngine({}, ({ engine, settle, events, terminals, text }) => {
+    withEngine({ clock: systemClock }, ({ engine, settle, events, terminals, text }) => {
       engine.generate(1, stream);
       engine.generate(2, job("[", { maxTokens: 60, grammar: { gbnf, attach: { kind: "start" } } }));
       settle();

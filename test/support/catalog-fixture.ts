@@ -4,7 +4,7 @@ import { tinyModel, type ModelParts } from "../../scripts/make-hostile-gguf.ts";
 import { ModelCatalog, type CatalogOptions } from "../../src/catalog/model-catalog.ts";
 import { silentLog } from "../../src/lib/log.ts";
 
-/** A catalogue of one folder whose clock is moved by hand. */
+/** A catalogue of one folder. Its clock is moved by hand; the time of day is real, as that of the files is. */
 export interface CatalogFixture {
   catalog: ModelCatalog;
   /** Lets the next question look at the folders again. */
@@ -18,7 +18,7 @@ export function catalogOf(folder: string, options: Partial<CatalogOptions> = {})
     demoPath: null,
     chatTemplate: null,
     aliases: () => [],
-    clock: { now: () => nowMs, monotonicMs: () => nowMs, after: () => () => undefined },
+    clock: { now: () => Date.now(), monotonicMs: () => nowMs, after: () => () => undefined },
     log: silentLog,
     ...options,
   });

@@ -15,6 +15,8 @@ import { DEFAULT_SAMPLING } from "../../src/protocol/sampling.ts";
 
 export interface HarnessOptions {
   model: Model;
+  /** Default: one that stands still. */
+  clock?: Clock;
   parallel?: number;
   contextLength?: number;
   batchCapacity?: number;
@@ -63,6 +65,7 @@ export function job(text: string, fields: Partial<GenerateJob> = {}): GenerateJo
 /** An engine that a test steps by hand, and everything it said. */
 export function engineHarness(options: HarnessOptions) {
   const { model, parallel = 4, contextLength = 512, batchCapacity = 64 } = options;
+  const { clock = stillClock } = options;
   const kv = { kvTypeK: options.kvType ?? "f16", kvTypeV: options.kvType ?? "f16" } as const;
   // Flash attention rounds a token alone differently from one in a batch.
   const flashAttention = options.kvType === "f32" ? "off" : "auto";
@@ -91,7 +94,7 @@ export function engineHarness(options: HarnessOptions) {
     parallel,
     contextLength,
     adapters: new AdapterSets(options.adapters),
-    clock: stillClock,
+    clock,
     governor: null,
     speculates: options.speculates ?? false,
     archive: options.archive ?? null,
@@ -101,11 +104,12 @@ export function engineHarness(options: HarnessOptions) {
   const parts = createGeneratorParts(shared);
   const engine = new Engine({
     model,
-    clock: stillClock,
+    clock,
     send: (_load, batch) => void events.push(...batch),
     createGenerator: (emit) => new Generator({ ...shared, emit }, parts),
     createEmbedder: (emit, wake) =>
       new Embedder(createEmbedContext, model.vocabulary, emit, {
+        clock,
         ...(options.packedTokens !== undefined && { packedTokens: options.packedTokens }),
         ...(options.lanes !== undefined && {
           lanes: { count: options.lanes, createContext: createEmbedContext, onEnd: wake },

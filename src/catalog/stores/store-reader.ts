@@ -31,7 +31,7 @@ export interface StorePlace {
  */
 export class StoreReader {
   readonly #clock: Clock;
-  readonly #walker = new FolderWalker();
+  readonly #walker: FolderWalker;
   /** When the files of our own folders were looked at. */
   readonly #lookedMs = new Map<string, number>();
   /** `readMs`: null = to be read again before it is given out. */
@@ -40,6 +40,7 @@ export class StoreReader {
 
   constructor(clock: Clock) {
     this.#clock = clock;
+    this.#walker = new FolderWalker(clock);
   }
 
   async walk({ path, source }: StorePlace, depth: LookDepth = "files"): Promise<StoreWalk> {

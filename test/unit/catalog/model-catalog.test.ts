@@ -10,6 +10,7 @@ import { scanGguf } from "../../../src/catalog/gguf-scan.ts";
 import * as storeFile from "../../../src/catalog/stores/store-file.ts";
 import { StoreReader } from "../../../src/catalog/stores/store-reader.ts";
 import { defined } from "../../../src/lib/assert.ts";
+import { systemClock } from "../../../src/lib/clock.ts";
 import { silentLog } from "../../../src/lib/log.ts";
 import { addModel, catalogOf } from "../../support/catalog-fixture.ts";
 import { tempFolder } from "../../support/temp-folder.ts";
@@ -306,7 +307,7 @@ test("a file is read again only when its size, time or inode changed", async () 
   using folder = tempFolder();
   const path = addModel(folder.path, "m.gguf");
   const cache = new FileCache();
-  const walker = new FolderWalker();
+  const walker = new FolderWalker(systemClock);
   const scan = async () => (await cache.scanAll((await walker.walk(folder.path)).files))[0];
   const first = defined(await scan(), "the file is there");
   expect(await scan()).toBe(first);
@@ -371,7 +372,7 @@ test("a folder that was away is listed anew, also when it came back with its old
   const [root, aside] = [join(folder.path, "models"), join(folder.path, "aside")];
   const publisher = join(root, "pub");
   const inside = async (): Promise<number> => (await walker.walk(root)).files.length;
-  const walker = new FolderWalker();
+  const walker = new FolderWalker(systemClock);
   const age = (): void => utimesSync(publisher, new Date(1_000), new Date(1_000));
   addModel(root, "pub/m.gguf");
   age();
@@ -403,7 +404,7 @@ test("exactly means the key or variant as it is written, with any case of the qu
 test("a walk that finds no file descriptor free takes nothing off the list", async () => {
   using folder = tempFolder();
   addModel(folder.path, "a/b/tiny.gguf");
-  const walker = new FolderWalker();
+  const walker = new FolderWalker(systemClock);
   const before = await walker.walk(folder.path);
   addModel(folder.path, "c/d/other.gguf");
   const list = spyOn(FolderListings.prototype, "list").mockImplementation(() =>
@@ -417,7 +418,7 @@ test("a walk that finds no file descriptor free takes nothing off the list", asy
 test("a file that could not be read for want of a descriptor is read again, and is what it was until then", async () => {
   using folder = tempFolder();
   const path = addModel(folder.path, "tiny.gguf");
-  const [stamp] = (await new FolderWalker().walk(folder.path)).files;
+  const [stamp] = (await new FolderWalker(systemClock).walk(folder.path)).files;
   const [first, changed] = [defined(stamp, "one"), { ...defined(stamp, "one"), modifiedMs: 1 }];
   let failure: unknown = Object.assign(new Error("too many open files"), { code: "EMFILE" });
   const cache = new FileCache(async (file) => {

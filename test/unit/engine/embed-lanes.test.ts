@@ -1,16 +1,18 @@
 import { expect, spyOn, test } from "bun:test";
+import type { Clock } from "../../../src/lib/clock.ts";
 import { LmError } from "../../../src/lib/errors.ts";
 import { laneShape } from "../../../src/protocol/embedding.ts";
-import { engineHarness } from "../../support/engine-harness.ts";
+import { engineHarness, stillClock } from "../../support/engine-harness.ts";
 import type { FakeContext, FakeOptions } from "../../support/fake-backend.ts";
 import { fakeModel } from "../../support/fake-model.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 const MIB = 1024 * 1024;
 
 /** An engine that runs by itself, with two lanes. */
-function setUp(options: FakeOptions = {}) {
+function setUp(options: FakeOptions = {}, clock: Clock = stillClock) {
   const model = fakeModel(options);
-  const harness = engineHarness({ model, lanes: 2 });
+  const harness = engineHarness({ model, clock, lanes: 2 });
   const stop = new AbortController();
   const over = harness.engine.run(stop.signal);
   const until = async (isSo: () => boolean): Promise<void> => {
@@ -156,32 +158,26 @@ test("without memory for lanes one context does all the work", async () => {
 
 test("a text that takes a lane too long waits until all threads are free for it", async () => {
   const { apart, ends } = gated();
-  const { engine, until, embedded, model, end } = setUp({ apart });
-  const now = performance.now.bind(performance);
-  let lateMs = 0;
-  const clock = spyOn(performance, "now").mockImplementation(() => now() + lateMs);
-  try {
-    engine.embed(1, texts(2));
-    await until(() => ends.length === 2);
-    // 50 ms for each token, and more.
-    lateMs = 10_000;
-    ends.shift()!();
-    await Bun.sleep(5);
-    engine.embed(2, ["x".repeat(250), "b"]);
-    const step = spyOn(engine, "step");
-    await Bun.sleep(20);
-    expect(step.mock.calls.length).toBeLessThan(3);
-    expect(ends).toHaveLength(1);
-    const [, own] = model.contexts;
-    expect(own?.history).toHaveLength(0);
-    ends.shift()!();
-    await embedded(1);
-    await embedded(2);
-    // The long one, with the short one beside it.
-    expect(own?.history[0]?.tokens).toBe(253);
-  } finally {
-    clock.mockRestore();
-  }
+  const clock = new ManualClock();
+  const { engine, until, embedded, model, end } = setUp({ apart }, clock);
+  engine.embed(1, texts(2));
+  await until(() => ends.length === 2);
+  // 50 ms for each token, and more.
+  clock.advance(10_000);
+  ends.shift()!();
+  await Bun.sleep(5);
+  engine.embed(2, ["x".repeat(250), "b"]);
+  const step = spyOn(engine, "step");
+  await Bun.sleep(20);
+  expect(step.mock.calls.length).toBeLessThan(3);
+  expect(ends).toHaveLength(1);
+  const [, own] = model.contexts;
+  expect(own?.history).toHaveLength(0);
+  ends.shift()!();
+  await embedded(1);
+  await embedded(2);
+  // The long one, with the short one beside it.
+  expect(own?.history[0]?.tokens).toBe(253);
   await end();
 });
 

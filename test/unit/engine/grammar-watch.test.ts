@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
 import { GrammarWatch } from "../../../src/engine/grammar-watch.ts";
+import { systemClock } from "../../../src/lib/clock.ts";
 import { hasCode } from "../../../src/lib/errors.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 
 /** Keeps the processor busy until it has worked this long for this process. */
 function work(ms: number): void {
@@ -13,7 +15,7 @@ function work(ms: number): void {
 }
 
 test("a step that computes too long ends the job", () => {
-  const watch = new GrammarWatch();
+  const watch = new GrammarWatch(systemClock);
   watch.start();
   watch.check();
   watch.start();
@@ -28,7 +30,7 @@ test("a step that computes too long ends the job", () => {
 });
 
 test("steps that grow slow do so together", () => {
-  const watch = new GrammarWatch();
+  const watch = new GrammarWatch(systemClock);
   const step = (): void => {
     watch.start();
     work(200);
@@ -42,8 +44,9 @@ test("steps that grow slow do so together", () => {
 });
 
 test("waiting is no work", () => {
-  const watch = new GrammarWatch();
+  const clock = new ManualClock();
+  const watch = new GrammarWatch(clock);
   watch.start();
-  Bun.sleepSync(700);
+  clock.advance(700);
   expect(() => watch.check()).not.toThrow();
 });
