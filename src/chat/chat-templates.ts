@@ -2,7 +2,7 @@ import type { CatalogModel } from "../catalog/model.ts";
 import type { LoadedModelInfo } from "../protocol/events.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { ChatOptions, Message } from "./conversation.ts";
-import { RenderDeadline } from "./render-deadline.ts";
+import { RenderDeadline, RenderShares } from "./render-deadline.ts";
 import type { RenderedText } from "./render-protocol.ts";
 import { TemplateThread } from "./template-thread.ts";
 import { WorkerSupply } from "./worker-supply.ts";
@@ -79,6 +79,7 @@ class ThreadsByTemplate {
   /** Least recently used first. */
   readonly #threads = new Map<string, TemplateThread>();
   readonly supply = new WorkerSupply();
+  readonly #shares = new RenderShares();
   readonly #clock: Clock;
 
   constructor(clock: Clock) {
@@ -100,7 +101,7 @@ class ThreadsByTemplate {
 
   #newThread(): TemplateThread {
     const { supply } = this;
-    return new TemplateThread({ supply, deadline: new RenderDeadline(this.#clock) });
+    return new TemplateThread({ supply, deadline: new RenderDeadline(this.#clock, this.#shares) });
   }
 
   close(): void {

@@ -17,26 +17,62 @@ export function othersComputedMs(): number {
 }
 
 /**
+ * Processor time of a render. No system tells the time of another thread everywhere, so what all
+ * others computed counts, in equal parts to the renders that ran meanwhile.
+ */
+export class RenderShares {
+  readonly #computedMs: () => number;
+  #running = 0;
+  #seenMs = 0;
+  #shareMs = 0;
+
+  constructor(computedMs = othersComputedMs) {
+    this.#computedMs = computedMs;
+  }
+
+  enter(): void {
+    this.readMs();
+    this.#running++;
+  }
+
+  leave(): void {
+    this.readMs();
+    this.#running--;
+  }
+
+  /** Grows while renders run, by what each of them computed. */
+  readMs(): number {
+    const nowMs = this.#computedMs();
+    if (this.#running > 0) this.#shareMs += (nowMs - this.#seenMs) / this.#running;
+    this.#seenMs = nowMs;
+    return this.#shareMs;
+  }
+}
+
+/**
  * Limits a render by what its thread computed, not by the clock on the wall: a machine that is busy,
- * paused or asleep ends no good render. No system tells the time of another thread everywhere, so what
- * all others computed counts, which is no less.
+ * paused or asleep ends no good render, nor do other renders.
  */
 export class RenderDeadline {
   readonly #clock: Pick<Clock, "after">;
-  readonly #computedMs: () => number;
+  readonly #shares: RenderShares;
+  #isRunning = false;
   #cancel: () => void = () => undefined;
 
-  constructor(clock: Pick<Clock, "after">, computedMs = othersComputedMs) {
+  /** @param shares One for all renders of the process. */
+  constructor(clock: Pick<Clock, "after">, shares: RenderShares) {
     this.#clock = clock;
-    this.#computedMs = computedMs;
+    this.#shares = shares;
   }
 
   /** Calls `onEnd` unless it is stopped before. */
   start(limitMs: number, onEnd: (end: RenderEnd) => void): void {
-    const begunMs = this.#computedMs();
+    this.#isRunning = true;
+    this.#shares.enter();
+    const begunMs = this.#shares.readMs();
     let waitedMs = 0;
     const look = (): void => {
-      const leftMs = limitMs - (this.#computedMs() - begunMs);
+      const leftMs = limitMs - (this.#shares.readMs() - begunMs);
       if (leftMs <= 0) onEnd("spent");
       else if (waitedMs >= MAX_WAIT_MS) onEnd("starved");
       else wait(Math.max(SHORTEST_WAIT_MS, leftMs));
@@ -52,5 +88,7 @@ export class RenderDeadline {
 
   stop(): void {
     this.#cancel();
+    if (this.#isRunning) this.#shares.leave();
+    this.#isRunning = false;
   }
 }

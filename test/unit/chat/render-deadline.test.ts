@@ -1,6 +1,6 @@
-import { expect, spyOn, test } from "bun:test";
+import { describe, expect, spyOn, test } from "bun:test";
 import { DEFAULT_CHAT_OPTIONS } from "../../../src/chat/conversation.ts";
-import { RenderDeadline, type RenderEnd } from "../../../src/chat/render-deadline.ts";
+import { RenderDeadline, type RenderEnd, RenderShares } from "../../../src/chat/render-deadline.ts";
 import type { RenderRequest } from "../../../src/chat/render-protocol.ts";
 import { TemplateThread } from "../../../src/chat/template-thread.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
@@ -9,7 +9,8 @@ import { ManualClock } from "../../support/manual-clock.ts";
 class Machine {
   readonly clock = new ManualClock();
   computedMs = 0;
-  readonly deadline = new RenderDeadline(this.clock, () => this.computedMs);
+  readonly shares = new RenderShares(() => this.computedMs);
+  readonly deadline = new RenderDeadline(this.clock, this.shares);
 
   pass(ms: number, share: number): void {
     for (let step = 0; step < ms; step += 10) {
@@ -49,6 +50,42 @@ test("one that never gets to compute is given up in the end, as a failure of the
   machine.pass(20_000, 0);
   expect(ends).toEqual(["starved"]);
   expect(machine.clock.pending).toBe(0);
+});
+
+describe("renders at the same time", () => {
+  function startedTwo() {
+    const { machine, ends } = started();
+    const other: RenderEnd[] = [];
+    const deadline = new RenderDeadline(machine.clock, machine.shares);
+    deadline.start(1_000, (end) => {
+      deadline.stop();
+      other.push(end);
+    });
+    return { machine, ends, deadline, other };
+  }
+
+  test("have the same time to compute as each of them alone", () => {
+    const { machine, ends, other } = startedTwo();
+    machine.pass(1_900, 1);
+    expect([ends, other]).toEqual([[], []]);
+  });
+
+  test("end all when they go on", () => {
+    const { machine, ends, other } = startedTwo();
+    machine.pass(2_200, 1);
+    expect([ends, other]).toEqual([["spent"], ["spent"]]);
+  });
+
+  test("leave one that goes on alone the time it has had", () => {
+    const { machine, ends, deadline } = startedTwo();
+    machine.pass(500, 1);
+    deadline.stop();
+    deadline.stop();
+    machine.pass(700, 1);
+    expect(ends).toEqual([]);
+    machine.pass(200, 1);
+    expect(ends).toEqual(["spent"]);
+  });
 });
 
 /** A thread whose answers come when the test says so. */
