@@ -29,7 +29,13 @@ export class CacheMetrics {
       [gauge("sequences", "Stored sequences in the KV cache."), "storedSequences"],
       [gauge("tree_nodes", "Nodes of the tree of stored sequences."), "treeNodes"],
       [gauge("tree_tokens", "Tokens in that tree; shared ones count once."), "treeTokens"],
-      [gauge("archive_blocks", "Pieces of sequences outside the KV cache."), "archivedBlocks"],
+      [
+        gauge(
+          "archive_blocks",
+          "Pieces of sequences outside the KV cache, as far as the engine knows.",
+        ),
+        "archivedBlocks",
+      ],
       [gauge("archive_bytes", "Their size, in memory or on disk."), "archivedBytes"],
     ];
     const total = (name: string, help: string): Counter =>
