@@ -16,19 +16,16 @@ export class AnswerScores {
   #length = 0;
   #waiting: PlacedToken[] = [];
 
-  /**
-   * `text` is the next of the output and that of the tokens together; where their own texts are not
-   * exactly it, as with parts of a character, each of them stands in all of it.
-   */
+  /** `text` is the next of the output and that of the tokens together. */
   push(text: string, logprobs: readonly TokenLogprob[]): void {
-    const isExact = logprobs.map(visibleText).join("") === text;
-    let start = this.#length;
+    const offset = this.#length;
     this.#length += text.length;
-    for (const logprob of logprobs) {
-      const end = isExact ? start + visibleText(logprob).length : this.#length;
-      this.#waiting.push({ start, end, logprob });
-      if (isExact) start = end;
-    }
+    const spans = spansByText(text, logprobs) ?? spansByBytes(text, logprobs);
+    logprobs.forEach((logprob, index) => {
+      // Where nobody knows, each stands in all of it.
+      const { start, end } = spans?.[index] ?? { start: 0, end: text.length };
+      this.#waiting.push({ start: offset + start, end: offset + end, logprob });
+    });
   }
 
   /** The tokens with text in `spans`, which are told now. What stands before them is forgotten. */
@@ -61,5 +58,28 @@ const isEmpty = ({ start, end }: TextSpan): boolean => start === end;
 const overlaps = (one: TextSpan, other: TextSpan): boolean =>
   one.start < other.end && other.start < one.end;
 
-/** What of a token is in the output. */
-const visibleText = ({ text, isHidden }: TokenLogprob): string => (isHidden === true ? "" : text);
+/** Where each token stands in `text`; null where their own texts are not exactly that. */
+function spansByText(text: string, logprobs: readonly TokenLogprob[]): TextSpan[] | null {
+  let end = 0;
+  let all = "";
+  const spans = logprobs.map(({ text: own, isHidden }) => {
+    const start = end;
+    if (isHidden === true) return { start, end };
+    all += own;
+    return { start, end: (end += own.length) };
+  });
+  return all === text ? spans : null;
+}
+
+/** As `spansByText`, where a token may be a part of a character: it stands in all of this. */
+function spansByBytes(text: string, logprobs: readonly TokenLogprob[]): TextSpan[] | null {
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  let all = "";
+  const spans = logprobs.map(({ bytes, isHidden }) => {
+    const start = all.length;
+    if (isHidden === true) return { start, end: start };
+    all += decoder.decode(Uint8Array.from(bytes), { stream: true });
+    return { start, end: Math.max(all.length, start + 1) };
+  });
+  return all === text ? spans : null;
+}

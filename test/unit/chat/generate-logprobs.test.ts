@@ -108,6 +108,22 @@ test("log probabilities of tokens that share their text come with it", async () 
   expect(toldOf(events)).toEqual([["\u20ac", ["\ufffd", "\ufffd"]]]);
 });
 
+test("log probabilities of parts of characters come with these, whatever else a step brought", async () => {
+  const part = (bytes: number[]): TokenLogprob => ({ ...entry("\ufffd"), bytes });
+  const whole = (text: string) => ({ ...entry(text), bytes: [...new TextEncoder().encode(text)] });
+  const euro = [part([0xe2, 0x82]), part([0xac])];
+  const own = [whole("So"), ...euro];
+  const logprobs = [whole("<think>"), whole("why"), ...euro, whole("</think>"), ...own];
+  const step = { ...scored(["<think>why\u20ac</think>So\u20ac"]), tokens: 8, logprobs };
+  const sizes = [7, 3, 0, 1, 8, 2, 0, 1];
+  const script = [{ ...step, sizes } as JobEvent, ...answer([])];
+  const { events } = await run(script, { logprobs: 0 });
+  expect(textOf(events, "text")).toBe("So\u20ac");
+  expect(events.flatMap((event) => (event.type === "text" ? (event.logprobs ?? []) : []))).toEqual(
+    own,
+  );
+});
+
 test("hidden tokens of a raw prompt are told in their place, the last behind all text", async () => {
   const hidden = (text: string): TokenLogprob => ({ ...entry(text), isHidden: true });
   const step = (text: string, logprobs: TokenLogprob[]): JobEvent => ({
