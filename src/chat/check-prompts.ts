@@ -2,7 +2,7 @@ import { assert } from "../lib/assert.ts";
 import { renameParam } from "../lib/error-param.ts";
 import { LmError } from "../lib/errors.ts";
 import type { CheckPrompts, GenerateRequest } from "./events.ts";
-import { type GenerateDeps, leaseModel } from "./lease-model.ts";
+import { type GenerateDeps, leaseModel, modelOf } from "./lease-model.ts";
 import { rawPrompt } from "./raw-prompt.ts";
 import type { Lease } from "../pool/pool.ts";
 
@@ -11,7 +11,9 @@ export function createCheckPrompts(deps: GenerateDeps): CheckPrompts {
   return async function* checkPrompts(requests, signal) {
     const [first] = requests;
     if (first === undefined) return;
-    const { lease } = await leaseModel(deps, first, signal);
+    const model = await modelOf(deps, first);
+    yield { type: "resolved", key: model.key };
+    const { lease } = await leaseModel(deps, model, first, signal);
     try {
       yield { type: "assigned", model: lease.identifier, key: lease.model.key };
       const checks = requests.map(async (request, index) => {

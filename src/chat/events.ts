@@ -47,7 +47,9 @@ export type FinishReason = "stop" | "length" | "tool_calls";
 
 /** What a generation tells its caller, in this order per choice: deltas, then `finished`. */
 export type GenerateEvent =
-  /** First event: the instance that is to answer is known. It may still refuse. */
+  /** First event: the model is found, by its key. It is not loaded yet. */
+  | { type: "resolved"; key: string }
+  /** The instance that is to answer is known. It may still refuse. */
   | {
       type: "assigned";
       /** Identifier of the instance. */
@@ -123,7 +125,7 @@ export interface RenderedChat {
 export type CheckPrompts = (
   requests: readonly GenerateRequest[],
   signal: AbortSignal,
-) => AsyncGenerator<Extract<GenerateEvent, { type: "assigned" }>, void, void>;
+) => AsyncGenerator<Extract<GenerateEvent, { type: "resolved" | "assigned" }>, void, void>;
 
 /** Renders and counts without generating. Only for requests whose input is a chat. */
 export type RenderChat = (request: GenerateRequest, signal: AbortSignal) => Promise<RenderedChat>;

@@ -13,7 +13,7 @@ import type {
   RenderedChat,
 } from "./events.ts";
 import { planFormat } from "./grammar/plan-grammar.ts";
-import { type GenerateDeps, leaseModel, type ModelDefaults } from "./lease-model.ts";
+import { type GenerateDeps, leaseModel, type ModelDefaults, modelOf } from "./lease-model.ts";
 import type { ChatKnowledge } from "./model-format.ts";
 import { createParser, type Parser } from "./parser/parser.ts";
 import { type PreparedChat, prepareChat, renderPrompt } from "./prepare-chat.ts";
@@ -29,7 +29,9 @@ interface Prepared extends Omit<PreparedChat, "prompt"> {
 /** The one door to generation: resolves the model, renders, runs the job, reads the answer. */
 export function createGenerate(deps: GenerateDeps): Generate {
   return async function* generate(request, signal) {
-    const { lease, warnings } = await leaseModel(deps, request, signal);
+    const model = await modelOf(deps, request);
+    yield { type: "resolved", key: model.key };
+    const { lease, warnings } = await leaseModel(deps, model, request, signal);
     try {
       yield { type: "assigned", model: lease.identifier, key: lease.model.key };
       const defaults = deps.defaultsOf(lease.model);
@@ -67,7 +69,8 @@ function eventsOf(
 export function createRenderChat(deps: GenerateDeps): RenderChat {
   return async ({ input, ...request }, signal): Promise<RenderedChat> => {
     assert(input.kind === "chat", "only chat requests are rendered");
-    const { lease } = await leaseModel(deps, { input, ...request }, signal);
+    const model = await modelOf(deps, request);
+    const { lease } = await leaseModel(deps, model, { input, ...request }, signal);
     try {
       const { system } = deps.defaultsOf(lease.model);
       const messages = withSystem(input.messages, system);

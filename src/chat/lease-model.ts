@@ -32,13 +32,21 @@ export interface LeasedModel {
   warnings: readonly string[];
 }
 
+/** The model that a request means. @throws LmError as `resolveModel`. */
+export function modelOf(
+  deps: GenerateDeps,
+  { model }: Pick<GenerateRequest, "model">,
+): Promise<CatalogModel> {
+  return resolveModel(deps, model, "llm", deps.resolve);
+}
+
 /** The model of a request, loaded. The caller releases the lease. */
 export async function leaseModel(
   deps: GenerateDeps,
+  model: CatalogModel,
   { model: name, draftModel, contextLength = null, ttlSeconds }: GenerateRequest,
   signal: AbortSignal,
 ): Promise<LeasedModel> {
-  const model = await resolveModel(deps, name, "llm", deps.resolve);
   const draft = await requestedDraft(deps.catalog, draftModel, model);
   const lease = await deps.pool.acquire(model, signal, {
     name,

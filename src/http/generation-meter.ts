@@ -36,7 +36,8 @@ export class GenerationMeter {
   }
 
   observe(event: GenerateEvent): void {
-    if (event.type === "assigned") this.#assign(event);
+    if (event.type === "resolved") this.#resolve(event);
+    else if (event.type === "assigned") this.#assign(event);
     else if (event.type === "started") this.#start(event);
     else if (event.type === "finished" || event.type === "interrupted")
       this.#finish(event.completionTokens);
@@ -49,6 +50,12 @@ export class GenerationMeter {
     const { facts } = this.#context;
     facts.outcome = worse(facts.outcome, outcome);
     this.#metrics.generations.add(1, { model: this.#key, outcome });
+  }
+
+  /** The log tells the key until an instance, by its own name, is to answer. */
+  #resolve({ key }: Extract<GenerateEvent, { type: "resolved" }>): void {
+    this.#key = key;
+    this.#context.facts.model ??= key;
   }
 
   #assign({ model, key }: Extract<GenerateEvent, { type: "assigned" }>): void {

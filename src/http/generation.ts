@@ -64,7 +64,7 @@ export class GenerationScope {
         const { done, value: event } = await events.next();
         if (done === true) break;
         meter.observe(event);
-        if (event.type === "assigned") continue;
+        if (event.type === "resolved" || event.type === "assigned") continue;
         if (event.type === "started") this.#warn(event.warnings ?? []);
         if (event.type === "finished") this.#tellIssues(event, request.choices);
         yield event;

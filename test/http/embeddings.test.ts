@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { LmError } from "../../src/lib/errors.ts";
-import { appWith, embedder, errorOf, fakeModel, post } from "./fakes.ts";
+import { type LogFields, silentLog } from "../../src/lib/log.ts";
+import { appWith, embedder, errorOf, fakeDeps, fakeModel, post } from "./fakes.ts";
 
 const PATH = "/v1/embeddings";
 const model = embedder.key;
@@ -49,6 +50,25 @@ const forms: { input: string | number[] | number[][]; inputs: (string | number[]
 ];
 test.each(forms)("$input", async ({ input, inputs }) => {
   expect((await embed({ input })).inputs).toEqual(inputs);
+});
+
+test("the log line of a refusal names the model, whether it was loaded or not", async () => {
+  const logged: LogFields[] = [];
+  const info = (_message: string, fields: LogFields = {}) => void logged.push(fields);
+  const full = new LmError("queue_full", { queued: 1, limit: 1, retryAfterMs: 1 }, "Full.");
+  const log = { ...silentLog, info };
+  const { pool } = fakeDeps();
+  const crowded = { ...pool, acquire: () => Promise.reject(full) };
+  const ask = (app: ReturnType<typeof appWith>) => app.handle(post(PATH, { model, input: "a" }));
+  await ask(appWith({ deps: { log, pool: crowded } }));
+  const refuse = (): never => {
+    throw full;
+  };
+  await ask(appWith({ deps: { log }, embed: refuse }));
+  expect(logged).toMatchObject([
+    { status: 503, model },
+    { status: 503, model },
+  ]);
 });
 
 test("base64 is little-endian float32", async () => {

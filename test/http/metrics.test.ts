@@ -178,6 +178,12 @@ describe("a generation that ends before it begins counts", () => {
     "Too long.",
   );
   const ends = [
+    {
+      how: "refused before its model is loaded",
+      before: [{ type: "resolved", key: "acme/tiny" } as const],
+      error: new LmError("queue_full", { queued: 1, limit: 1, retryAfterMs: 1 }, "Full."),
+      outcome: "refused",
+    },
     { how: "refused by its model", before: [assigned], error: tooLong, outcome: "refused" },
     { how: "a bug", before: [assigned], error: new Error("a bug"), outcome: "error" },
     {
@@ -189,8 +195,12 @@ describe("a generation that ends before it begins counts", () => {
     { how: "refused without a model", before: [], error: tooLong, outcome: "refused", model: "" },
   ];
   test.each(ends)("$how", async ({ before, error, outcome, model = "acme/tiny" }) => {
-    const app = appWith({ generate: failWith(error, before) });
+    const logged: LogFields[] = [];
+    const info = (_message: string, fields: LogFields = {}) => void logged.push(fields);
+    const log = { ...silentLog, info };
+    const app = appWith({ generate: failWith(error, before), deps: { log } });
     await app.handle(post("/v1/chat/completions", chatBody));
+    expect(logged).toMatchObject([{ model: model === "" ? null : model, outcome }]);
     expect(generationsOf(await scrape(app))).toEqual([[model, outcome, 1]]);
   });
 

@@ -107,6 +107,7 @@ export class ChatTurn {
       case "done":
         this.#time(event.timings);
         break;
+      case "resolved":
       case "assigned":
       case "toolArguments":
       case "promptLogprobs":

@@ -38,17 +38,18 @@ export function embeddings(server: Server): PostRoute {
       const { signal } = scope.abort;
       try {
         const model = await resolveModel(deps, request.model ?? null, "embedding", deps.settings);
+        context.facts.model = model.key;
         const ttlMs = request.ttl ? request.ttl * 1000 : null;
         const lease = await deps.pool.acquire(model, signal, {
           name: request.model ?? null,
           ttlMs,
         });
         try {
+          context.facts.model = lease.identifier;
           const { info } = lease;
           const inputs = toInputs(request.input, info.vocabularySize);
           const dimensions = toDimensions(request.dimensions ?? null, info.embeddingSize);
           const result = await lease.embed(inputs, signal);
-          context.facts.model = lease.identifier;
           context.facts.promptTokens = result.tokens;
           server.metrics.promptTokens.add(result.tokens, { model: lease.identifier });
           const encode = request.encoding_format === "base64" ? toBase64 : toNumbers;

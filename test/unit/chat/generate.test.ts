@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { createCheckPrompts } from "../../../src/chat/check-prompts.ts";
 import { createGenerate, createRenderChat } from "../../../src/chat/generate.ts";
 import type { Message } from "../../../src/chat/conversation.ts";
 import type { GenerateEvent, GenerateRequest } from "../../../src/chat/events.ts";
@@ -21,10 +22,34 @@ import {
 import { ManualClock } from "../../support/manual-clock.ts";
 import { MODEL_INFO } from "../../support/model-info.ts";
 
+test("which model is refused is told before it is loaded", async () => {
+  const full = new LmError("queue_full", { queued: 1, limit: 1, retryAfterMs: 1 }, "Full.");
+  const deps = depsWith(leaseWith({}));
+  const pool = { ...deps.pool, acquire: () => Promise.reject(full) };
+  const { signal } = new AbortController();
+  const told: GenerateEvent[] = [];
+  const reading = async (events: AsyncIterable<GenerateEvent>): Promise<void> => {
+    for await (const event of events) told.push(event);
+  };
+  const { key } = leaseWith({}).model;
+  const crowded = { ...deps, pool };
+  for (const events of [
+    createGenerate(crowded)(BASE, signal),
+    createCheckPrompts(crowded)([BASE], signal),
+  ]) {
+    expect(await reading(events).catch((error: unknown) => error)).toBe(full);
+  }
+  expect(told).toEqual([
+    { type: "resolved", key },
+    { type: "resolved", key },
+  ]);
+});
+
 describe("an answer", () => {
-  test("comes as assigned, started, text, finished and done", async () => {
+  test("comes as resolved, assigned, started, text, finished and done", async () => {
     const { events, job } = await run(answer(["Hel", "lo"]), {});
     expect(events.map((event) => event.type)).toEqual([
+      "resolved",
       "assigned",
       "started",
       "text",
@@ -234,7 +259,8 @@ describe("a generation that fails", () => {
   });
 
   test("before its first token has nothing to tell", async () => {
-    expect((await failing([])).map(({ type }) => type)).toEqual(["assigned", "started"]);
+    const types = (await failing([])).map(({ type }) => type);
+    expect(types).toEqual(["resolved", "assigned", "started"]);
   });
 });
 
