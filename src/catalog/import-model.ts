@@ -4,6 +4,7 @@ import {
   link,
   lstat,
   open,
+  readdir,
   realpath,
   rename,
   rmdir,
@@ -21,10 +22,12 @@ import {
   removeFile,
   syncFolder,
 } from "./download/target-file.ts";
+import { isProjector } from "./describe-model.ts";
 import { UnreadableFile } from "./file-bytes.ts";
 import { codeOf } from "./failure-words.ts";
 import { scanGguf } from "./gguf-scan.ts";
-import { shardOf, splitQuant, stemOf } from "./model-names.ts";
+import { isModelName } from "./file-stamp.ts";
+import { pathId, shardOf, splitQuant, stemOf } from "./model-names.ts";
 
 /** Longest name of a folder that is made after a file, in characters. */
 const MAX_REPOSITORY = 128;
@@ -62,6 +65,7 @@ export async function importModel(file: string, options: ImportOptions): Promise
   const folder = join(modelsDir, ...place);
   const files = sources.map((from) => ({ from, to: join(folder, basename(from)) }));
   for (const { to } of files) await checkFree(to);
+  await checkName(folder, basename(first));
   const path = files[0]?.to ?? folder;
   if (isDryRun) return { path, files };
   const real = await makeFolders(modelsDir, place);
@@ -141,17 +145,26 @@ async function checkSource(path: string, mode: ImportMode): Promise<void> {
   if (!facts.isFile() || !/\.gguf$/i.test(path)) throw fail(path, "it is not a .gguf file");
   if (mode === "move" && (await lstat(path)).isSymbolicLink())
     throw fail(path, "it is a link; copy it, or link to it");
-  try {
-    await scanGguf(path);
-  } catch (error) {
-    if (!(error instanceof UnreadableFile)) throw fail(path, codeOf(error), { cause: error });
-    throw fail(path, error.message, { cause: error });
-  }
+  const header = await scanGguf(path).catch((cause: unknown) => {
+    throw fail(path, cause instanceof UnreadableFile ? cause.message : codeOf(cause), { cause });
+  });
+  if (isProjector(header))
+    throw fail(path, "it is a projector, no model: put it into the folder of its model");
+  if (!isModelName(path)) throw fail(path, "files called mmproj are not listed: rename it");
 }
 
 async function checkFree(path: string): Promise<void> {
   const facts = await lstat(path).catch(() => null);
   if (facts !== null) throw fail(path, "a file of this name exists already");
+}
+
+/** Two files of a folder whose names are one to clients: only one of them could be asked for. */
+async function checkName(folder: string, fileName: string): Promise<void> {
+  const others = await readdir(folder).catch(() => []);
+  const other = others.find((name) => isModelName(name) && pathId(name) === pathId(fileName));
+  if (other === undefined) return;
+  const reason = `${other} has the same name for clients: give another --user-repo <user/repo>`;
+  throw fail(join(folder, fileName), reason);
 }
 
 async function bring(from: string, to: string, mode: ImportMode): Promise<void> {

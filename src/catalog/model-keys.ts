@@ -1,4 +1,5 @@
 import type { ModelDraft } from "./describe-model.ts";
+import { pathId } from "./model-names.ts";
 import type { BrokenModel, CatalogModel } from "./model.ts";
 
 /** Which file of several quantisations answers to the plain name: the usual balance first. */
@@ -56,7 +57,7 @@ function nameGroup(
   for (const [index, draft] of ranked.entries()) {
     const quant = draft.quantization?.toLowerCase() ?? null;
     const variant = quant === null ? name : `${name}@${quant}`;
-    const byPath = pathKey(draft);
+    const byPath = pathId(draft.relativePath);
     const free = [...(index === 0 ? [name] : []), variant, byPath].find(
       (key) => !keyed.byName.has(key),
     );
@@ -87,13 +88,6 @@ const idPublisher = (draft: ModelDraft): string =>
   draft.publisher.toLowerCase().replaceAll(/[^\p{L}\p{N}._-]/gu, "-");
 
 const fullName = (draft: ModelDraft): string => `${idPublisher(draft)}/${draft.name}`;
-
-const pathKey = (draft: ModelDraft): string =>
-  draft.relativePath
-    .replace(/\.gguf$/i, "")
-    .toLowerCase()
-    .replaceAll(/[^\p{L}\p{N}./_-]/gu, "-")
-    .slice(0, 256);
 
 function byKey(a: CatalogModel, b: CatalogModel): number {
   if ((a.source === "demo") !== (b.source === "demo")) return a.source === "demo" ? 1 : -1;

@@ -67,6 +67,15 @@ export function cleanId(text: string): string {
     .slice(0, MAX_NAME);
 }
 
+/** Where a file lies below its models folder, as clients write it: the last name left to a model. */
+export function pathId(relativePath: string): string {
+  return relativePath
+    .replace(/\.gguf$/i, "")
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}./_-]/gu, "-")
+    .slice(0, MAX_NAME);
+}
+
 /** "7B", "26B-A4B", "8x7B" from a name whose words are joined by dashes, underscores or spaces. */
 export function parametersInName(name: string): string | null {
   const words = name.split(/[-_ ]/);

@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import * as os from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { importModel, type ImportMode } from "../../../src/catalog/import-model.ts";
 import { planRemoval, removeModel } from "../../../src/catalog/remove-model.ts";
 import { addModel, catalogOf } from "../../support/catalog-fixture.ts";
@@ -88,6 +88,34 @@ test.each([
   const { path } = await importModel(source, options);
   expect(path).toEndWith(join("/", repository, fileName));
   expect((await catalogOf(modelsDir).catalog.list()).map((model) => model.path)).toEqual([path]);
+});
+
+test("import refuses a file that clients could not tell from one that is there, with the remedy", async () => {
+  using folder = tempFolder();
+  const modelsDir = join(folder.path, "models");
+  const options = { mode: "move", userRepo: null, modelsDir, isDryRun: false } as const;
+  const { path } = await importModel(addModel(folder.path, "a@b.gguf"), options);
+  const second = addModel(folder.path, "a&b.gguf");
+  expect(await failureOf(importModel(second, options))).toEndWith(
+    "a@b.gguf has the same name for clients: give another --user-repo <user/repo>.",
+  );
+  const elsewhere = await importModel(second, { ...options, userRepo: "me/other" });
+  // Another quantisation lies beside the first one.
+  const third = await importModel(addModel(folder.path, "a@b-Q8_0.gguf"), options);
+  expect(dirname(third.path)).toBe(dirname(path));
+  const listed = (await catalogOf(modelsDir).catalog.list()).map((model) => model.path);
+  expect(listed.sort()).toEqual([path, elsewhere.path, third.path].sort());
+});
+
+test("import refuses a projector, and a model that is called like one", async () => {
+  using folder = tempFolder();
+  const modelsDir = join(folder.path, "models");
+  const options = { mode: "move", userRepo: null, modelsDir, isDryRun: false } as const;
+  const projector = addModel(folder.path, "vision.gguf", { architecture: "clip" });
+  expect(await failureOf(importModel(projector, options))).toContain("folder of its model");
+  const model = addModel(folder.path, "tiny-mmproj.gguf");
+  expect(await failureOf(importModel(model, options))).toContain("rename it");
+  expect(existsSync(modelsDir)).toBe(false);
 });
 
 test("import refuses a hidden file, and a user no folder can be named after with the remedy", async () => {
