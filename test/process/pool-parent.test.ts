@@ -45,7 +45,7 @@ test("a server that was stopped and continued ends no engine", async () => {
   try {
     await until(() => reports.length > 0);
     child.kill("SIGSTOP");
-    await Bun.sleep(1_000);
+    await Bun.sleep(3_000);
     child.kill("SIGCONT");
     const seen = reports.length;
     await until(() => reports.length > seen + 20);

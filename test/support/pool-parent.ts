@@ -4,7 +4,7 @@
  */
 import { never, scriptedModel, scriptedPool, startedStream } from "./pool-fixture.ts";
 
-const pool = scriptedPool({ limits: { watchdogMs: 300 } });
+const pool = scriptedPool({ limits: { watchdogMs: 2_000 } });
 const lease = await pool.acquire(scriptedModel({ name: "m" }), never());
 const stream = await startedStream(lease);
 for (let events = 0; ; events += 1) {
