@@ -76,6 +76,7 @@ function hasType(rule: unknown, value: unknown, schema: SchemaObject): boolean {
 
 /** Decimal multiples count, although their quotients as doubles are not whole: 0.07 of 0.01. */
 export function isMultiple(step: number, value: number): boolean {
+  if (Number.isSafeInteger(step) && Number.isSafeInteger(value)) return value % step === 0;
   const quotient = value / step;
   return Math.abs(quotient - Math.round(quotient)) <= 1e-9 * Math.max(1, Math.abs(quotient));
 }

@@ -36,6 +36,8 @@ const cases: [schema: unknown, value: unknown, broken: string[]][] = [
   [{ contains: { const: 1 } }, [2], ["/contains"]],
   [{ multipleOf: 0.01 }, 0.07, []],
   [{ multipleOf: 0.3 }, 1, ["/multipleOf"]],
+  [{ multipleOf: 2 }, 1_000_000_000_001, ["/multipleOf"]],
+  [{ multipleOf: 7 }, -7_000_000_000_007, []],
   [JSON.parse('{"if":{"required":["a"]},"then":{"required":["b"]}}'), { a: 1 }, ["/then"]],
   [{ if: { required: ["a"] }, else: { maxProperties: 0 } }, { b: 1 }, ["/else"]],
   [{ dependentRequired: { a: ["b"] } }, { a: 1 }, ["/dependentRequired"]],
