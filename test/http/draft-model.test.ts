@@ -84,7 +84,8 @@ test("a chat of the native API refuses one before its stream begins", async () =
   const app = appWith({ settings: { restExtensions: true } });
   const body = { model: fakeModel().key, input: "x", stream: true };
   const unknown = await app.handle(post("/api/v1/chat", { ...body, draft_model: "nope" }));
-  expect([unknown.status, (await errorOf(unknown)).type]).toEqual([404, "model_not_found"]);
+  expect(unknown.status).toBe(404);
+  expect(await errorOf(unknown)).toMatchObject({ type: "model_not_found", param: "draft_model" });
   const unsuited = await app.handle(post("/api/v1/chat", { ...body, draft_model: embedder.key }));
   expect(await errorOf(unsuited)).toMatchObject({ code: "invalid_value", param: "draft_model" });
 });
@@ -159,7 +160,8 @@ describe("draft_model of a load", () => {
   test("one that is unknown, limits that contradict, and a server without extensions refuse", async () => {
     const { loads, ask } = loading({ restExtensions: true });
     const unknown = await ask({ draft_model: "/etc/passwd" });
-    expect([unknown.status, (await errorOf(unknown)).type]).toEqual([404, "model_not_found"]);
+    expect(unknown.status).toBe(404);
+    expect(await errorOf(unknown)).toMatchObject({ type: "model_not_found", param: "draft_model" });
     const limits = await ask({ draft_model: "small", draft_max_tokens: 2, draft_min_tokens: 3 });
     expect([limits.status, (await errorOf(limits)).param]).toEqual([400, "draft_min_tokens"]);
     const strict = await loading({}).ask({ draft_model: "small" });

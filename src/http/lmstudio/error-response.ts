@@ -77,12 +77,14 @@ export function nativeError(thrown: unknown): NativeError {
   if (failure === "invalid_request") return invalidRequest(error);
   const { type, isCoded }: Row = ROWS[failure];
   const { message, code, param } = wireError(error);
+  // That a model is missing says which of them only where the field is not the usual one.
+  const isOther = failure === "model_not_found" && param !== "model";
   const isKeyless = detailsOf(error, "unauthorized")?.reason === "missing";
   return {
     type,
     message: isKeyless ? TOKEN_REQUIRED : message,
     ...(isCoded && code !== null && { code }),
-    ...(isCoded && param !== null && { param }),
+    ...((isCoded || isOther) && param !== null && { param }),
   };
 }
 
