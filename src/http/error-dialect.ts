@@ -7,12 +7,13 @@ import { nativeErrorResponse } from "./lmstudio/error-response.ts";
  * own; below `/api/` it also words what happens in front of a route.
  */
 export function answerError(error: unknown, path: string): Response {
-  const isNative =
-    isNativePath(path) ||
-    (path.startsWith("/api/") &&
-      (hasCode(error, "unauthorized") || hasCode(error, "route_not_found")));
+  const isInFront = hasCode(error, "unauthorized") || hasCode(error, "route_not_found");
+  const isNative = isNativePath(path) || (isInFront && isNativeInFront(path));
   return isNative ? nativeErrorResponse(error) : errorResponse(error);
 }
 
 /** Routes that answer in the native API's own form. */
 export const isNativePath = (path: string): boolean => path.startsWith("/api/v1/");
+
+/** Routes in front of which failures are told in that form. */
+export const isNativeInFront = (path: string): boolean => path.startsWith("/api/");

@@ -1,6 +1,6 @@
 import type { TSchema } from "typebox";
 import type { VersionInfo } from "./deps.ts";
-import { isNativePath } from "./error-dialect.ts";
+import { isNativeInFront, isNativePath } from "./error-dialect.ts";
 import { NativeErrorBody, NativeModel, V0Model } from "./lmstudio/models.schema.ts";
 import { ChatCompletionRequest } from "./openai/chat-completions.schema.ts";
 import { CompletionRequest } from "./openai/completions.schema.ts";
@@ -35,21 +35,38 @@ const NAMED: ReadonlyMap<TSchema, string> = new Map<TSchema, string>([
   [NativeErrorBody, "NativeError"],
 ]);
 
-const ERROR_EXAMPLE = {
-  error: {
-    message: "Missing required parameter: 'messages'.",
-    type: "invalid_request_error",
-    param: "messages",
-    code: "missing_required_parameter",
+const OPENAI_ERROR = {
+  schema: reference(ErrorBody),
+  example: {
+    error: {
+      message: "Missing required parameter: 'messages'.",
+      type: "invalid_request_error",
+      param: "messages",
+      code: "missing_required_parameter",
+    },
   },
 };
 
-const NATIVE_ERROR_EXAMPLE = {
-  error: {
-    type: "invalid_request",
-    message: '"model" is required',
-    code: "missing_required_parameter",
-    param: "model",
+const NATIVE_ERROR = {
+  schema: reference(NativeErrorBody),
+  example: {
+    error: {
+      type: "invalid_request",
+      message: '"model" is required',
+      code: "missing_required_parameter",
+      param: "model",
+    },
+  },
+};
+
+const KEYLESS_ERROR = {
+  ...NATIVE_ERROR,
+  example: {
+    error: {
+      type: "invalid_request",
+      message: "Incorrect API key provided.",
+      code: "invalid_api_key",
+    },
   },
 };
 
@@ -138,18 +155,19 @@ function operation(route: Route, doc: RouteDoc): Json {
           }),
         },
       },
+      ...(route.permission !== "public" &&
+        isNativeInFront(route.path) && {
+          "401": {
+            description: "A key is missing or wrong.",
+            content: { "application/json": KEYLESS_ERROR },
+          },
+        }),
       default: {
         description: "What went wrong.",
-        content: { "application/json": errorMedia(route.path) },
+        content: { "application/json": isNativePath(route.path) ? NATIVE_ERROR : OPENAI_ERROR },
       },
     },
   };
-}
-
-function errorMedia(path: string): Json {
-  return isNativePath(path)
-    ? { schema: reference(NativeErrorBody), example: NATIVE_ERROR_EXAMPLE }
-    : { schema: reference(ErrorBody), example: ERROR_EXAMPLE };
 }
 
 function reference(schema: TSchema): Json {

@@ -109,6 +109,21 @@ test("every example fits its schema", () => {
   expect(count).toBeGreaterThan(30);
 });
 
+test("the answer to whoever sends no key is as the document says", async () => {
+  const app = appWith({ settings: { apiKeys: ["secret"] } });
+  const ajv = new Ajv2020({ strict: false });
+  ajv.addSchema({ $id: "doc", components: document.components });
+  for (const { path, method, operation } of operations.filter(
+    (each) => each.operation.security.length > 0,
+  )) {
+    const response = await app.handle(method === "post" ? post(path, {}) : get(path));
+    const told = operation.responses["401"] ?? operation.responses["default"];
+    const schema = JSON.stringify(told?.content["application/json"]?.schema);
+    ajv.validate(JSON.parse(schema.replaceAll('"#/', '"doc#/')) as Json, await response.json());
+    expect([path, response.status, ajv.errorsText()]).toEqual([path, 401, "No errors"]);
+  }
+});
+
 /** The example as it is, but for a model that is installed here. */
 function withInstalledModel(path: string, example: Json): Json {
   if (!("model" in example)) return example;
