@@ -14,6 +14,13 @@ export interface LoadedDraft {
   memory: ModelContext["memory"];
 }
 
+/** What the main model computes with. */
+export interface MainContext {
+  context: ModelContext;
+  /** That requests may use; the library rounds up. */
+  contextLength: number;
+}
+
 export interface DraftDeps {
   backend: Backend;
   clock: Clock;
@@ -23,13 +30,13 @@ export interface DraftDeps {
 
 /**
  * Loads the draft model that the options name, with a sequence for each slot; null without one.
- * @param main the model it guesses for, and `context` what that computes with.
+ * @param main the model it guesses for.
  * @throws LmError invalid_request (invalid_value) when its tokens are others, or its memory cannot be cut.
  */
 export function loadDraft(
   options: LoadOptions,
   main: Model,
-  context: ModelContext,
+  { context, contextLength: promised }: MainContext,
   deps: DraftDeps,
 ): LoadedDraft | null {
   const { draft } = options;
@@ -40,7 +47,7 @@ export function loadDraft(
   const file = { path: draft.modelPath, gpuLayers, contextLength, mmap };
   const model = deps.backend.loadModel(file, () => undefined);
   try {
-    const problem = whyUnsuited(main, model, contextLength);
+    const problem = whyUnsuited(main, model, promised);
     if (problem !== null) {
       const message = `"${draft.name}" cannot draft for this model: ${problem}.`;
       throw invalidRequest("draftModel", "invalid_value", message);

@@ -127,7 +127,7 @@ function shared(options: LoadOptions) {
 function createGenerating(model: Model, options: LoadOptions, deps: DraftDeps) {
   const made = createContext(model, options, deps.threads);
   try {
-    const draft = loadDraft(options, model, made.context, deps);
+    const draft = loadDraft(options, model, made, deps);
     const parts = [made.context.memory, ...(draft === null ? [] : [draft.memory])];
     const sum = (field: keyof ModelContext["memory"]): number =>
       parts.reduce((total, part) => total + part[field], 0);

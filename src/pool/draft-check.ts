@@ -1,8 +1,9 @@
 import type { CatalogModel } from "../catalog/model.ts";
 import { invalidRequest } from "../lib/errors.ts";
 
-/** Architectures whose window llama.cpp heeds. Where others name one, the engine knows. Source: llama-model.cpp. */
-const WINDOWED = /^(?:gemma[2-9]|gpt-oss|cohere2|exaone4|olmo2|smallthinker)/;
+/** Architectures whose window llama.cpp takes from the header. Source: llama.cpp, src/models. */
+const WINDOWED =
+  /^(?:afmoe|cohere2|dots3note|exaone4|exaone-moe|gemma[2-9]|gpt-oss|granite_swa|laguna|maple|mellum|mimo2|muse-glimmer|olmo2|plamo3|spark2_5|step35)/;
 
 /**
  * That wrong guesses can be taken back in a context of so many tokens, as far as the headers say: before
@@ -21,7 +22,23 @@ export function checkDraft(main: CatalogModel, draft: CatalogModel, contextLengt
 }
 
 /** Layers with a window shorter than the context give up what leaves it. */
-function forgets({ architecture, header }: CatalogModel, contextLength: number): boolean {
-  const window = header.slidingWindow ?? 0;
-  return WINDOWED.test(architecture) && window > 0 && window < contextLength;
+function forgets(model: CatalogModel, contextLength: number): boolean {
+  const window = windowOf(model);
+  return window > 0 && window < contextLength;
+}
+
+/** Tokens; 0 = none, as far as the header says. */
+function windowOf({ architecture, header }: CatalogModel): number {
+  const { slidingWindow: named } = header;
+  switch (architecture) {
+    // Chunks, whatever else is named.
+    case "llama4":
+      return named === 0 ? 0 : 8_192;
+    case "smallthinker":
+      return (named ?? 0) > 0 ? 4_096 : 0;
+    case "gemma2":
+      return named ?? 4_096;
+    default:
+      return WINDOWED.test(architecture) ? (named ?? 0) : 0;
+  }
 }

@@ -179,6 +179,18 @@ test.each(["states", "window"])(
   },
 );
 
+test("a draft model whose window is as long as the context drafts", async () => {
+  const flags = ["--speculative-draft-simple", "--speculative-draft-model", "window"];
+  const loaded = await runCommand(
+    ["load", "large", ...flags, "--context-length", "64", ...where],
+    env,
+  );
+  expect([loaded.code, loaded.stdout]).toEqual([0, "large\n"]);
+  const drafted = await ask({ max_tokens: 16 });
+  expect(drafted.body.stats["draft_model"]).toBe("window");
+  expect(await unload()).toBe(0);
+});
+
 test("an unknown draft model is not found, and names its field", async () => {
   const unknown = await ask({ draft_model: "nobody" });
   expect(unknown.response.status).toBe(404);

@@ -138,6 +138,8 @@ const options: LoadOptions = {
 const unsuited: { name: string; main: FakeOptions; draft: FakeOptions }[] = [
   { name: "a recurrent draft model", main: {}, draft: { facts: { isRecurrent: true } } },
   { name: "one for a recurrent model", main: { facts: { isRecurrent: true } }, draft: {} },
+  { name: "one with a window", main: {}, draft: { facts: { slidingWindow: 255 } } },
+  { name: "one for a window", main: { facts: { slidingWindow: 255 } }, draft: {} },
   { name: "an encoder", main: {}, draft: { facts: { hasDecoder: false } } },
 ];
 
@@ -148,12 +150,22 @@ test.each(unsuited)("$name is refused by its name, and freed", ({ main, draft })
   let error: unknown;
   try {
     const deps = { backend, clock: stillClock, threads: 1, isGoverned: false };
-    loadDraft(options, model, harness.context, deps);
+    loadDraft(options, model, { context: harness.context, contextLength: 256 }, deps);
   } catch (caught) {
     error = caught;
   }
   expect(hasCode(error, "invalid_request") && error.message).toContain('"small" cannot draft');
   expect(() => backend.models[0]?.createGrammar('root ::= "a"')).toThrow("model");
+});
+
+test("a window as long as the context that was promised is enough, however the library rounds", () => {
+  const facts = { slidingWindow: 100 };
+  const model = fakeModel({ facts });
+  const harness = engineHarness({ model, contextLength: 256 });
+  const deps = { backend: new FakeBackend({ facts }), clock: stillClock };
+  const main = { context: harness.context, contextLength: 100 };
+  const draft = loadDraft(options, model, main, { ...deps, threads: 1, isGoverned: false });
+  expect(draft?.name).toBe("small");
 });
 
 test("tokens with other bytes, and a vocabulary of another size, are told", () => {
