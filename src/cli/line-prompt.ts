@@ -1,11 +1,12 @@
 import { createInterface } from "node:readline";
+import { ReaderGone } from "./command.ts";
 
 /** Lines kept for the arrow keys, in memory only. */
 const HISTORY_LINES = 500;
 
 /** Asks a person at the terminal for lines, with editing and history. Ends with its scope. */
 export interface LinePrompt extends Disposable {
-  /** The next line; null when the input has ended (Ctrl-D). */
+  /** The next line; null when the input has ended (Ctrl-D), or nobody reads the output any longer. */
   ask(): Promise<string | null>;
 }
 
@@ -35,8 +36,15 @@ export function openLinePrompt(onInterrupt: () => void, question = "> "): LinePr
     isClosed = true;
     settle(null);
   });
+  // Stays, since what was written last may fail when all else is over.
+  process.stdout.on("error", () => reader.close());
   const interrupt = (): void => {
-    onInterrupt();
+    try {
+      onInterrupt();
+    } catch (error) {
+      if (!(error instanceof ReaderGone)) throw error;
+      reader.close();
+    }
     if (waiting === null) return;
     reader.write(null, { ctrl: true, name: "u" });
     reader.prompt();

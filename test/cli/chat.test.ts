@@ -3,9 +3,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chatChunk, eventStream, modelList, startFakeServer } from "../support/fake-server.ts";
-import { openTerminal } from "../support/pseudo-terminal.ts";
+import { executableCommand } from "../support/executable.ts";
+import { openProgram, openTerminal } from "../support/pseudo-terminal.ts";
 import { runCommand } from "../support/run-command.ts";
 import { startServer, type TestServer } from "../support/server.ts";
+import { until } from "../support/until.ts";
 
 setDefaultTimeout(60_000);
 
@@ -208,6 +210,24 @@ describe("a conversation at a terminal", () => {
     expect(await chat.exited).toBe(130);
     chat.close();
   });
+
+  test.each(["x", "\u0003"])(
+    "ends without a word when nobody reads it any longer (%j)",
+    async (key) => {
+      using server = startFakeServer({ "/api/v1/models": () => modelList("pub/one") });
+      const words = [...executableCommand(), "chat", ...server.where].map((word) => `'${word}'`);
+      const chat = openProgram(["sh", "-c", `${words.join(" ")} | head -1; echo over`], env);
+      await chat.see("Chatting with");
+      let isOver = false;
+      void chat.exited.then(() => (isOver = true));
+      await until(() => {
+        if (!isOver) chat.type(key);
+        return isOver;
+      }, "its end");
+      expect(chat.shown()).not.toMatch(/EPIPE|ReaderGone|error/);
+      chat.close();
+    },
+  );
 
   test("Ctrl-C at the prompt says what a second one does", async () => {
     using server = startFakeServer({ "/api/v1/models": () => modelList("one") });
