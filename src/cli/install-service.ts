@@ -92,6 +92,10 @@ function serviceFacts(
   return { executable: realpathSync(process.execPath), args, environment, writable, home };
 }
 
+/** More than a server takes to end. */
+const END_MS = 30_000;
+const RETRY_MS = 500;
+
 /** Writes the file and runs the commands. @throws ExitError naming the command that fails. */
 function install(
   { path, text, commands }: Service,
@@ -103,10 +107,19 @@ function install(
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, text, { mode: 0o600 });
   note(`Wrote ${path}`);
-  for (const [index, { words: typed, mayFail = false }] of commands.entries()) {
+  let hasUndone = false;
+  for (const [index, command] of commands.entries()) {
+    const { words: typed, mayFail = false, followsEnd = false } = command;
     const [program = "", ...rest] = typed;
     const found = Bun.which(program);
-    const result = found === null ? null : Bun.spawnSync([found, ...rest]);
+    const run = () => (found === null ? null : Bun.spawnSync([found, ...rest]));
+    let result = run();
+    const untilMs = performance.now() + (followsEnd && hasUndone ? END_MS : 0);
+    while (result !== null && result.exitCode !== 0 && performance.now() < untilMs) {
+      Bun.sleepSync(RETRY_MS);
+      result = run();
+    }
+    hasUndone ||= mayFail && result?.exitCode === 0;
     if (result?.exitCode === 0 || mayFail) continue;
     const said = result === null ? `${program} is not there` : result.stderr.toString().trim();
     const left = commands.slice(index).map(commandText);

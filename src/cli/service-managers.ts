@@ -6,6 +6,8 @@ export interface ServiceCommand {
   words: readonly string[];
   /** It undoes what may not be there. */
   mayFail?: boolean;
+  /** Where something was undone before, its end may be waited for: the command is tried until it works. */
+  followsEnd?: boolean;
 }
 
 /** What a service manager is given, and told. */
@@ -53,7 +55,8 @@ export function launchdService(facts: ServiceFacts): Service {
     text: launchdPlist(facts),
     commands: [
       { words: bootout, mayFail: true },
-      { words: ["launchctl", "bootstrap", domain, path] },
+      // bootout may return while the server still ends its requests.
+      { words: ["launchctl", "bootstrap", domain, path], followsEnd: true },
     ],
     removal: [{ words: bootout }, { words: ["rm", path] }],
     variableCommand: "launchctl setenv",

@@ -141,6 +141,22 @@ test("a second install restarts what runs, and tells how to remove it", async ()
   }
 });
 
+test("an agent is started anew once the one that ran has ended", async () => {
+  if (executableCommand().length > 1) return console.log("only an executable can be a service");
+  using folder = tempFolder();
+  const log = join(folder.path, "log");
+  mkdirSync(join(folder.path, "bin"));
+  // The first two times the old one still ends.
+  const script = `echo $1 >> '${log}'\n[ $(wc -l < '${log}') -lt 2 ] || [ $(wc -l < '${log}') -gt 3 ]\n`;
+  writeFileSync(join(folder.path, "bin/launchctl"), `#!/bin/sh\n${script}`, { mode: 0o755 });
+  const env = { HOME: folder.path, PATH: `${join(folder.path, "bin")}:/bin:/usr/bin` };
+  const { code } = await runCommand(["install-service", "--manager", "launchd"], env);
+  expect([code, readFileSync(log, "utf8")]).toEqual([
+    0,
+    "bootout\nbootstrap\nbootstrap\nbootstrap\n",
+  ]);
+});
+
 test("install-service refuses flags that the server would refuse", async () => {
   using folder = tempFolder();
   const words = ["install-service", "--dry-run", "--", "--prot", "1"];
