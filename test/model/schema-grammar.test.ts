@@ -223,6 +223,46 @@ const tables: Record<string, readonly Case[]> = {
         '"info x@example.com"',
       ],
     },
+    ...(
+      [
+        ["email", 20, "ada@example.org", ":,cacekkkkkkkkkkkk@k"],
+        ["email", 100, "ada@example.org", `${"a".repeat(70)}@b.de`],
+        ["hostname", 20, "a-b.example", "a-.example"],
+        ["hostname", 200, "a-b.example", "a".repeat(64)],
+        ["ipv6", 20, "fe80::1", "1:2"],
+        ["uri", 20, "https://a.org/b?c=d", "a:%"],
+        ["time", 12, "10:00:00Z", "10:00"],
+        ["date-time", 22, "2024-02-29T10:00:00Z", "2024-02-29 10:00"],
+        ["duration", 5, "PT1H", "P1Y2W"],
+      ] as const
+    ).map(([format, maxLength, valid, invalid]) => ({
+      name: `${format} of up to ${maxLength} characters`,
+      schema: { type: "string", format, maxLength },
+      accepts: [JSON.stringify(valid)],
+      refuses: [JSON.stringify(invalid), JSON.stringify(valid.padEnd(maxLength + 1, "0"))],
+    })),
+    {
+      name: "a format beside a pattern that says less",
+      schema: { type: "string", format: "email", pattern: "^[^\\s@]+@[^\\s@]+$" },
+      accepts: ['"o\'neil@example.org"', '"\u00e9@\u00fc.de"'],
+      refuses: ['":,a@k"', '"a..b@c.de"', '"a@-b.de"'],
+    },
+    {
+      name: "a format of which no text has that length",
+      schema: { type: "string", format: "time", maxLength: 5 },
+      accepts: ['"10:00:00Z"'],
+      refuses: ['"10:00"'],
+      unsupported: ["/maxLength"],
+    },
+    {
+      name: "four look-aheads and a length",
+      schema: {
+        type: "string",
+        pattern: "^(?=.*[a-z])(?=.*[A-Z])(?=.*\\d)(?=.*[@$!%*?&])[A-Za-z\\d@$!%*?&]{8,64}$",
+      },
+      accepts: ['"aB3$aB3$"'],
+      refuses: ['"aB3aB3aB3"', '"aB3$"', `"aB3$${"a".repeat(61)}"`],
+    },
     {
       name: "a format beside a pattern that cannot be expressed",
       schema: { type: "string", format: "date", pattern: "(?<=a)" },

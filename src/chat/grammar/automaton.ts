@@ -41,6 +41,25 @@ export function automatonOf(
   return states;
 }
 
+/** Whether some text belongs to the language. @throws UnsupportedPattern as `automatonOf`. */
+export function hasText(
+  start: Language,
+  languages: Languages,
+  alphabet: Alphabet,
+  maxStates: number,
+): boolean {
+  const reached = new Set([start]);
+  for (const language of reached) {
+    if (language.nullable) return true;
+    for (const [letter] of groupsAt(language, languages, alphabet)) {
+      const next = languages.behind(language, letter);
+      if (next !== languages.none) reached.add(next);
+    }
+    if (reached.size > maxStates) throw new UnsupportedPattern("a text of too many places");
+  }
+  return false;
+}
+
 /** Letters of which each stands for those that nothing here tells apart, as a bit mask. */
 function groupsAt(
   language: Language,

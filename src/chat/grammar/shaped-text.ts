@@ -1,5 +1,5 @@
 import { Alphabet } from "./alphabet.ts";
-import { automatonGrammar, automatonOf, isInhabited } from "./automaton.ts";
+import { automatonGrammar, automatonOf, hasText, isInhabited } from "./automaton.ts";
 import { charSet, keyOf, type CharSet } from "./char-set.ts";
 import type { GrammarBuilder } from "./gbnf.ts";
 import { Languages, type Language } from "./language.ts";
@@ -24,11 +24,11 @@ export interface TextShape {
 const TOO_COMPLEX = "the patterns are too complex";
 
 /** Rules for one text. */
-const MAX_STATES = 800;
+const MAX_STATES = 1200;
 /** Longest `maxLength` that is counted in an automaton. */
 const MAX_COUNTED = 400;
 /** Steps for one text, and its share of what a request has left. */
-const MAX_STEPS = 12_000;
+const MAX_STEPS = 20_000;
 const SHARES = 4;
 /** What reading a character of a pattern takes. */
 const STEPS_PER_CHARACTER = 4;
@@ -76,11 +76,13 @@ function plain(builder: GrammarBuilder, text: CharStyle, shape: TextShape): stri
   const length = shape.length ?? ANY_LENGTH;
   const [pattern] = patterns;
   const [format] = formats;
-  // What cannot be compared in bounded work cannot be intersected either.
-  const isImplied = (each: string): boolean =>
-    pattern === undefined || implies(builder, pattern, formatOf(each).full);
-  if (!formats.every(isImplied)) return null;
   try {
+    if (
+      pattern !== undefined &&
+      !formats.every((each) => implies(builder, pattern, formatOf(each).wide))
+    ) {
+      return null;
+    }
     if (pattern === undefined) {
       if (format === undefined || formats.length > 1) return null;
       const { usual } = formatOf(format);
@@ -122,24 +124,55 @@ function implies(
     const { languages, alphabet, of } = readPatterns([pattern, other], [], budget, budgets.texts);
     const refused = negated ? of(other) : languages.not(of(other));
     const others = languages.both(of(pattern), refused);
-    const holds = !isInhabited(automatonOf(others, languages, alphabet, MAX_STATES));
+    const holds = !hasText(others, languages, alphabet, MAX_STATES);
     if (holds) budgets.texts.passed.add(key);
     return holds;
   });
 }
 
+/** Formats are kept in the first of their forms of which there is a text. */
 function intersected(builder: GrammarBuilder, text: CharStyle, shape: TextShape): string | null {
-  const { patterns, formats, length, except } = shape;
+  for (const form of formsOf(shape)) {
+    const written = automaton(builder, text, form);
+    if (written !== null) return written;
+  }
+  return null;
+}
+
+/** The shapes to try, with the formats as patterns, the best first. */
+function formsOf({ patterns, formats, length, except }: TextShape): readonly TextShape[] {
+  const known = formats.map(formatOf);
+  const maxima = [length?.max, ...known.map(({ max }) => max)].filter((max) => max != null);
+  const bounded = { min: length?.min ?? 0, max: maxima.length === 0 ? null : Math.min(...maxima) };
+  const form = (name: "usual" | "short" | "wide" | "full"): TextShape => {
+    // A pattern alone says how long its texts are.
+    const isCapped = name === "short" || (name === "wide" && length !== null);
+    return {
+      patterns: [...patterns, ...known.map((each) => each[name])],
+      formats: [],
+      length: isCapped && maxima.length > 0 ? bounded : length,
+      except,
+    };
+  };
+  if (known.length === 0) return [form("usual")];
+  // Only a pattern says that an unusual form is meant.
+  const forms =
+    patterns.length === 0 ? [form("short")] : [form("wide"), form("usual"), form("full")];
+  return [...new Map(forms.map((each) => [JSON.stringify(each), each])).values()];
+}
+
+/** @param shape Without formats. */
+function automaton(builder: GrammarBuilder, text: CharStyle, shape: TextShape): string | null {
+  const { patterns, length, except } = shape;
   if (length?.max != null && length.max > MAX_COUNTED) {
     throw new UnsupportedPattern("a length that is counted in too many places");
   }
   return spending(builder.budgets.texts, (budget) => {
-    const all = [...patterns, ...formats.map((format) => formatOf(format).full)];
     const unlike = text.unlike === undefined ? [] : [text.unlike];
-    const read = readPatterns([...all, ...unlike], except, budget, builder.budgets.texts);
+    const read = readPatterns([...patterns, ...unlike], except, budget, builder.budgets.texts);
     const { languages, alphabet, of, literal } = read;
     const whole = languages.both(
-      ...all.map(of),
+      ...patterns.map(of),
       ...unlike.map((each) => languages.not(of(each))),
       ...except.map((each) => languages.not(literal(each))),
       length === null ? languages.anything : languages.times(languages.any, length.min, length.max),
