@@ -3,10 +3,14 @@ import { renameParam } from "../lib/error-param.ts";
 import { hasCode, LmError } from "../lib/errors.ts";
 import { isBug, logBug } from "./bug.ts";
 import type { Deps } from "./deps.ts";
+import { errorStatus } from "./error-response.ts";
 import { GenerationMeter } from "./generation-meter.ts";
 import type { Outcome, RequestContext } from "./request-context.ts";
 import type { ServerMetrics } from "./server-metrics.ts";
 import { type WireParam, warningWithWireParam } from "./wire-param.ts";
+
+/** From this status on it is the server that failed. */
+const SERVER_FAILURE = 500;
 
 type Finished = Extract<GenerateEvent, { type: "finished" }>;
 
@@ -73,7 +77,7 @@ export class GenerationScope {
       if (!meter.isDone) throw endedEarly();
       outcome = "done";
     } catch (error) {
-      if (!this.abort.signal.aborted) outcome = outcomeOf(error, meter);
+      outcome = this.#outcomeOf(error, meter);
       isCrowded = outcome === "refused" && hasCode(error, "queue_full");
       throw this.failure(error, toWire);
     } finally {
@@ -91,7 +95,7 @@ export class GenerationScope {
       const events = deps.checkPrompts(requests, this.abort.signal);
       for await (const event of events) meter.observe(event);
     } catch (error) {
-      const outcome = this.abort.signal.aborted ? "cancelled" : outcomeOf(error, meter);
+      const outcome = this.#outcomeOf(error, meter);
       for (const request of requests) this.#crowded.delete(request);
       meter.close(outcome);
       throw this.failure(error, toWire);
@@ -127,6 +131,14 @@ export class GenerationScope {
     } catch (error) {
       this.logBug(error); // nobody is left to be told of anything else
     }
+  }
+
+  /** A refusal of one prompt, like a client that leaves, only cancels what else its request has. */
+  #outcomeOf(error: unknown, meter: GenerationMeter): Outcome {
+    const { aborted, reason }: { aborted: boolean; reason: unknown } = this.abort.signal;
+    if (!aborted) return outcomeOf(error, meter);
+    const isFailure = reason instanceof LmError && errorStatus(reason) >= SERVER_FAILURE;
+    return isFailure ? outcomeOf(reason, meter) : "cancelled";
   }
 
   #followClient(signal: AbortSignal): void {

@@ -89,13 +89,24 @@ export async function* mergeGenerations(
       unproven.clear();
       yield* held.splice(0);
     }
+  } catch (error) {
+    if (running.size > 0) scope.abort.abort(error);
+    throw error;
   } finally {
     if (running.size > 0) scope.abort.abort();
-    // What they have generated until now belongs to this request.
-    const ending = [...running.values()].map((events) => events.return());
-    for (const end of await Promise.allSettled([...ending, ...steps.values()])) {
-      if (end.status === "rejected") scope.logBug(end.reason);
-      else if ("error" in end.value) scope.logBug(end.value.error);
-    }
+    await end(running, steps, scope);
+  }
+}
+
+/** What they have generated until now belongs to this request. */
+async function end(
+  running: ReadonlyMap<number, Events>,
+  steps: ReadonlyMap<number, Promise<Step>>,
+  scope: Pick<GenerationScope, "logBug">,
+): Promise<void> {
+  const ending = [...running.values()].map((events) => events.return());
+  for (const last of await Promise.allSettled([...ending, ...steps.values()])) {
+    if (last.status === "rejected") scope.logBug(last.reason);
+    else if ("error" in last.value) scope.logBug(last.value.error);
   }
 }

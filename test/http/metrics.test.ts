@@ -204,6 +204,62 @@ describe("a generation that ends before it begins counts", () => {
     expect(generationsOf(await scrape(app))).toEqual([[model, outcome, 1]]);
   });
 
+  test("as failed when the time of its request is over", async () => {
+    const clock = new ManualClock();
+    const waits = Promise.withResolvers<void>();
+    const app = appWith({
+      settings: { requestTimeoutMs: 1_000 },
+      deps: { clock },
+      generate: async function* (_request, signal) {
+        yield* [assigned, started()];
+        const left = new Promise((_, reject) =>
+          signal.addEventListener("abort", () => reject(signal.reason)),
+        );
+        waits.resolve();
+        await left;
+      },
+    });
+    const answer = app.handle(post("/v1/chat/completions", chatBody));
+    await waits.promise;
+    await clock.pass(1_000);
+    expect((await answer).status).toBe(504);
+    expect(generationsOf(await scrape(app))).toEqual([["acme/tiny", "error", 1]]);
+  });
+
+  const crash = new LmError("engine_crashed", { model: "acme/tiny", cause: "exit" }, "Ended.");
+  test.each([
+    { how: "a crash is the failure of all that ran", error: crash, others: "error" },
+    { how: "a refusal of one cancels the others", error: tooLong, others: "cancelled" },
+  ])("of several: $how", async ({ error, others }) => {
+    const app = appWith({
+      generate: async function* ({ input }, signal) {
+        yield* [assigned, started()];
+        if (
+          input.kind === "prompt" &&
+          input.prompt.kind === "text" &&
+          input.prompt.text === "bad"
+        ) {
+          throw error;
+        }
+        await new Promise((_, reject) =>
+          signal.addEventListener("abort", () => reject(signal.reason)),
+        );
+      },
+    });
+    await app.handle(post("/v1/completions", { prompt: ["a", "bad"] }));
+    const counted = new Map(
+      generationsOf(await scrape(app)).map(([, outcome, count]) => [outcome, count]),
+    );
+    expect(counted).toEqual(
+      others === "error"
+        ? new Map([["error", 2]])
+        : new Map([
+            ["error", 1],
+            [others, 1],
+          ]),
+    );
+  });
+
   const many = Array.from({ length: 9 }, () => "a");
   const checked = [
     { how: "of which one was checked before it had its turn", prompt: many },
