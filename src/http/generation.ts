@@ -51,10 +51,12 @@ export class GenerationScope {
   /**
    * A generation whose tokens and times are counted. It ends with `done` or throws.
    * @param toWire Names of its own fields, where the client sent several prompts.
+   * @param firstChoice Index in the answer of its first choice, where there are several prompts.
    */
   async *run(
     request: GenerateRequest,
     toWire = this.#toWire,
+    firstChoice: number | null = null,
   ): AsyncGenerator<GenerateEvent, void, void> {
     const { deps, metrics } = this.#server;
     const meter = new GenerationMeter(metrics, deps.clock, this.#context);
@@ -70,7 +72,7 @@ export class GenerationScope {
         meter.observe(event);
         if (event.type === "resolved" || event.type === "assigned") continue;
         if (event.type === "started") this.#warn(event.warnings ?? []);
-        if (event.type === "finished") this.#tellIssues(event, request.choices);
+        if (event.type === "finished") this.#tellIssues(event, firstOf(request, firstChoice));
         yield event;
       }
       // A source that stops without an end was told to: an answer must not look complete.
@@ -149,20 +151,35 @@ export class GenerationScope {
   }
 
   /** For the header of an answer that is not streamed, and for the log, which never quotes answers. */
-  #tellIssues({ choice, schemaIssues = [] }: Finished, choices: number): void {
+  #tellIssues(event: Finished, firstChoice: number | null): void {
+    const { schemaIssues = [] } = event;
     if (schemaIssues.length === 0) return;
-    const where = choices > 1 ? `choice ${choice}: ` : "";
+    const choice = (firstChoice ?? 0) + event.choice;
+    const where = firstChoice === null ? "" : `choice ${choice}: `;
     this.#warn(schemaIssues.map(({ param, text }) => `${param}: ${where}${text}`));
     const { id, facts } = this.#context;
-    const fields = { requestId: id, model: facts.model, choice, issues: schemaIssues.length };
+    const fields = {
+      requestId: id,
+      model: facts.model,
+      choice,
+      issues: schemaIssues.length,
+    };
     this.#server.deps.log.warn("answer breaks its schema", fields);
   }
 
+  /** Each prompt of a request is warned of the same; the client is told once. */
   #warn(warnings: readonly string[]): void {
+    const told = this.#context.warnings;
     for (const warning of warnings) {
-      this.#context.warnings.push(warningWithWireParam(warning, this.#toWire));
+      const text = warningWithWireParam(warning, this.#toWire);
+      if (!told.includes(text)) told.push(text);
     }
   }
+}
+
+/** null = its answer is the only one. */
+function firstOf({ choices }: GenerateRequest, firstChoice: number | null): number | null {
+  return firstChoice ?? (choices > 1 ? 0 : null);
 }
 
 function outcomeOf(error: unknown, { hasStarted }: GenerationMeter): Outcome {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { Generate } from "../../src/chat/events.ts";
 import { invalidRequest } from "../../src/lib/errors.ts";
 import { silentLog } from "../../src/lib/log.ts";
 import { CHAT, chatInput, chatRefusal } from "./chat-request.ts";
@@ -426,6 +427,22 @@ describe("an answer that breaks its schema", () => {
     expect(choices).toEqual([
       expect.objectContaining({ schema_issues: ["call 0: /tags breaks /uniqueItems"] }),
     ]);
+  });
+
+  test("names its choice among those of all prompts, and what all are warned of once", async () => {
+    const generate: Generate = async function* ({ input }) {
+      yield started({ warnings: ["format: /not is not enforced"] });
+      const isLast =
+        input.kind === "prompt" && input.prompt.kind === "text" && input.prompt.text === "c";
+      yield finished({ choice: 0 });
+      yield finished({ choice: 1, ...(isLast && { schemaIssues }) });
+      yield done;
+    };
+    const prompts = { prompt: ["a", "b", "c"], n: 2, json_schema: { type: "object" } };
+    const response = await appWith({ generate }).handle(post("/v1/completions", prompts));
+    expect(response.headers.get("x-lmserver-warning")).toBe(
+      "json_schema: /not is not enforced; json_schema: choice 5: /name breaks /properties/name/not",
+    );
   });
 
   test("says so of raw prompts, too", async () => {

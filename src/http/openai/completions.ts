@@ -46,9 +46,10 @@ export function completions(server: Server, beginExtras = noExtras): PostRoute {
       const stamp = newStamp(deps, "cmpl-");
       const scope = new GenerationScope(server, context, decoded.toWire);
       const extras = beginExtras(server);
-      const starts = decoded.requests.map(
-        (request, index) => () => extras.tap(scope.run(request, decoded.toWireOf(index)), request),
-      );
+      const starts = decoded.requests.map((request, index) => () => {
+        const firstChoice = decoded.requests.length > 1 ? index * decoded.choices : null;
+        return extras.tap(scope.run(request, decoded.toWireOf(index), firstChoice), request);
+      });
       const events = mergeGenerations(starts, scope, (sources) => {
         const requests = sources.flatMap((source) => decoded.requests[source] ?? []);
         return scope.check(requests, (param) => {
