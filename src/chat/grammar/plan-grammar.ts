@@ -234,7 +234,9 @@ function strictCallRules(
   const builder = newBuilder("tools", request.budgets);
   const section = toolGrammar(builder, request.format, tools, parallel);
   const warnings = section.unsupported.map(({ tool, keyword }) => {
-    if (tool.tool.strict && !keyword.isTold) throw unsupportedKeyword(tool.param, keyword);
+    if (tool.tool.strict && !keyword.isTold) {
+      throw unsupportedKeyword(tool.param, keyword, request.budgets);
+    }
     return { ...keyword, param: tool.param };
   });
   return { builder, section, warnings };
@@ -270,17 +272,27 @@ function answerValue(
   const rules = new SchemaRules(builder, new SchemaDocument(format.schema, "format"));
   const value = rules.root();
   const warnings = rules.unsupported().map((keyword) => {
-    if (format.strict && !keyword.isTold) throw unsupportedKeyword("format", keyword);
+    if (format.strict && !keyword.isTold)
+      throw unsupportedKeyword("format", keyword, builder.budgets);
     return { ...keyword, param: "format" };
   });
   return { value, warnings };
 }
 
-function unsupportedKeyword(param: string, { pointer, keyword }: UnsupportedKeyword): LmError {
+function unsupportedKeyword(
+  param: string,
+  { pointer, keyword }: UnsupportedKeyword,
+  { patterns }: RequestBudgets,
+): LmError {
+  // What a pattern lacks by itself, or what the others left of the work for all of them.
+  const isSpent = keyword === "pattern" && patterns.left === 0;
+  const reason = isSpent
+    ? "is too large together with the other patterns for strict mode"
+    : "is not supported in strict mode";
   return invalidRequest(
     param,
     "invalid_json_schema",
-    `The schema cannot be enforced: ${keyword} at ${pointer} is not supported in strict mode; ` +
+    `The schema cannot be enforced: ${keyword} at ${pointer} ${reason}; ` +
       "change it, or send strict: false.",
   );
 }

@@ -138,9 +138,18 @@ class RegexParser {
       case "+":
       case "?":
         throw new UnsupportedPattern(`nothing to repeat before ${char}`);
+      case "{":
+        // Any other brace stands for itself.
+        if (this.#looksAtCount()) throw new UnsupportedPattern("nothing to repeat before {");
+        return { kind: "set", set: single(char) };
       default:
         return { kind: "set", set: single(char) };
     }
+  }
+
+  /** Whether a quantifier goes on behind its brace. */
+  #looksAtCount(): boolean {
+    return /^\d+(,\d*)?\}/.test(this.#chars.slice(this.#at, this.#at + 24).join(""));
   }
 
   #group(): RegexNode {

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import type { Tool } from "../../../../src/chat/conversation.ts";
 import { findFormat } from "../../../../src/chat/formats/format-table.ts";
 import { judgeWays } from "../../../../src/chat/grammar/grammar-ways.ts";
-import { planGrammar } from "../../../../src/chat/grammar/plan-grammar.ts";
+import { planFormat, planGrammar } from "../../../../src/chat/grammar/plan-grammar.ts";
 import { schemaGrammar } from "../../../../src/chat/grammar/schema-grammar.ts";
 import {
   RequestBudgets,
@@ -54,6 +54,13 @@ test("patterns share what a request may spend: those it does not last for are no
   expect(steps).toBe(WAYS_STEPS);
   expect(missed.length).toBeGreaterThan(100);
   expect(missed).not.toContain("/properties/k0/pattern");
+});
+
+test("a pattern for which the others leave nothing is refused for all of them", () => {
+  const schema = withPatterns(many(200, (index) => `start${index}.*middle.*end`));
+  expect(() => planFormat({ kind: "json", schema, strict: true })).toThrow(
+    "is too large together with the other patterns for strict mode",
+  );
 });
 
 test("the same pattern at a hundred places is read and searched once", () => {
@@ -129,6 +136,14 @@ test.each([
   ["nested counts", "^(a{1,20}){1,20}$"],
 ])("a pattern with %s is not enforced", (_, pattern) => {
   expect(convert([pattern]).missed).toEqual(["/properties/k0/pattern"]);
+});
+
+test.each(["^a{2}{3}$", "^a*{3}$", "^{3}$"])("%s is no pattern of ECMA-262", (pattern) => {
+  expect(convert([pattern]).missed).toEqual(["/properties/k0/pattern"]);
+});
+
+test("a brace that is no count stands for itself", () => {
+  expect(convert(["{a}"]).missed).toEqual([]);
 });
 
 test.each([
