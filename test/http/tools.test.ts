@@ -225,6 +225,10 @@ describe("answer formats", () => {
       format: { kind: "json", schema, strict: true },
     },
     {
+      body: { response_format: { type: "json_schema", value: schema } },
+      format: { kind: "json", schema, strict: false },
+    },
+    {
       body: { response_format: { type: "json_schema", schema } },
       format: { kind: "json", schema, strict: false },
     },
@@ -376,6 +380,16 @@ describe("constraints as other servers call them", () => {
       );
       await response.text();
     }
+  });
+
+  test.each([
+    { type: "json_schema", told: "response_format: it is not obeyed; use json_schema" },
+    { type: "text", told: null },
+  ])("a response format of type $type beside a raw prompt", async ({ type, told }) => {
+    const app = appWith({ generate: play([started(), finished(), done]) });
+    const body = { prompt: "a", response_format: { type } };
+    const response = await app.handle(post("/v1/completions", body));
+    expect(response.headers.get("x-lmserver-warning")).toBe(told);
   });
 
   test("are absent when null", async () => {

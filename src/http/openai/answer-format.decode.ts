@@ -62,8 +62,7 @@ function toResponseFormat(
 /** The schema beside the type; `value` is what clients of text-generation-inference call it. */
 function outerSchema(format: Exclude<ResponseFormat, { type: "text" }>): JsonSchema | null {
   if (format.type === "json") return format.value;
-  const value = format.type === "json_object" ? format.value : null;
-  return format.schema ?? value ?? null;
+  return format.schema ?? format.value ?? null;
 }
 
 /** No schema, or an empty one, means any object. */

@@ -105,6 +105,7 @@ const ResponseFormat = Type.Union([
   Type.Object({
     type: Type.Literal("json_schema"),
     schema: opt(JsonObject),
+    value: opt(JsonObject),
     json_schema: opt(
       Type.Object({
         name: opt(Type.String({ maxLength: 64 })),

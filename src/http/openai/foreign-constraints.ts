@@ -1,12 +1,13 @@
 type OwnField = "response_format" | "json_schema" | "grammar";
 
-/** Fields by which vLLM constrains an answer, and whether a schema or a grammar does the same here. */
+/** Fields by which vLLM and chats constrain an answer, and whether a schema or a grammar does the same here. */
 const FOREIGN: Readonly<Record<string, readonly ("schema" | "grammar")[]>> = {
   structured_outputs: ["schema", "grammar"],
   guided_json: ["schema"],
   guided_choice: ["schema"],
   guided_regex: ["schema"],
   guided_grammar: ["grammar"],
+  response_format: ["schema"],
 };
 
 /**
@@ -19,8 +20,12 @@ export function foreignConstraints(
   schemaField: OwnField,
 ): string[] {
   return Object.entries(FOREIGN).flatMap(([field, kinds]) => {
-    if (body[field] == null) return [];
+    if (body[field] == null || field === schemaField || isText(body[field])) return [];
     const own = kinds.map((kind): OwnField => (kind === "schema" ? schemaField : kind));
     return [`${field}: it is not obeyed; use ${own.join(" or ")}`];
   });
 }
+
+/** The response format that asks for nothing. */
+const isText = (value: unknown): boolean =>
+  typeof value === "object" && value !== null && "type" in value && value.type === "text";
