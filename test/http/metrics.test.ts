@@ -6,7 +6,9 @@ import {
   assigned,
   chatBody,
   done,
+  embedder,
   failWith,
+  fakeDeps,
   fakeInstance,
   fakeModel,
   finished,
@@ -72,6 +74,22 @@ test("counts requests, tokens and latencies of a generation", async () => {
   expect(values.get(request)).toBe(1);
   expect(values.get("lmserver_sse_streams")).toBe(0);
   expect(values.get("lmserver_request_body_bytes")).toBe(0);
+});
+
+test("tokens of embeddings count for the model, whatever its instance is called", async () => {
+  const { pool } = fakeDeps();
+  const acquire: typeof pool.acquire = async (...wanted) => ({
+    ...(await pool.acquire(...wanted)),
+    identifier: "mine",
+  });
+  const app = appWith({ deps: { pool: { ...pool, acquire } } });
+  const body = { model: embedder.key, input: "a" };
+  expect((await app.handle(post("/v1/embeddings", body))).status).toBe(200);
+  const series = [...(await scrape(app)).keys()].filter((key) =>
+    key.includes("prompt_tokens_total"),
+  );
+  expect(series).toContain(`lmserver_prompt_tokens_total{model="${embedder.key}"}`);
+  expect(series.join()).not.toContain("mine");
 });
 
 test("the first token of a generation is timed once, however many choices it has", async () => {

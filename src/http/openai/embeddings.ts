@@ -51,7 +51,7 @@ export function embeddings(server: Server): PostRoute {
           const dimensions = toDimensions(request.dimensions ?? null, info.embeddingSize);
           const result = await lease.embed(inputs, signal);
           context.facts.promptTokens = result.tokens;
-          server.metrics.promptTokens.add(result.tokens, { model: lease.identifier });
+          server.metrics.promptTokens.add(result.tokens, { model: model.key });
           const encode = request.encoding_format === "base64" ? toBase64 : toNumbers;
           return jsonResponse({
             object: "list",
