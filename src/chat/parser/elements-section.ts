@@ -58,7 +58,7 @@ function* readCall(reader: CallReader, format: ElementsFormat): Step<boolean> {
   let whole = true;
   for (; whole; count++) {
     yield* input.skipSpace();
-    const tag = yield* readOpenTag(reader, format);
+    const tag = yield* readOpenTag(reader, context, []);
     if (tag === null) break;
     output.arguments(index, `${count === 0 ? "{" : ", "}"${escapeJson(tag)}": `);
     const element = yield* readElement(reader, context, { tag, path: [tag] });
@@ -73,11 +73,19 @@ function* readCall(reader: CallReader, format: ElementsFormat): Step<boolean> {
 }
 
 /** The name of an opening tag, which is consumed; null when none is next. */
-function* readOpenTag({ input }: CallReader, { prefix }: ElementsFormat): Step<string | null> {
-  const open = `${prefix}<`;
+function* readOpenTag(
+  { input, tools }: CallReader,
+  { format, tool }: ElementContext,
+  path: SchemaPath,
+): Step<string | null> {
+  const open = `${format.prefix}<`;
   if (!(yield* input.looksAt([open])) || (yield* input.looksAt([`${open}/`]))) return null;
   yield* input.fill(open.length + 1);
   input.take(open.length);
+  // Names that a schema gives may hold what ends others.
+  const odd = tools.memberNames(tool, path).filter((name) => name.includes(">"));
+  const known = yield* input.eatAny(odd.map((name) => `${name}>`));
+  if (known !== null) return known.slice(0, -1);
   const tag = yield* input.readUntil(MarkerSet.of(">"), HEAD_LIMIT);
   return tag === null || tag.marker === "" ? null : tag.text.trim();
 }
@@ -131,7 +139,7 @@ function* readChildren(reader: CallReader, context: ElementContext, place: Place
   let whole = true;
   while (whole) {
     yield* input.skipSpace();
-    const tag = yield* readOpenTag(reader, format);
+    const tag = yield* readOpenTag(reader, context, path);
     if (tag === null) break;
     const key = isItem && tag === format.itemTag ? items.length : tag;
     const element = yield* readElement(reader, context, { tag, path: [...path, key] });

@@ -44,6 +44,14 @@ export class OfferedTools {
     return properties === null ? [] : Object.keys(properties);
   }
 
+  /** Names of the properties that the schema of what stands at `path` declares. */
+  memberNames(tool: string, path: SchemaPath): readonly string[] {
+    const root = this.#tools.get(tool) ?? null;
+    if (root === null) return [];
+    const options = this.#schemasAt(root, path).flatMap((found) => alternatives(found, root, 0));
+    return options.flatMap((option) => Object.keys(asSchema(option["properties"]) ?? {}));
+  }
+
   /** What an argument may be; null = anything, also when the schema does not say. */
   typesOf(tool: string, path: SchemaPath): ReadonlySet<JsonType> | null {
     const root = this.#tools.get(tool) ?? null;

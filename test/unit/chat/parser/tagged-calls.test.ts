@@ -182,6 +182,21 @@ const cases: readonly ParseCase[] = [
     calls: [call("plan_trip", { stops: [], route: {} })],
   },
   {
+    name: "elements whose declared names hold what ends a tag",
+    format: "minimax-m3",
+    output: m3Call(element("a>b", "42") + element("map", element("c>", "7"))),
+    options: {
+      tools: [
+        toolOf({
+          a: { type: "string" },
+          "a>b": { type: "string" },
+          map: { type: "object", properties: { "c>": { type: "string" } } },
+        }),
+      ],
+    },
+    calls: [call("fn", { "a>b": "42", map: { "c>": "7" } })],
+  },
+  {
     name: "elements named as items are, where the schema has such a property",
     format: "minimax-m3",
     output: m3Call(element("item", "42") + element("map", element("item", "7"))),
