@@ -2,15 +2,16 @@ import type { CatalogModel } from "../catalog/model.ts";
 import type { Clock } from "../lib/clock.ts";
 import { hasCode, invalidRequest, LmError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
-import type { LoadOptions } from "../protocol/commands.ts";
 import { PoolCounters } from "./counters.ts";
 import { Deadline } from "./deadline.ts";
 import { Departures } from "./departures.ts";
 import type { EngineCommand, SpawnEngine } from "./engine-channel.ts";
 import { engineSpawner } from "./engine-channel.ts";
 import { ENGINE_LIMITS, type EngineLimits } from "./engine-limits.ts";
-import { type EngineEnd, loadFailure } from "./engine-end.ts";
-import { EngineProcess } from "./engine-process.ts";
+import { loadFailure } from "./engine-end.ts";
+import type { EngineProcess } from "./engine-process.ts";
+import { EngineStarts } from "./engine-starts.ts";
+import { LoadSettings, type LoadSettingsOptions } from "./load-settings.ts";
 import { MemoryGate, type MemoryGateOptions } from "./memory-gate.ts";
 import { InstanceSet } from "./instance-set.ts";
 import { ModelInstance, unloaded } from "./instance.ts";
@@ -21,58 +22,52 @@ import type {
   InstanceStatus,
   Lease,
   LoadDefaults,
-  LoadPreset,
   LoadRequest,
   PoolManager,
   PoolStatistics,
 } from "./pool.ts";
-import { RestartPolicy } from "./restart-policy.ts";
 import type { EngineStatus } from "../protocol/events.ts";
 
-export interface PoolOptions extends MemoryGateOptions {
+export interface PoolOptions extends MemoryGateOptions, LoadSettingsOptions {
   engine: EngineCommand;
-  load: LoadDefaults;
   /** Jobs that may wait per model beside those that run. */
   maxQueue: number;
-  /** Idle ms before a model loaded by a request is unloaded; null = never. */
-  ttlMs: number | null;
   clock: Clock;
   log: Log;
-  /** Stronger than `load` and `ttlMs`, weaker than what a load asks for. */
-  presetOf?: (model: CatalogModel) => LoadPreset;
   limits?: Partial<EngineLimits>;
   /** Replaced by tests. */
   spawn?: SpawnEngine;
 }
 
-interface History {
-  starts: number;
-  crashes: number;
-}
-
-const NO_HISTORY: Readonly<History> = { starts: 0, crashes: 0 };
-
 /** The models in memory and the engines that hold them. */
 export class ModelPool implements PoolManager {
   readonly #options: PoolOptions;
   readonly #limits: EngineLimits;
-  readonly #spawn: SpawnEngine;
-  readonly #policy: RestartPolicy;
+  readonly #settings: LoadSettings;
+  readonly #starts: EngineStarts;
   readonly #gate: MemoryGate;
   readonly #counters = new PoolCounters();
   readonly #closing = new AbortController();
-  /** Of models whose engine was started, by key. */
-  readonly #histories = new Map<string, History>();
   readonly #instances = new InstanceSet();
   readonly #departures: Departures;
 
   constructor(options: PoolOptions) {
     this.#options = options;
     this.#limits = { ...ENGINE_LIMITS, ...options.limits };
-    this.#spawn = options.spawn ?? engineSpawner(options.engine.command, process.env);
-    this.#policy = new RestartPolicy(options.clock);
+    this.#settings = new LoadSettings(options);
+    const { engine, maxQueue, clock, log } = options;
+    this.#starts = new EngineStarts({
+      engine,
+      maxQueue,
+      clock,
+      log,
+      spawn: options.spawn ?? engineSpawner(engine.command, process.env),
+      limits: this.#limits,
+      counters: this.#counters,
+      closing: this.#closing.signal,
+    });
     this.#gate = new MemoryGate(options);
-    this.#departures = new Departures(options.maxQueue);
+    this.#departures = new Departures(maxQueue);
   }
 
   async acquire(
@@ -81,7 +76,7 @@ export class ModelPool implements PoolManager {
     options: AcquireOptions = {},
   ): Promise<Lease> {
     const deadline = this.#deadline(signal);
-    const own = this.#settingsForRequest(model, options);
+    const own = this.#settings.forRequest(model, options);
     for (;;) {
       deadline.signal.throwIfAborted();
       const choice = this.#instances.choose(model, options);
@@ -138,14 +133,14 @@ export class ModelPool implements PoolManager {
     signal: AbortSignal,
   ): Promise<ModelInstance | null> {
     const { identifier, ttlMs = null, ...overrides } = request;
-    const settings = { ...this.#settingsOf(model), ...overrides };
+    const settings = { ...this.#settings.of(model), ...overrides };
     deadline.signal.throwIfAborted();
     const departure = this.#instances.departure(model);
     // Names are free after it.
     if (departure !== null) await this.#departure(model, departure, deadline);
     const name = identifier ?? null;
     const kept = this.#instances.loadedByRequest(model, name, overrides);
-    const unpinnedTtlMs = kept === null ? this.#requestTtlMs(model) : kept.ttlMs;
+    const unpinnedTtlMs = kept === null ? this.#settings.ttlMs(model) : kept.ttlMs;
     kept?.pin(ttlMs);
     if (kept === null && name !== null && this.#instances.get(name) !== null) {
       throw invalidRequest("identifier", "invalid_value", `"${name}" is loaded already.`);
@@ -181,7 +176,7 @@ export class ModelPool implements PoolManager {
   }
 
   cooldown(model: CatalogModel): Cooldown | null {
-    return this.#policy.cooldown(model, this.#settingsOf(model));
+    return this.#starts.cooldown(model, this.#settings.of(model));
   }
 
   instances(): readonly InstanceStatus[] {
@@ -221,7 +216,7 @@ export class ModelPool implements PoolManager {
   }
 
   #departure(model: CatalogModel, departure: Promise<unknown>, deadline: Deadline): Promise<void> {
-    return this.#departures.wait(model, this.#settingsOf(model).parallel, departure, deadline);
+    return this.#departures.wait(model, this.#settings.of(model).parallel, departure, deadline);
   }
 
   /**
@@ -250,16 +245,9 @@ export class ModelPool implements PoolManager {
   #createForRequest(model: CatalogModel, options: AcquireOptions): ModelInstance {
     const { ttlMs } = options;
     return this.#create(
-      { model, identifier: null, jit: true, ttlMs: ttlMs ?? this.#requestTtlMs(model) },
-      this.#settingsForRequest(model, options),
+      { model, identifier: null, jit: true, ttlMs: ttlMs ?? this.#settings.ttlMs(model) },
+      this.#settings.forRequest(model, options),
     );
-  }
-
-  /** Of the load that a request begins. */
-  #settingsForRequest(model: CatalogModel, options: AcquireOptions): LoadDefaults {
-    const { contextLength = null, settings } = options;
-    const context = contextLength === null ? {} : { contextLength };
-    return { ...this.#settingsOf(model), ...settings, ...context };
   }
 
   #create(
@@ -273,86 +261,24 @@ export class ModelPool implements PoolManager {
       maxQueue: this.#options.maxQueue,
       clock: this.#options.clock,
       start: async (starting, signal) => await this.#start(starting, load, signal),
-      onFailure: (failed, end) => this.#failed(failed, end),
+      onFailure: (failed, end) => this.#starts.failed(failed, end),
       onGone: (gone) => this.#instances.delete(gone),
     });
     this.#instances.add(instance);
     return instance;
   }
 
-  /** Idle ms before what a request loads is unloaded; null = never. */
-  #requestTtlMs(model: CatalogModel): number | null {
-    const { ttlMs = this.#options.ttlMs } = this.#presetOf(model);
-    return ttlMs;
-  }
-
-  /** Where a load says nothing. */
-  #settingsOf(model: CatalogModel): LoadDefaults {
-    return { ...this.#options.load, ...this.#presetOf(model).load };
-  }
-
-  #presetOf(model: CatalogModel): LoadPreset {
-    return this.#options.presetOf?.(model) ?? { load: {} };
-  }
-
   /** Makes room, then starts the engine. */
   #start(instance: ModelInstance, load: LoadDefaults, signal: AbortSignal): Promise<EngineProcess> {
-    this.#policy.check(instance.model, load);
+    this.#starts.check(instance.model, load);
     const instances = () => this.#instances.all;
     return this.#gate.enter(instance, load, instances, signal, (options) => {
       this.#closing.signal.throwIfAborted();
-      return this.#startEngine(instance, options);
+      return this.#starts.start(instance, options);
     });
-  }
-
-  #startEngine(instance: ModelInstance, load: LoadOptions): EngineProcess {
-    const { engine, maxQueue, clock, log } = this.#options;
-    const { model } = instance;
-    const history = this.#history(model);
-    if (history.crashes > 0) this.#counters.engineRestarts += 1;
-    history.starts += 1;
-    const process = new EngineProcess({
-      model: model.key,
-      spawn: this.#spawn,
-      buildId: engine.buildId,
-      load,
-      modelBytes: model.sizeBytes,
-      maxQueue,
-      limits: this.#limits,
-      clock,
-      log,
-      counters: this.#counters,
-      closing: this.#closing.signal,
-    });
-    process.ready.then(
-      () => this.#policy.loaded(model, instance.settings),
-      () => {
-        // The failure is counted when the engine has ended.
-      },
-    );
-    return process;
-  }
-
-  #failed(instance: ModelInstance, end: EngineEnd): void {
-    if (end.refused) {
-      const { cause: reason, param } = end;
-      const failure = { reason, ...(param !== undefined && { param }) };
-      this.#policy.loadFailed(instance.model, instance.settings, failure);
-      return;
-    }
-    this.#history(instance.model).crashes += 1;
-    this.#policy.crashed(instance.model, end.cause);
-  }
-
-  #history(model: CatalogModel): History {
-    const known = this.#histories.get(model.key);
-    if (known !== undefined) return known;
-    const history = { ...NO_HISTORY };
-    this.#histories.set(model.key, history);
-    return history;
   }
 
   #status(instance: ModelInstance): InstanceStatus {
-    return instance.status(this.#histories.get(instance.model.key) ?? NO_HISTORY);
+    return instance.status(this.#starts.history(instance.model));
   }
 }
